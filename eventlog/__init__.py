@@ -64,6 +64,7 @@ from eventlog.seals import (
     finished_segments,
     lost_its_end,
     seal_path,
+    sealed_history,
     write_missing,
     wrong_by_seal,
 )
@@ -164,6 +165,7 @@ __all__ = [
     "read_kept_frames",
     "remove_before",
     "seal_path",
+    "sealed_history",
     "segments_of",
     "sync_directory",
     "unreadable",

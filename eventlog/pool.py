@@ -36,6 +36,7 @@ class OpenFrame:
         "base_seq",
         "flags",
         "kind",
+        "lasting",
         "lead_us",
         "plain",
         "protected",
@@ -53,8 +54,10 @@ class OpenFrame:
         base_seq: int,
         time_us: int,
         lead_us: int = 0,
+        lasting: bool = False,
     ) -> None:
         self.kind = kind
+        self.lasting = lasting
         self.schema = schema
         self.flags = 0
         self.record_size = record_size
@@ -100,10 +103,11 @@ class Pool:
         for each batch."""
         return self._closed_bytes + (_FRAME_AT_MOST if self._frames else 0)
 
-    def frame(self, kind: int, schema: int, time_us: int) -> OpenFrame:
+    def frame(self, kind: int, schema: int, time_us: int, *, lasting: bool = False) -> OpenFrame:
         """Return the frame that takes records of this kind: the open one, or a new one after it.
 
-        `time_us`: log time of the first record to come.
+        `time_us`: log time of the first record to come. `lasting`: the records are kept when their
+        segment is removed, so they stand in frames of their own, because a frame stays as a whole.
         """
         if self._frames:
             last = self._frames[-1]
@@ -112,28 +116,31 @@ class Pool:
                 and last.schema == schema
                 and len(last.plain) < FRAME_BYTES
                 and last.lead_us == self.lead_us
+                and last.lasting == lasting
             ):
                 if not last.plain:  # opened for a batch that logged nothing
                     last.time_us = time_us
                 if last.time_us // _DAY_US == time_us // _DAY_US:
                     return last
-        return self._open(kind, schema, time_us)
+        return self._open(kind, schema, time_us, lasting)
 
-    def _open(self, kind: int, schema: int, time_us: int) -> OpenFrame:
+    def _open(self, kind: int, schema: int, time_us: int, lasting: bool) -> OpenFrame:
         if self._frames:
             closed = self._frames[-1]
             self._closed_bytes += len(closed.plain) + len(closed.protected) + _HEADER
         size = self._record_sizes[kind]
-        fresh = OpenFrame(kind, schema, size, self.next_seq, time_us, self.lead_us)
+        fresh = OpenFrame(kind, schema, size, self.next_seq, time_us, self.lead_us, lasting)
         self._frames.append(fresh)
         return fresh
 
-    def append(self, kind: int, schema: int, time_us: int, record: bytes) -> int:
-        """Append a record of varying length without a protected part.
+    def append(
+        self, kind: int, schema: int, time_us: int, record: bytes, *, lasting: bool = False
+    ) -> int:
+        """Append a record of varying length without a protected part. `lasting`: see `frame`.
 
         Returns its sequence number.
         """
-        frame = self.frame(kind, schema, time_us)
+        frame = self.frame(kind, schema, time_us, lasting=lasting)
         seq = frame.next_seq
         frame.plain += record
         frame.variable += 1

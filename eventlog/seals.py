@@ -118,6 +118,18 @@ def read_seal(path: Path) -> Seal:
     return found
 
 
+def sealed_history(folder: Path, seq: int) -> str:
+    """Return the history digest before event `seq` as the seal of the segment before it has it, in
+    hexadecimal; "" = there is no such seal. Its MAC is not checked.
+
+    Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    """
+    for path, following in pairwise(segments_of(folder)):
+        if segment.base_seq_of(following) == seq and os.path.lexists(seal_path(path)):
+            return _read(path).history
+    return ""
+
+
 def pack(seal: Seal) -> bytes:
     """Return the content of a seal's file."""
     content = {"format": seal.format, **asdict(seal)}

@@ -12,11 +12,13 @@ import os
 import select
 import signal
 import sys
+from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import NoReturn, TextIO
 
 END_SECONDS = 1.0
@@ -150,11 +152,20 @@ def end() -> None:
     """Writes what the standard streams hold, or drops it when nobody reads for `END_SECONDS`, so
     that a signal ends the process.
     """
+    with impatient():
+        for stream in (sys.stdout, sys.stderr):
+            flush_or_drop(stream)
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Lets a write that waits for a reader raise `TimeoutError` after `END_SECONDS`."""
     signal.signal(signal.SIGALRM, _give_up)
     signal.setitimer(signal.ITIMER_REAL, END_SECONDS, END_SECONDS)
-    for stream in (sys.stdout, sys.stderr):
-        flush_or_drop(stream)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _give_up(*_: object) -> NoReturn:

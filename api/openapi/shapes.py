@@ -239,7 +239,7 @@ def book(name: str, /, **named: Schema) -> Schema:
         corrections=WHOLE, first_seen=nullable(TIME), last_seen=nullable(TIME),
         completed_at=nullable(TIME), client=nullable(CLIENT),
     )  # fmt: skip
-    return page(name, row, STRING, seq=SIGNED)
+    return page(name, row, STRING, since=SEQ, seq=SIGNED)
 
 
 def page(name: str, item: Schema, following: Schema, /, **more: Schema) -> Schema:

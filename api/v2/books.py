@@ -116,7 +116,7 @@ class Books:
                 return encode({"account": row.account, **self._row_json(row)})
             return encode({**self._torrent_json(row), **self._row_json(row)})
 
-        tail = {"next": _cursor_text(page.following), "seq": page.seq}
+        tail = {"next": _cursor_text(page.following), "since": page.since, "seq": page.seq}
         return await json_array(page.rows, shape, f'{{"{rows}":[', "]," + encode(tail)[1:])
 
     def _torrent_json(self, row: BookRow) -> dict[str, object]:

@@ -271,13 +271,13 @@ class FakeLog:
     async def account_rows(self, account: int, moment: Moment | None, query: BookQuery) -> BookPage:
         self._ask(account, moment, query)
         nothing = attrs.evolve(ROW, info_hash=None, client=None, completed_us=None)
-        return BookPage([nothing, ROW], BookCursor(5, None), 99)
+        return BookPage([nothing, ROW], BookCursor(5, None), 0, 99)
 
     async def torrent_rows(
         self, info_hash: bytes, moment: Moment | None, query: BookQuery
     ) -> BookPage:
         self._ask(info_hash, moment, query)
-        return BookPage([ROW], BookCursor(0, 7), 99)
+        return BookPage([ROW], BookCursor(0, 7), 40, 99)
 
     def _ask(self, *arguments: object) -> None:
         if self.failure is not None:

@@ -87,10 +87,10 @@ BODIES = [
         MINE,
         (
             f'{{"torrents":[{{"info_hash":null,"label":null,{ROW}null,"client":null}},'
-            f'{{"info_hash":"{"00" * 20}","label":null,{NAMED}}}],"next":"5:-","seq":99}}'
+            f'{{"info_hash":"{"00" * 20}","label":null,{NAMED}}}],"next":"5:-","since":0,"seq":99}}'
         ),
     ),
-    (OTHERS, f'{{"accounts":[{{"account":7,{NAMED}}}],"next":"0:7","seq":99}}'),
+    (OTHERS, f'{{"accounts":[{{"account":7,{NAMED}}}],"next":"0:7","since":40,"seq":99}}'),
 ]
 
 

@@ -7,17 +7,34 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
-from eventlog import history_at
-from tests.attacks.support import Files, check_accepted, check_refused, put, site, with_crc
-from tracker.store import opening_balance
+from eventlog import Reader, open_log
+from tests.attacks.support import (
+    Files,
+    check_accepted,
+    check_refused,
+    files_in,
+    put,
+    site,
+    with_crc,
+)
+from tests.eventlog.logs import running
+from tests.support import SECOND, HandTime, Rig
+from tests.tracker.pruned import prune
+from tracker.cli import main
+from tracker.domain.events import codec
+from tracker.domain.events.admin import LogPruned
+from tracker.store import frames, high_water_mark
 from tracker.store.address_keys import Keyring
-from tracker.upkeep import pruning
+from tracker.store.replay import replay
 from tracker.upkeep.follower_process import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from eventlog import EventLog
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 
@@ -118,18 +135,65 @@ def test_the_follower_seals(tmp_path: Path) -> None:
     assert there == seals(files)[:2]
 
 
-def test_copies_pruned_at_different_places(tmp_path: Path) -> None:
-    """They have the same history digest as the whole log, at every place that all hold."""
+def pruned_copy(
+    folder: Path, part: int, sealed: Callable[[EventLog], None] = lambda _: None
+) -> LogPruned:
+    """Serves a copy of the site that removes its oldest segments, so that one part of so many
+    stays; returns what that logged."""
+    keep_bytes = sum(len(data) for name, data in site().items() if "/seg/" in name) // part
+    put(folder, site())
+    keys, path = Keyring(folder / "secrets"), folder / "log"
+    log = open_log(
+        path, codec.RECORD_SIZES, keys.tags, segment_bytes=1500, linger_seconds=0, encryptor=keys,
+    )  # fmt: skip
+    state = replay(Reader(path, to_end=True, keys=keys))
+    rig = Rig(log=log, time=HandTime(wall=state.time_us + SECOND), state=state)  # type: ignore[arg-type]  # a real log
+
+    async def main() -> None:
+        async with running(log):
+            await log.seal_finished()
+            sealed(log)
+            assert await prune(rig.service, log, keep_bytes, keys)
+
+    trio.run(main)
+    high_water_mark.note(folder / "secrets", log, rig.state.time_us)
+    at = rig.state.tally.pruned[-1].seq
+    (said,) = (
+        record.event()
+        for frame in Reader(path, at, to_end=True, keys=keys).frames()
+        for seq, record in frames.admin(frame)
+        if seq == at
+    )
+    assert isinstance(said, LogPruned)
+    return said
+
+
+def test_copies_pruned_at_different_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each names the same newest sealed history digest, as the header of its next segment does, and
+    `replay` gives it for every copy, also for the whole log. `verify` finds nothing wrong."""
     put(tmp_path / "whole", site())
-    keys = Keyring(tmp_path / "whole/secrets")
-    names = segments(site())
-    end = int(names[-1][-35:-15])
-    expected = history_at(tmp_path / "whole/log", end, bytes(32))
-    for begin in {int(name[-35:-15]) for name in names[1:4]}:
-        copy = tmp_path / str(begin)
-        put(copy, site())
-        made = pruning.make(copy / "log", begin, keys)
-        pruning.adopt(copy / "log", made)
-        pruning.finish(copy / "log", begin)
-        assert opening_balance.history(copy / "log", keys).hex() == made.history
-        assert history_at(copy / "log", end, bytes.fromhex(made.history)) == expected
+    said = {tmp_path / name: pruned_copy(tmp_path / name, part) for name, part in (("a", 2), ("b", 3))}  # fmt: skip
+    begins = {one.first_seq for one in said.values()}
+    assert len(begins) == 2
+    ((told, after),) = {(one.history, one.history_seq) for one in said.values()}
+    assert after is not None
+    assert after > max(begins)
+    for folder in (tmp_path / "whole", *said):
+        check_accepted(folder, files_in(folder))
+        options = ["--log", str(folder / "log"), "--secrets", str(folder / "secrets")]
+        capsys.readouterr()
+        assert main(["replay", "--json", "--at", str(after - 1), *options]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert (shown["history"], shown["history_seq"]) == (told, after)
+
+
+def test_a_removal_that_names_another_history(tmp_path: Path) -> None:
+    """Only the tracker itself can log it; `verify` finds it, and a start refuses it."""
+
+    def other(log: EventLog) -> None:
+        log.note_sealed((bytes(32), log.sealed[1]))
+
+    pruned_copy(tmp_path / "site", 2, other)
+    check_refused(tmp_path / "site", files_in(tmp_path / "site"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.clients import announce_target, api, ask, bdecode, body, get, torrent
+from tests.e2e.clients import all_pages, announce_target, api, ask, bdecode, body, get, torrent
 from tests.e2e.process import DEADLINE
 
 if TYPE_CHECKING:
@@ -125,11 +125,11 @@ class Site:
         earlier = tracker.events("--type", "key_issued", "--to", since)
         assert self.key_ref in [one["key_ref"] for one in earlier]
         assert last["seq"] not in [one["seq"] for one in earlier]
-        page = api(tracker, f"/api/v2/events?type=key_issued&from={since}")
-        assert [one["seq"] for one in page["events"]] == [one["seq"] for one in found]
-        keys = api(tracker, f"/api/v2/keys?at={last['time']}")["keys"]
+        read, _ = all_pages(tracker, f"/api/v2/events?type=key_issued&from={since}", "events")
+        assert [one["seq"] for one in read] == [one["seq"] for one in found]
+        keys, _ = all_pages(tracker, f"/api/v2/keys?at={last['time']}", "keys")
         assert max(one["key_ref"] for one in keys) == last["key_ref"]
-        before = api(tracker, f"/api/v2/keys?at={since}")["keys"]
+        before, _ = all_pages(tracker, f"/api/v2/keys?at={since}", "keys")
         assert max(one["key_ref"] for one in before) < last["key_ref"]
         replayed = tracker.command("replay", "--at", last["time"], "--json")
         assert (replayed.returncode, replayed.stderr) == (0, "")

@@ -314,3 +314,18 @@ def api(tracker: Tracker, target: str, method: str = "GET") -> Any:
     reply = ask(tracker, method, target)
     assert reply.status == 200, reply.body
     return reply.json
+
+
+def all_pages(tracker: Tracker, target: str, name: str) -> tuple[list[Any], Any]:
+    """Returns what all pages of a listing have under a name, and the last page.
+
+    A page may be short, or empty, and still have a next one. `target` has a query.
+    """
+    found: list[Any] = []
+    after = ""
+    while True:
+        page = api(tracker, f"{target}{after}")
+        found += page[name]
+        if page["next"] is None:
+            return found, page
+        after = f"&after={page['next']}"

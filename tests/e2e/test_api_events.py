@@ -12,6 +12,7 @@ from urllib.parse import quote_from_bytes
 import pytest
 
 from tests.e2e.clients import (
+    all_pages,
     announce_datagram,
     announce_target,
     ask,
@@ -112,21 +113,21 @@ def test_a_change_is_readable_at_once(new_tracker: Any) -> None:
     tracker = new_tracker().start()
     assert ask(tracker, "POST", "/api/v2/keys", {"owner": "anna"}).status == 201
     factor = ask(tracker, "POST", "/api/v2/factors", {"upload_percent": 100}).json
-    ledger = "/api/v2/accounts/1/ledger"
+    ledger = "/api/v2/accounts/1/ledger?limit=100"
     ask(tracker, "GET", ledger)  # starts the process that reads ledgers
     ask(tracker, "GET", "/api/v2/keys?at=0")  # starts the process that reads the past
-    after = 0
+    first = 0
     for number in range(3):
         form = {"uploaded": 1, "corrects": factor["seq"]}
         why = {"X-Reason": "a test"}
         answer = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
         seq = answer.json["seq"]
-        page = ask(tracker, "GET", f"/api/v2/events?after={after}").json
-        assert seq in [one["seq"] for one in page["events"]]
-        assert page["events"][-1]["seq"] == page["end"] - 1
-        after = page["end"] - 1
+        events, page = all_pages(tracker, f"/api/v2/events?from={first}", "events")
+        assert seq in [one["seq"] for one in events]
+        assert events[-1]["seq"] == page["end"] - 1
+        first = page["end"]
         answer = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
-        assert len(ask(tracker, "GET", ledger).json["entries"]) == 3 * number + 2
+        assert len(all_pages(tracker, ledger, "entries")[0]) == 3 * number + 2
         answer = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
         seq = answer.json["seq"]
         assert ask(tracker, "GET", f"/api/v2/accounts/1?at={seq}").status == 200
@@ -204,10 +205,9 @@ def test_rejections(site: Tracker) -> None:
     clients = ask(site, "GET", "/api/v2/rejections/clients").json["clients"]
     (one,) = [each for each in clients if each["reason"] == "key_revoked"]
     assert (one["client"], one["version"], one["times"]) == ("Other", None, reasons["key_revoked"])
-    found = ask(site, "GET", "/api/v2/rejections/keys").json
-    ((one,), more) = found["keys"], found["next"]
-    assert (one["key_ref"], one["reason"], one["times"], more) == (2, "key_revoked", 1, None)
-    assert ask(site, "GET", "/api/v2/rejections/keys?key_ref=1").json["keys"] == []
+    ((one,), _) = all_pages(site, "/api/v2/rejections/keys?from=0", "keys")
+    assert (one["key_ref"], one["reason"], one["times"]) == (2, "key_revoked", 1)
+    assert all_pages(site, "/api/v2/rejections/keys?key_ref=1", "keys")[0] == []
 
 
 def test_rejections_by_client(new_tracker: Any) -> None:
@@ -249,13 +249,8 @@ def _has_refusals(found: list[dict[str, Any]]) -> bool:
 
 def ledger(tracker: Tracker, query: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Returns all entries of account 1, page by page, and the totals."""
-    found, after = [], ""
-    while True:
-        page = ask(tracker, "GET", f"/api/v2/accounts/1/ledger?{query}{after}").json
-        found += page["entries"]
-        if page["next"] is None:
-            return found, page["totals"]
-        after = f"&after={page['next']}"
+    found, last = all_pages(tracker, f"/api/v2/accounts/1/ledger?{query}", "entries")
+    return found, last["totals"]
 
 
 def test_ledger(site: Tracker) -> None:
@@ -288,21 +283,16 @@ def test_totals(site: Tracker) -> None:
     first = next(one["seq"] for one in printed if "seq" in one)
     then = ask(site, "GET", f"/api/v2/accounts/1/totals?at={first}").json
     assert (then["seq"], [one["announces"] for one in then["totals"]]) == (first, [1])
-    page = ask(site, "GET", f"/api/v2/accounts/1/ledger?at={first}").json
-    assert [one["seq"] for one in page["entries"]] == [first]
+    entries, _ = ledger(site, f"at={first}")
+    assert [one["seq"] for one in entries] == [first]
     assert ask(site, "GET", "/api/v2/accounts/1/totals?at=999999").status == 404
     assert ask(site, "GET", "/api/v2/accounts/9/totals").status == 404
 
 
 def book_rows(tracker: Tracker, path: str, query: str) -> tuple[list[dict[str, Any]], int]:
     """Returns the rows of all pages, and the last event in them."""
-    found, after = [], ""
-    while True:
-        page = ask(tracker, "GET", f"/api/v2/{path}?{query}{after}").json
-        found += page[path.rpartition("/")[2]]
-        if page["next"] is None:
-            return found, page["seq"]
-        after = f"&after={page['next']}"
+    found, last = all_pages(tracker, f"/api/v2/{path}?{query}", path.rpartition("/")[2])
+    return found, last["seq"]
 
 
 def test_rows_of_the_book(site: Tracker) -> None:

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.clients.isolation import own_network
-from tests.e2e.process import COMMAND, Listeners, Tracker, clean_environment, free_ports
+from tests.e2e.process import (
+    COMMAND,
+    DEADLINE,
+    HEALTH_STARTED,
+    Lines,
+    Listeners,
+    Tracker,
+    clean_environment,
+    free_ports,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -148,9 +157,25 @@ def test_a_log_in_use_by_another_container(new_tracker: Callable[..., Tracker]) 
 def test_hardly_any_file_descriptors(tmp_path: Path, files: int) -> None:
     """The tracker serves, or says in one line why it does not."""
     limit = ["prlimit", f"--nofile={files}:{files}"]
-    tracker = Tracker(tmp_path)
-    command = ["timeout", "--signal=TERM", "5", *limit, *COMMAND]
-    done = run(command, tracker.folder)
-    assert "Traceback" not in done.stdout + done.stderr
-    if "HEALTH CHECK API: Started" not in done.stdout:
-        assert (done.returncode, done.stderr) == (1, "tracker: [Errno 24] Too many open files\n")
+    process = subprocess.Popen(
+        [*limit, *COMMAND],
+        cwd=Tracker(tmp_path).folder,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    assert process.stdout is not None
+    lines = Lines(process.stdout)
+    said = lines.until(
+        lambda some: next(
+            (one for one in some if HEALTH_STARTED in one or one.startswith("tracker: ")), None
+        )
+    )
+    if HEALTH_STARTED in said:
+        process.terminate()
+    code = process.wait(DEADLINE)
+    assert not any("Traceback" in one for one in lines.all())
+    if HEALTH_STARTED not in said:
+        assert (code, said) == (1, "tracker: [Errno 24] Too many open files")

@@ -75,7 +75,9 @@ def test_a_pruned_log(pruned: Tracker) -> None:
     assert verified.returncode == 0, verified.stdout
     summary = json.loads(verified.stdout.splitlines()[-1])
     assert (summary["findings"], summary["first_seq"]) == (0, begin)
-    assert len(tracker.events("--type", "tracker_started")) == DAYS + 1
+    assert len(tracker.events("--type", "tracker_started")) == DAYS - 4 + 1
+    early = {each["type"] for each in tracker.events("--to", str(begin - 1))}
+    assert early == {"settings_changed"}  # only what administrators do is kept
     assert min(each["seq"] for each in tracker.events("--type", "announced")) >= begin
     for command in (
         ["replay", "--at", "3"],

@@ -16,6 +16,7 @@ from tracker.store.address_keys import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.e2e.process import Tracker
 
@@ -120,8 +121,18 @@ def test_without_a_tracker(found: Found) -> None:
     done = tracker.command("shred", "--before", site.day(DAYS))
     assert done.stdout.count("shredded") == DAYS - 4 - 2
     assert f"kept {site.day(DAYS - 2)}, {site.day(DAYS - 1)}" in done.stderr
+    before = {path: path.read_bytes() for path in files(site.log)}
+    done = tracker.command("shred", "--json")
+    nothing = {"shredded": [], "kept": [], "needed_from": None, "dates": {}}
+    assert (done.returncode, json.loads(done.stdout)) == (0, nothing)
+    assert tracker.command("shred", "--day", site.day(DAYS - 1)).returncode == 1
+    assert {path: path.read_bytes() for path in files(site.log)} == before
     assert addresses(tracker)[: DAYS - 2] == [None] * (DAYS - 2)
     assert site.traces() == []
+
+
+def files(log: Path) -> list[Path]:
+    return [path for path in log.rglob("*") if path.is_file() and path.name != "LOCK"]
 
 
 def test_no_log(new_tracker: Callable[..., Tracker]) -> None:

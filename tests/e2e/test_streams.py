@@ -127,7 +127,7 @@ def test_nothing_that_a_terminal_obeys(written: Tracker) -> None:
 
 def test_a_time_before_now(written: Tracker) -> None:
     """`-3m` is a value, although it begins like an option, and `now` is the end of the log."""
-    for words in (["replay", "--at", "-0s"], ["diff", "-99d", "now"]):
+    for words in (["replay", "--at", "-1d12h"], ["diff", "-99d", "now"]):
         done = written.command(*words)
         assert "is not in the log, which holds" in done.stderr, done.stderr
     assert written.command("replay", "--at", "now").returncode == 0
@@ -151,6 +151,8 @@ def test_serving_without_streams(tmp_path: Path) -> None:
     Nothing is imported from the working folder, by none of the processes.
     """
     with closing(Tracker(tmp_path / "tracker", lasting_listeners())) as tracker:
+        with tracker.config.open("a") as file:
+            file.write('follower = "at_stop"\n')  # it would be another helper after five seconds
         for name in sys.stdlib_module_names | {"trio", "attrs", "eventlog", "tracker"}:
             (tracker.folder / f"{name}.py").write_text('raise SystemExit("a trap")\n')
         process = subprocess.Popen(

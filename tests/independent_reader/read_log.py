@@ -531,7 +531,7 @@ class Log:
                 )
             else:
                 if TYPES[kind] == "log_pruned":
-                    self._check_history(data["first_seq"], data.get("history"))
+                    self._check_history(data.get("history_seq"), data.get("history"))
                 if TYPES[kind] == "log_pruned" and data["first_seq"] == self.begin:
                     self.pruned = data
                 if TYPES[kind] == "format_begun":
@@ -541,8 +541,8 @@ class Log:
                 yield time, TYPES[kind], data
             at += ADMIN.size + size + -size % 16
 
-    def _check_history(self, seq: int, said: str | None) -> None:
-        found = self.history_at.get(seq)
+    def _check_history(self, seq: int | None, said: str | None) -> None:
+        found = self.history_at.get(seq) if seq is not None else None
         if said and found and found.hex() != said:
             raise BadLogError(f"the history digest before event {seq} is {found.hex()}")
 

@@ -17,9 +17,12 @@ from tests.support import SECOND, Rig, keys_of
 from tests.tracker.logged import history
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
+from tracker.ports import LogUnavailableError
 from tracker.store.address_keys import Keyring
+from tracker.store.book import open_newest
 from tracker.store.replay import replay
 from tracker.upkeep import pruning
+from tracker.upkeep.follower_process import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     Live = Callable[[Rig, EventLog], Awaitable[None]]
 
-CALLS = 150
+CALLS = 360
 """System calls from the begin of a removal, more than it makes."""
 SEEDS = [*range(30), *(pytest.param(seed, marks=pytest.mark.faults) for seed in range(30, 2_000))]
 
@@ -43,8 +46,8 @@ def test_a_cut_while_pruning(tmp_path: Path, seed: int) -> None:
         digest = _written(disk)
         try:
             _pruned(disk, chance.randrange(CALLS), chance)
-        except* PowerCut:
-            pass
+        except* (PowerCut, LogUnavailableError):
+            assert disk.dead
     disk.power_up()
     with disk.attached():
         keyring = keys_of(root / "secrets")
@@ -58,7 +61,21 @@ def test_a_cut_while_pruning(tmp_path: Path, seed: int) -> None:
             assert again.digest() == state.digest()
         finally:
             log.release()
+        _check_book(root)
     shutil.rmtree(tmp_path)
+
+
+def _check_book(root: Path) -> None:
+    """Checks that the book goes on from the one that the log names, if it names one."""
+    follower = Follower(root / "log", root / "secrets", lambda **_: None, seconds=0, pause=0)
+    follower.catch_up()
+    book = open_newest(root / "log", keys_of(root / "secrets"))
+    assert book is not None
+    assert book.since == 0
+    accounts = follower.state.accounts
+    for account in range(1, len(accounts.uploaded)):
+        uploaded = sum(row.uploaded for row in book.of_account(account))
+        assert uploaded == accounts.uploaded[account]
 
 
 def _written(disk: Disk) -> tuple[int, str]:

@@ -51,8 +51,10 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    # A shell script that starts the tracker in the background has it ignore SIGINT.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell script that starts the tracker in the background has it ignore SIGINT. SIGTERM is the
+    # same: a command that it interrupts has no result.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         return _run(arguments)
     except BrokenPipeError:  # the reader of our output left (`tracker events | head`)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
@@ -14,6 +15,7 @@ from tracker.offline.state_summary import picture
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
 
 def add_to(commands: Any) -> None:
@@ -37,11 +39,15 @@ def print_diff(options: argparse.Namespace) -> int:
     swarm = bytes.fromhex(options.info_hash) if options.info_hash else None
     with replayed(options) as log:
         forward = sorted((options.first, options.second), key=log.resolve)
-        checked = log.checks_tags()
         found = {one: picture(state_at(log, one), swarm) for one in forward}
-    for change in differences(found[options.first], found[options.second]):
-        say(json.dumps(change, ensure_ascii=False) if options.json else _text(change))
-    return trust.end(checked=checked, as_json=options.json)
+    changes = differences(found[options.first], found[options.second])
+    print_all = partial(_print, changes, as_json=options.json)
+    return trust.listed(print_all, log.folder, log.keys, as_json=options.json)
+
+
+def _print(changes: Iterable[dict[str, Any]], *, as_json: bool) -> None:
+    for change in changes:
+        say(json.dumps(change, ensure_ascii=False) if as_json else _text(change))
 
 
 def _text(change: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
@@ -14,7 +15,6 @@ from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.history.event_scan import Filter, Scan
 from tracker.ports import EventFilter, LogPart, Moment
-from tracker.store import tag_keys
 
 if TYPE_CHECKING:
     import argparse
@@ -60,16 +60,20 @@ def print_events(options: argparse.Namespace) -> int:
     torrent = bytes.fromhex(options.info_hash) if options.info_hash else None
     wanted = EventFilter(types=frozenset(options.type or ()), info_hash=torrent)
     scan = Scan(folder, part, Filter(wanted, array("I")), keys)
+    return trust.listed(partial(_print, scan, part.last, follow=options.follow), folder, keys)
+
+
+def _print(scan: Scan, last: int | None, *, follow: bool) -> None:
+    """Prints the wanted events, and those that come, until `last`."""
     while True:
-        done = _print_new(scan) or (part.last is not None and scan.seq > part.last)
+        done = _print_new(scan) or (last is not None and scan.seq > last)
         flush()
-        if done or not options.follow:
+        if done or not follow:
             break
         time.sleep(_FOLLOW_SECONDS)
     if not done:
         _print_the_rest(scan)
     flush()
-    return trust.end(checked=tag_keys.can_check(folder, keys.tags if keys else None))
 
 
 def _print_the_rest(scan: Scan) -> None:

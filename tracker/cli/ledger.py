@@ -6,6 +6,7 @@ Reads beside a running tracker.
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from tracker.cli.output import CannotError, say
 from tracker.ledger.account import Ledger, find_account
 from tracker.ledger.walk import Decryption, Walk
 from tracker.ports import LedgerCorrection, LedgerOpening
-from tracker.store import checked_segments, tag_keys
+from tracker.store import checked_segments
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -71,18 +72,21 @@ def print_ledger(options: argparse.Namespace) -> int:
         raise CannotError(f"no key was issued to an account or under a number {options.who}")
     decrypt = Decryption(folder, keys)
     ledger = Ledger(account, only, decrypt)
+    print_all = partial(_print, Walk(folder, decrypt), ledger, only, options)
+    return trust.listed(print_all, folder, keys, as_json=options.json)
+
+
+def _print(walk: Walk, ledger: Ledger, only: bytes | None, options: argparse.Namespace) -> None:
     entries = not (options.totals or options.torrents)
     if entries and not options.json:
         say(_heading())
-    for entry in Walk(folder, decrypt).tell(ledger):
+    for entry in walk.tell(ledger):
         if entries:
             say(json.dumps(entry_json(entry)) if options.json else _row(entry))
     if options.torrents:
         _print_rows(ledger, only, as_json=options.json)
     else:
         _print_sums(ledger, only, as_json=options.json)
-    checked = tag_keys.can_check(folder, keys.tags if keys else None)
-    return trust.end(checked=checked, as_json=options.json)
 
 
 def _print_rows(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:

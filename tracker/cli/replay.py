@@ -32,13 +32,13 @@ def print_state(options: argparse.Namespace) -> int:
     with replayed(options) as log:
         state = state_at(log, options.at)
         history, before = log.history()
-        checked = log.checks_tags()
+        known = trust.of(log.folder, log.keys)
         shown = {
             **summary(state),
             "digest": digest(state),
             "history": history.hex(),
             "history_seq": before,
-            "trust": trust.in_words(checked),
+            "trust": known,
         }
     if options.json:
         outage = log.outage
@@ -47,7 +47,7 @@ def print_state(options: argparse.Namespace) -> int:
     else:
         for line in _lines(shown):
             say(line)
-    return trust.end(checked=checked)
+    return trust.end(known)
 
 
 def _lines(values: dict[str, Any], before: str = "") -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
@@ -15,6 +16,7 @@ from tracker.times import rfc3339
 if TYPE_CHECKING:
     import argparse
 
+    from tracker.domain.state import State
     from tracker.offline.state_summary import Member
 
 _COLUMNS = "{:<27}  {:<40}  {:<16}  {:<7}  {:>16}  {:>16}  {:>16}  {:<9}  {:>10}  {:<27}  {}"
@@ -36,12 +38,16 @@ def print_swarm(options: argparse.Namespace) -> int:
     swarm = bytes.fromhex(options.info_hash)
     with replayed(options) as log:
         state = state_at(log, options.at)
-        checked = log.checks_tags()
+    print_all = partial(_print, state, swarm, options)
+    return trust.listed(print_all, log.folder, log.keys, as_json=options.json)
+
+
+def _print(state: State, swarm: bytes, options: argparse.Namespace) -> None:
     found = members(state, swarm)
     if options.json:
         for member in found:
             say(json.dumps(as_json(member), ensure_ascii=False))
-        return trust.end(checked=checked, as_json=True)
+        return
     say(_heading())
     for member in found:
         say(row(member))
@@ -50,7 +56,6 @@ def print_swarm(options: argparse.Namespace) -> int:
     when = f"event {state.seq - 1}, {rfc3339(date_us)}" if state.seq else "no event"
     counts = f"{count(seeders, 'seeder')}, {count(leechers, 'leecher')}, {completed} completed"
     say(f"{counts}; after {when}")
-    return trust.end(checked=checked)
 
 
 def _heading() -> str:

@@ -15,7 +15,6 @@ from tracker.cli.options import log_and_secrets
 from tracker.cli.output import LOG_DAMAGED, count, progress, say
 from tracker.offline.state_summary import digest
 from tracker.offline.verify import Verification
-from tracker.store import tag_keys
 from tracker.store.address_keys import Keyring
 from tracker.times import rfc3339
 
@@ -48,19 +47,19 @@ def verify(options: argparse.Namespace) -> int:
         for one in verification.findings(report):
             findings += one.damage
             say(_json(folder, one) if options.json else _text(folder, one))
-    checked = _can_check(folder, keys)
-    summary = _summary(verification, findings, checked=checked)
+    known = _known(folder, keys)
+    summary = _summary(verification, findings, known)
     say(json.dumps(summary) if options.json else _sentence(summary))
-    ended = trust.end(checked=checked)
+    ended = trust.end(known)
     return LOG_DAMAGED if findings else ended
 
 
-def _can_check(folder: Path, keys: Keyring | None) -> bool:
-    """Says whether every tag could be checked; no, where a header cannot be read."""
+def _known(folder: Path, keys: Keyring | None) -> str:
+    """Says what is known of the tags; where a header cannot be read, they could not be checked."""
     try:
-        return tag_keys.can_check(folder, keys.tags if keys else None)
+        return trust.of(folder, keys)
     except (LogError, OSError):
-        return False
+        return trust.NOT_CHECKED
 
 
 def _place(folder: Path, one: Finding) -> str:
@@ -86,7 +85,7 @@ def _json(folder: Path, one: Finding) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
-def _summary(verification: Verification, findings: int, *, checked: bool) -> dict[str, Any]:
+def _summary(verification: Verification, findings: int, known: str) -> dict[str, Any]:
     log, state = verification.log, verification.state
     told = log.history_digest()
     return {
@@ -105,14 +104,17 @@ def _summary(verification: Verification, findings: int, *, checked: bool) -> dic
         "digest": digest(state) if verification.replayed else None,
         "history": told[0].hex() if told else None,
         "history_seq": told[1] if told else None,
-        "trust": trust.in_words(checked),
+        "trust": known,
     }
 
 
 def _sentence(summary: dict[str, Any]) -> str:
     findings = summary["findings"]
-    checked = summary["trust"] == trust.CHECKED
-    seen = "whole" if checked else f"without damage that can be seen ({trust.NOT_CHECKED})"
+    seen = {
+        trust.CHECKED: "whole",
+        trust.NO_TAGS: f"whole, with {trust.NO_TAGS}",
+        trust.NOT_CHECKED: f"without damage that can be seen ({trust.NOT_CHECKED})",
+    }[summary["trust"]]
     verdict = f"damaged: {count(findings, 'finding')}" if findings else seen
     walked = f"{count(summary['segments'], 'segment')}, {count(summary['frames'], 'frame')}, "
     walked += f"{count(summary['snapshots'], 'snapshot')}, {count(summary['sealed'], 'seal')}"

@@ -3,17 +3,18 @@ from tracker.domain cimport packed
 from tracker.domain.accounts cimport Accounts
 from cpython.array cimport array
 
-cdef unsigned long long _most
+cdef unsigned long long _most, _nothing_before
 
 cdef class Booking:
     cdef public dict numbers, corrections
     cdef public array rows
     cdef public list ended
-    cdef public unsigned long long history_us
+    cdef public unsigned long long day, cut
+    cdef public long long lead_us
     cdef unsigned long long _up, _down, _credited_up, _credited_down, _seeding_us, _partial_us, _sessions, _snatched
 
     cpdef begin(self, Accounts accounts, unsigned int account)
-    @cython.locals(rows=array, at=Py_ssize_t, up=cython.ulonglong, down=cython.ulonglong, snatched=cython.ulonglong, last_us=cython.ulonglong)
+    @cython.locals(rows=array, at=Py_ssize_t, up=cython.ulonglong, down=cython.ulonglong, snatched=cython.ulonglong, date_us=cython.longlong)
     cpdef announced(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long time_us, int client)
     @cython.locals(at=Py_ssize_t)
     cpdef left(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long seen_us)

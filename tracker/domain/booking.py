@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
     from tracker.domain.accounts import Accounts
 
-WORDS = 13
+WORDS = 15
 """Words of 64 bits of a row: see `Gain`, from `uploaded` on."""
 _EMPTY = bytes(8 * WORDS)
+NOTHING_BEFORE = 2**32 - 1
+"""The `cut` of a row that counts alone, because what was before it is over."""
 _MOST = 2**64 - 1
-_most = _MOST  # has a type in the .pxd, as `_nowhere` in `directory.py`
+_most, _nothing_before = _MOST, NOTHING_BEFORE  # have types in the .pxd, as `_nowhere`
 
 
 class Booking:
@@ -30,8 +32,8 @@ class Booking:
     `numbers` has the row of each account and torrent, by both (`packed.identity`). `corrections`
     has the number and the signed bytes of an account's corrections.
 
-    `history_us`: a row does not go on after a longer silence; 0 = it always does. What it had until
-    then goes to `ended`, as account and words.
+    `lead_us`: log time less dates now. `day`: the present day of `BookDays`. A row of a day before
+    `cut` is over, and does not go on: what it had goes to `ended`, as account and words.
     """
 
     __slots__ = (
@@ -44,14 +46,16 @@ class Booking:
         "_snatched",
         "_up",
         "corrections",
+        "cut",
+        "day",
         "ended",
-        "history_us",
+        "lead_us",
         "numbers",
         "rows",
     )
 
     def __init__(self) -> None:
-        self.history_us = 0
+        self.day = self.cut = self.lead_us = 0
         self.clear()
         self._up = self._down = self._credited_up = self._credited_down = 0
         self._seeding_us = self._partial_us = self._sessions = self._snatched = 0
@@ -89,12 +93,7 @@ class Booking:
     ) -> None:
         """Enters what an announce changed since `begin`."""
         at = self._row(account, info_hash)
-        rows = self.rows
-        if self.history_us:
-            last_us = packed.u64(rows, at + 10)
-            if last_us and time_us - last_us > self.history_us:
-                self.ended.append((account, rows[at : at + 13]))  # WORDS
-                rows[at : at + 13] = array("Q", _EMPTY)
+        rows, date_us = self.rows, max(1, time_us - self.lead_us)
         up = packed.u64(accounts.uploaded, account)
         down = packed.u64(accounts.downloaded, account)
         _plus(rows, at, up - self._up)
@@ -110,24 +109,23 @@ class Booking:
         if snatched:
             _plus(rows, at + 7, snatched)
             if not packed.u64(rows, at + 11):
-                packed.put_u64(rows, at + 11, time_us)
+                packed.put_u64(rows, at + 11, date_us)
         _plus(rows, at + 8, 1)
         if not packed.u64(rows, at + 9):
-            packed.put_u64(rows, at + 9, time_us)
-        packed.put_u64(rows, at + 10, time_us)
+            packed.put_u64(rows, at + 9, date_us)
+        packed.put_u64(rows, at + 10, date_us)
         packed.put_u64(rows, at + 12, client)
 
     def left(self, accounts: Accounts, account: int, info_hash: bytes, seen_us: int) -> None:
-        """Enters the time that was counted since `begin`, when a peer left. `seen_us`: log time of
-        the last announce.
+        """Enters the time that was counted since `begin`, when a peer left. `seen_us`: date of the
+        last announce.
         """
         if packed.u64(accounts.seeding_us, account) != self._seeding_us or (
             accounts.partial_us and packed.u64(accounts.partial_us, account) != self._partial_us
         ):
             at = self._row(account, info_hash)
             self._time(accounts, account, at)
-            # So that this time ends together with what was announced then: see `History`.
-            if packed.u64(self.rows, at + 10) < seen_us:
+            if not packed.u64(self.rows, at + 8):  # else it has the date of an announce
                 packed.put_u64(self.rows, at + 10, seen_us)
 
     def _time(self, accounts: Accounts, account: int, at: int) -> None:
@@ -142,22 +140,30 @@ class Booking:
         self.corrections[account] = number + 1, up + uploaded, down + downloaded
 
     def _row(self, account: int, info_hash: bytes) -> int:
-        """Returns the first word of a row, which is made where there is none."""
+        """Returns the first word of a row that gains something now. A new one is made."""
         name = packed.identity(account, info_hash)
         found = self.numbers.get(name)
-        if found is not None:
-            return found
-        at = len(self.rows)
-        self.rows.frombytes(_EMPTY)
-        self.numbers[name] = at
+        if found is None:
+            at = len(self.rows)
+            self.rows.frombytes(_EMPTY)
+            self.numbers[name] = at
+            packed.put_u64(self.rows, at + 13, self.cut)
+        else:
+            at = found
+            if packed.u64(self.rows, at + 14) < self.cut:
+                self.ended.append((account, self.rows[at : at + 15]))  # WORDS
+                self.rows[at : at + 15] = array("Q", _EMPTY)
+                packed.put_u64(self.rows, at + 13, _nothing_before)
+        packed.put_u64(self.rows, at + 14, self.day)
         return at
 
     def gains(self) -> Iterator[tuple[int, bytes, array[int]]]:
         """Yields account, info hash and words of each row, in no order.
 
         The words: raw and credited bytes up and down, microseconds of seeding and of partial
-        seeding, sessions, snatches, announces, log times of the first and the last announce and of
-        the first snatch (0 = none), number of the client of the last announce.
+        seeding, sessions, snatches, announces, dates of the first and the last announce and of the
+        first snatch (0 = none), number of the client of the last announce, the `cut` when the
+        row began, and its `day`: see `book_rows`.
         """
         for name, at in self.numbers.items():
             yield int.from_bytes(name[:4], "little"), name[4:], self.rows[at : at + WORDS]

@@ -419,7 +419,7 @@ class State:
             self.seeding.count(account, torrent, peer, mark, seen_us, last_seq, time_us, True)
             if book is not None:
                 info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
-                book.left(self.accounts, account, info_hash, last_us)
+                book.left(self.accounts, account, info_hash, self.dates.of(last_us))
             if remembered and last_seq >= self.listing.since_seq:
                 self._remember(torrent, peer, account)
         swarms.remove(torrent, peer)

@@ -137,10 +137,12 @@ class SumsPages:
         following = page[-1][0] if len(rows) > limit else None
         return SumsPage(page, following, self._walk.first_seq, self._walk.seq - 1)
 
-    def rows(self, end: int | None) -> tuple[list[BookRow], int]:
-        """Returns the rows of the book over the events below `end`, and the last of the events."""
+    def rows(self, end: int | None) -> tuple[list[BookRow], int, int]:
+        """Returns the rows of the book over the events below `end`, and the first and the last of
+        the events.
+        """
         self._read(end)
-        return self._listener.rows(), self._walk.seq - 1
+        return self._listener.rows(), self._walk.since, self._walk.seq - 1
 
     def _read(self, end: int | None) -> None:
         for _ in self._walk.tell(self._listener, end):

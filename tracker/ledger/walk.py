@@ -62,6 +62,7 @@ class Walk:
         self._rest: Frame | None = None
         self.first_seq = self.seq = self._reader.first_seq
         self._begun = False
+        self.since = self.first_seq  # the first event that is summed up by torrent
         self.hurried: Callable[[], bool] = lambda: False  # true = pause before the next frame
         self.paused = False  # the latest call of `tell` paused
 
@@ -83,6 +84,8 @@ class Walk:
                     if keys is None:
                         opening_balance.compare(self._folder, self.first_seq, begin.opening)
                     book = open_beginning(self._folder, keys, begin.state)
+                    if book is not None:
+                        self.since = book.since
                     yield from listener.opening(kept, begin.state, book)
             yield from listener.entries(self._until(end))
 

@@ -97,9 +97,10 @@ class LedgerWorker(Worker):
         end, outage = self._end(moment)
         book = open_newest(self._log, self._keys) if newest else None
         if book is not None:
-            return BookPage(*rows.page(rows.stored(book, of, query), of, query), book.upto - 1)
-        found, seq = self._walked(of, end).rows(end)
-        return BookPage(*rows.page(found, of, query), seq, outage)
+            found = rows.stored(book, of, query)
+            return BookPage(*rows.page(found, of, query), book.since, book.upto - 1)
+        walked, since, seq = self._walked(of, end).rows(end)
+        return BookPage(*rows.page(walked, of, query), since, seq, outage)
 
     def _keep(self, name: object, pages: Pages) -> Pages:
         self._walks[name] = pages

@@ -52,7 +52,7 @@ class Removals:
             for seq, record in frames.admin(frame):
                 event = record.event()
                 if isinstance(event, LogPruned):
-                    self._history(path, seq, event.first_seq, event.history)
+                    self._history(path, seq, event.history_seq, event.history)
                     if event.first_seq == self._begin:
                         self._confirmed = event.opening, event.kept
                         self._book = event.book
@@ -63,9 +63,9 @@ class Removals:
         except codec.CodecError:
             pass  # another check finds this
 
-    def _history(self, path: Path, seq: int, before: int, said: str | None) -> None:
+    def _history(self, path: Path, seq: int, before: int | None, said: str | None) -> None:
         """Compares the history digest before event `before` with what event `seq` says."""
-        found = self._log.history_before(before)
+        found = self._log.history_before(before) if before is not None else None
         if said is not None and found is not None and said != found.hex():
             what = f"event {seq} says that the history digest before event {before} is {said}, and it is {found.hex()}"
             self._others.append(Finding(path, 0, seq, what, RESTORE))

@@ -17,8 +17,8 @@ What a row counts
 - At each `upto` the sums over all rows of an account, "no torrent" included, are the account's
   totals in the state there, without the time that is still open (`Accounts.totals`): raw and
   credited bytes, seeding, partial seeding, sessions, snatches.
-- With `[policy] history_days` a row that was last seen longer ago is gone, and its amounts are in
-  the row "no torrent".
+- With `[policy] history_days` a row that gained nothing for so many days is gone, and its amounts
+  are in the row "no torrent" (docs/log-format.md has the rule).
 
 Public modes have no accounts, so they have no rows.
 """
@@ -38,7 +38,7 @@ class BookRow:
     """What an account did in a torrent. Amounts are bytes, lengths of time microseconds.
 
     Dates are Unix microseconds: log time less the lead that was in force then. The row "no torrent"
-    has the first and last date of what it stands for, where that is known.
+    has the first and last date of what was removed before there was a book.
     """
 
     account: int
@@ -55,7 +55,7 @@ class BookRow:
     snatched: int  # completed downloads
     sessions: int
     announces: int  # in the row "no torrent": 0, because nobody counted what was removed
-    corrections: int  # only in the row "no torrent"
+    corrections: int  # only in the row "no torrent": those since `BookRead.since`
     # The number of the client of the last announce. None = one without a number, or the record is
     # older than these.
     client: int | None
@@ -70,6 +70,11 @@ class BookRead(Protocol):
     @property
     def upto(self) -> int:
         """Every event with a lower number is counted, and no other."""
+        ...
+
+    @property
+    def since(self) -> int:
+        """The first event that is counted by torrent; what was before, is in rows "no torrent"."""
         ...
 
     def of_account(self, account: int, after: bytes | None = None) -> Iterator[BookRow]:

@@ -145,5 +145,6 @@ class BookQuery:
 class BookPage:
     rows: Sequence[BookRow]
     following: BookCursor | None  # the `after` of the next page; None = there is none
-    seq: int  # the rows count the events up to this one; -1 = none
+    since: int  # the rows of torrents count the events from this one
+    seq: int  # up to this one; -1 = none
     outage: Outage | None = None  # around the moment that was asked about

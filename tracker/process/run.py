@@ -77,6 +77,7 @@ def run(
     parts = runtime.build(
         config, version, secret, keyring, session, listeners, tuple(certificates.values())
     )
+    signals.end_at_once(0)  # nothing was appended yet
     try:
         with first_failure(LogError, OSError, MemoryError):
             trio.run(_main, parts, session)
@@ -94,11 +95,11 @@ async def _main(runtime: Runtime, session: Session) -> None:
     """Starts the parts in the order of its lines, waits for the stop, and stops them in order."""
     service, event_log, follower = runtime.service, runtime.event_log, runtime.follower
     async with trio.open_nursery() as nursery:
+        await nursery.start(signals.set_at_stop, runtime.stop)
         await nursery.start(event_log.run)
         await nursery.start(runtime.noted.run, service.now_us)
         _append_first(runtime, session)
         nursery.start_soon(timers.hear_threads)
-        nursery.start_soon(signals.set_at_stop, runtime.stop)
         nursery.start_soon(signals.reload_at_hangup, runtime.certificates)
         async with trio.open_nursery() as answering, trio.open_nursery() as appending:
             await trackers.start_udp(appending, runtime)
@@ -125,7 +126,7 @@ async def _main(runtime: Runtime, session: Session) -> None:
             appending.cancel_scope.cancel()
         _append_last(runtime)
         nursery.cancel_scope.cancel()
-    signals.exit_at_stop()
+    signals.end_at_once(0)  # the rest of the stop only makes the next start faster
     log.info("Stopped: the log is closed at event %d", event_log.durable_seq)
 
 

@@ -20,9 +20,14 @@ log = logging.getLogger("tracker")
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
-async def set_at_stop(stop: trio.Event) -> None:
-    """Sets `stop` at the first SIGTERM or SIGINT; the second ends the process with code 1."""
+async def set_at_stop(
+    stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Sets `stop` at the first SIGTERM or SIGINT; the second ends the process with code 1, also
+    once this task was cancelled."""
+    end_at_once(1)
     with trio.open_signal_receiver(*_STOPPING) as signals:
+        task_status.started()
         async for number in signals:
             if stop.is_set():
                 log.warning("Stopping at once")
@@ -31,13 +36,11 @@ async def set_at_stop(stop: trio.Event) -> None:
             stop.set()
 
 
-def exit_at_stop() -> None:
-    """Lets SIGTERM and SIGINT end the process with code 0, because the log is closed.
-
-    The rest of the stop only makes the next start faster.
-    """
+def end_at_once(code: int) -> None:
+    """Lets SIGTERM and SIGINT end the process with this code. No handler may raise while trio runs,
+    because it would end trio in the middle of anything."""
     for number in _STOPPING:
-        signal.signal(number, lambda *_: _exit(0))
+        signal.signal(number, lambda *_: _exit(code))
 
 
 def _exit(code: int) -> None:

@@ -57,7 +57,8 @@ def append_admin(log: Log, state: State, clock: Clock, event: AdminEvent) -> int
         event = evolve(event, wall_us=clock.wall_us())
         log.pool.lead_us = state.dates.after(now, event.wall_us)
     body = codec.encode_event(event, now)
-    seq = log.pool.append(events.ADMIN, schemas.NEWEST[events.ADMIN], now, body)
+    schema = schemas.NEWEST[events.ADMIN]
+    seq = log.pool.append(events.ADMIN, schema, now, body, lasting=event.stays())
     state.apply_admin(event, now)
     log.appended()
     return seq

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from functools import reduce
+from functools import partial, reduce
 from itertools import groupby, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -20,12 +20,14 @@ from tracker.store.book_files import BookError, Listed, Opened
 from tracker.store.book_rows import History
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tracker.domain.state import State
     from tracker.ports import BookRow
     from tracker.store.address_keys import Keyring
+    from tracker.store.book_files import Part
+    from tracker.store.checked_segments import CheckedSegments
 
 OR_REMOVE = (
     "restore the file from a backup, or remove this list: then the book begins anew, and what accounts did in each "
@@ -69,8 +71,11 @@ def usable(log: Path, path: Path, keys: Keyring) -> Listed:
     return listed
 
 
-def named(log: Path, state: State, keys: Keyring | None) -> Listed | None:
+def named(
+    log: Path, state: State, keys: Keyring | None, checked: CheckedSegments | None = None
+) -> Listed | None:
     """Returns the book that the log names, with every byte checked. `state`: of this log.
+    `checked`: remembers parts, which are then read only if somebody touched them since.
 
     None = it names none, or the list was removed. Raises `LogCorruptError` where it is another one
     or damaged, and what reading the log raises.
@@ -81,13 +86,23 @@ def named(log: Path, state: State, keys: Keyring | None) -> Listed | None:
     try:
         listed = book_files.read_list(path, read_identity(log), keys, digest)
         book_files.follow(log, listed, keys)
-        Opened(log, listed.parts)
+        if checked is None:
+            Opened(log, listed.parts)
+        else:
+            files = [log / book_files.FOLDER / part.name for part in listed.parts]
+            checked.check_parts(files, partial(_open_some, log, listed.parts))
     except BookError as error:
         raise LogCorruptError(path, 0, str(error), OR_REMOVE) from None
     except FileNotFoundError as error:
         what = f"its part {os.path.basename(error.filename)} is missing"
         raise LogCorruptError(path, 0, what, OR_REMOVE) from None
     return listed
+
+
+def _open_some(log: Path, parts: Sequence[Part], unknown: Sequence[bool]) -> None:
+    """Checks the bytes of the parts that are not known, and that the others have their size."""
+    for part, check in zip(parts, unknown, strict=True):
+        Opened(log, [part], check=check)
 
 
 def open_beginning(log: Path, keys: Keyring | None, state: State) -> Book | None:
@@ -147,12 +162,16 @@ class Book:
     def upto(self) -> int:
         return self.listed.position.seq
 
+    @property
+    def since(self) -> int:
+        return self.listed.facts.begun
+
     def of_account(self, account: int, after: bytes | None = None) -> Iterator[BookRow]:
         return map(book_rows.shown, self._of_account(account, after))
 
     def _of_account(self, account: int, after: bytes | None) -> Iterator[bytes]:
         owner, history = account.to_bytes(4, "big"), self._history()
-        if not self.listed.history_us:
+        if not self.listed.facts.hidden:
             return self._rows(book_rows.first_name(account, after), owner, history)
         rows = list(self._rows(owner, owner, history))
         none = [rows.pop(0)] if rows and not rows[0][4] else []
@@ -163,7 +182,7 @@ class Book:
         return iter([row for row in rows if row[5:25] > after])
 
     def _history(self) -> History:
-        return History(self.listed.history_us, self.listed.time_us)
+        return History(self.listed.facts.hidden)
 
     def of_torrent(self, info_hash: bytes, after: int | None = None) -> Iterator[BookRow]:
         low = info_hash if after is None else book_rows.pair(info_hash, after) + b"\0"

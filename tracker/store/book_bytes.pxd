@@ -10,10 +10,12 @@ from libc.string cimport memcmp, memcpy
 
 cdef enum:
     NAME_SIZE = 25  # bytes
-    ROW_SIZE = 116
+    ROW_SIZE = 124
     PAIR_SIZE = 24
     COUNTS = 28  # places in a row: signs and client are before the counts
     AMOUNTS = 44
+    CUT = 116
+    DAY = 120
     NOT_RECORDED = 0xFFFF
 
 
@@ -39,12 +41,13 @@ cdef inline int put_row(
 ) except -1:
     cdef char *to = _in(rows, at, ROW_SIZE)
     cdef char *named = _of(name, 0, 24)
-    if start < 0 or start + 13 > words.ob_size:
+    if start < 0 or start + 15 > words.ob_size:
         raise IndexError("no such row")
     cdef uint64_t *word = <uint64_t *>words.data.as_ulonglongs + start
     cdef uint32_t[4] counts = [<uint32_t>word[8], <uint32_t>word[6], <uint32_t>word[7], 0]
     cdef uint16_t client = <uint16_t>word[12] if word[8] else <uint16_t>NOT_RECORDED
-    if (word[6] | word[7] | word[8]) >> 32 or word[12] >> 16:
+    cdef uint32_t[2] days = [<uint32_t>word[13], <uint32_t>word[14]]
+    if (word[6] | word[7] | word[8] | word[13] | word[14]) >> 32 or word[12] >> 16:
         raise OverflowError("a number without room in its field")
     _put_owner(to, named)
     to[4] = 1
@@ -54,6 +57,7 @@ cdef inline int put_row(
     memcpy(to + COUNTS, counts, 16)
     memcpy(to + AMOUNTS, word, 48)
     memcpy(to + AMOUNTS + 48, word + 9, 24)
+    memcpy(to + CUT, days, 8)
     return 0
 
 
@@ -97,22 +101,23 @@ cdef inline int copy(
     return 0
 
 
-cdef inline bint add(
-    bytearray rows, Py_ssize_t at, bytes newer, Py_ssize_t start, uint64_t history_us
-) except -1:
+cdef inline bint add(bytearray rows, Py_ssize_t at, bytes newer, Py_ssize_t start) except -1:
     cdef char *to = _in(rows, at, ROW_SIZE)
     cdef char *row = _of(newer, start, ROW_SIZE)
     cdef char *client = to
     cdef uint32_t[4] a, b
     cdef uint64_t[9] c, d
+    cdef uint32_t day, cut
     cdef int field
     memcpy(a, to + COUNTS, 16)
     memcpy(b, row + COUNTS, 16)
     memcpy(c, to + AMOUNTS, 72)
     memcpy(d, row + AMOUNTS, 72)
-    if to[NAME_SIZE] or row[NAME_SIZE]:
+    memcpy(&day, to + DAY, 4)
+    memcpy(&cut, row + CUT, 4)
+    if to[NAME_SIZE] or row[NAME_SIZE] or not to[4]:
         return False
-    if history_us and to[4] and c[7] and d[6] > c[7] and d[6] - c[7] > history_us:
+    if day < cut:
         return False
     if b[0]:
         client = row
@@ -124,13 +129,14 @@ cdef inline bint add(
         c[field] += d[field]
         if c[field] < d[field]:
             return False
-    if d[6] and (d[6] < c[6] or not c[6]):
+    if not c[6]:
         c[6] = d[6]
-    if d[7] > c[7]:
+    if b[0] or not c[7]:
         c[7] = d[7]
     if not c[8]:
         c[8] = d[8]
     memcpy(to + NAME_SIZE + 1, client + NAME_SIZE + 1, 2)
     memcpy(to + COUNTS, a, 16)
     memcpy(to + AMOUNTS, c, 72)
+    memcpy(to + DAY, row + DAY, 4)
     return True

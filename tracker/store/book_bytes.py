@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from array import array
 
 NAME_SIZE = 25
-BODY = Struct("<BHIIII9Q")
-ROW_SIZE = NAME_SIZE + BODY.size  # 116 bytes
+BODY = Struct("<BHIIII9QII")
+ROW_SIZE = NAME_SIZE + BODY.size  # 124 bytes
 PAIR_SIZE = 24
 
 
@@ -29,10 +29,10 @@ def put_row(to: bytearray, at: int, name: bytes, words: array[int], start: int) 
     up, down, credited_up, credited_down, seeding, partial, sessions, snatched, announces = words[
         start : start + 9
     ]
-    first_us, last_us, completed_us, client = words[start + 9 : start + 13]
+    first_us, last_us, completed_us, client, cut, day = words[start + 9 : start + 15]
     to[at : at + ROW_SIZE] = (name[3::-1] + b"\1" + name[4:]) + BODY.pack(
         0, client if announces else NOT_RECORDED, announces, sessions, snatched, 0, up, down,
-        credited_up, credited_down, seeding, partial, first_us, last_us, completed_us,
+        credited_up, credited_down, seeding, partial, first_us, last_us, completed_us, cut, day,
     )  # fmt: skip
 
 
@@ -56,20 +56,20 @@ def copy(to: bytearray, at: int, source: bytes, start: int, size: int) -> None:
     to[at : at + size] = source[start : start + size]
 
 
-def add(to: bytearray, at: int, newer: bytes, start: int, history_us: int) -> bool:
+def add(to: bytearray, at: int, newer: bytes, start: int) -> bool:
     """Adds a newer row of the same name to one, where it stands.
 
-    Returns False, and changes nothing, where signs, limits or a silence of more than `history_us`
-    (0 = any) matter.
+    Returns False, and changes nothing, where signs or limits matter, where the older one is over,
+    and for a row "no torrent".
     """
     a, b = BODY.unpack_from(to, at + NAME_SIZE), BODY.unpack_from(newer, start + NAME_SIZE)
-    if a[0] or b[0] or (history_us and to[at + 4] and a[13] and b[12] - a[13] > history_us):
+    if a[0] or b[0] or a[16] < b[15] or not to[at + 4]:
         return False
     try:
         to[at + NAME_SIZE : at + ROW_SIZE] = BODY.pack(
             0, b[1] if b[2] else a[1], a[2] + b[2], a[3] + b[3], a[4] + b[4], a[5] + b[5],
             a[6] + b[6], a[7] + b[7], a[8] + b[8], a[9] + b[9], a[10] + b[10], a[11] + b[11],
-            min(a[12], b[12]) or a[12] or b[12], max(a[13], b[13]), a[14] or b[14],
+            a[12] or b[12], b[13] if b[2] else a[13] or b[13], a[14] or b[14], a[15], b[16],
         )  # fmt: skip
     except StructError:  # a sum that is too large for its field
         return False

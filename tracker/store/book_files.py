@@ -41,9 +41,10 @@ from eventlog import (
     write_all,
     write_new,
 )
+from tracker.domain.book_days import BookDays
 from tracker.store.book_bytes import PAIR_SIZE, ROW_SIZE
 from tracker.store.book_rows import Run, merged, pair
-from tracker.store.snapshot_file import Position
+from tracker.store.snapshot_file import OF_RETIRED_KEY, Position
 from tracker.store.snapshots import writing
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ _LIST = re.compile(r"([0-9]{20})\.book")
 _OURS = re.compile(r"[0-9]{20}\.[0-9a-f]{8}\.part|[0-9]{20}\.(book|named|[0-9]+\.made)(\.tmp)?")
 _PURPOSE = b"book"
 _WRITE_BYTES = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a disk that is full."""
 _checked: set[tuple[str, int, int, int]] = set()
 """Parts that this process compared with their SHA-256, as they were then."""
 
@@ -90,6 +93,15 @@ class Part(NamedTuple):
         return _HEADER + self.rows * ROW_SIZE + self.pairs * PAIR_SIZE
 
 
+class Facts(NamedTuple):
+    """What a list says of its book."""
+
+    days: BookDays  # by which rows grow old
+    hidden: int  # rows of earlier days do not show
+    dropped: int  # `days.cut` when old rows were removed last
+    begun: int  # the first event that is counted by torrent
+
+
 class Listed(NamedTuple):
     """A list: the book of the events below `position.seq`."""
 
@@ -97,9 +109,7 @@ class Listed(NamedTuple):
     sha256: str
     position: Position
     parts: tuple[Part, ...]  # the oldest first
-    time_us: int  # date of the last event that is counted
-    history_us: int  # the longest silence after which a row goes on; 0 = any
-    dropped_us: int  # date at which old rows were removed last; 0 = never
+    facts: Facts
 
 
 def found(log: Path) -> list[Path]:
@@ -145,8 +155,9 @@ def read_list(path: Path, log_id: bytes, keys: Keyring | None, digest: str | Non
         chained = bytes.fromhex(said["chain"])
         position = Position(log_id, said["upto"], said["frame_seq"], chained)
         parts = tuple(Part(*part) for part in said["parts"])
-        times = said["time_us"], said["history_us"], said["dropped_us"]
-        return Listed(path, sha256(data).hexdigest(), position, parts, *times)
+        facts = Facts(*(said[each] for each in Facts._fields))
+        facts = facts._replace(days=BookDays(*said["days"]))
+        return Listed(path, sha256(data).hexdigest(), position, parts, facts)
 
 
 def _check_mac(keys: Keyring, key_id: bytes, digest: bytes, mac: bytes, *, old: bool) -> None:
@@ -154,7 +165,7 @@ def _check_mac(keys: Keyring, key_id: bytes, digest: bytes, mac: bytes, *, old: 
     if expected is None:
         raise BookError(f"its MAC is {NO_KEY}")
     if key_id != keys.tags.key_id and not old:
-        raise BookError("was made with a server.key that is retired")
+        raise BookError(OF_RETIRED_KEY)
     if not compare_digest(expected, mac):
         raise BookError("its MAC does not match: these are not the bytes that the tracker wrote")
 
@@ -284,7 +295,7 @@ def with_rows(
             return (*parts[:kept], _merged(log, seq, opened, history, spare))
         except OSError as error:
             history.ended = ended  # because the rows that ended meanwhile are still in the parts
-            if error.errno != errno.ENOSPC:
+            if error.errno not in FULL:
                 raise
     return (*parts, write_part(log, seq, (rows,), (pairs,), new.count, spare))
 
@@ -298,28 +309,24 @@ def _merged(log: Path, seq: int, opened: Opened, history: History, spare: int) -
 def without_old(
     log: Path, seq: int, parts: tuple[Part, ...], history: History, spare: int
 ) -> tuple[Part, ...]:
-    """Removes rows that are too old, at most `MOST_DROPPED`; then there is one part.
+    """Removes rows that are over, at most `MOST_DROPPED`; then there is one part.
 
-    Raises `OSError`, `BookError`.
+    That takes as much room as the book. Raises `OSError`, `BookError`; then `history` is of no use.
     """
     opened = Opened(log, parts, check=False)
     if not any(
         history.is_over(run.at(number)) for run in opened.rows for number in range(run.count)
     ):
         return parts
-    if len(parts) > 1:
-        parts = (_merged(log, seq, opened, history, spare),)
-        opened = Opened(log, parts, check=False)
     gone: set[bytes] = set()
-    rows = _young(opened.rows[0], history, gone)
-    pairs = opened.pairs[0]
-    left = (one for number in range(pairs.count) if (one := pairs.at(number)) not in gone)
-    return (write_part(log, seq, rows, left, parts[0].rows, spare),)
+    rows = _young(merged(opened.rows, history), history, gone)
+    pairs = _each(merged(opened.pairs, history), PAIR_SIZE)
+    left = (one for one in pairs if one not in gone)
+    return (write_part(log, seq, rows, left, sum(part.rows for part in parts), spare),)
 
 
-def _young(run: Run, history: History, gone: set[bytes]) -> Iterator[bytes]:
-    for number in range(run.count):
-        row = run.at(number)
+def _young(pieces: Iterable[bytes], history: History, gone: set[bytes]) -> Iterator[bytes]:
+    for row in _each(pieces, ROW_SIZE):
         if len(gone) < MOST_DROPPED and history.is_over(row):
             history.end(row)
             gone.add(pair(row[5:25], int.from_bytes(row[:4], "big")))
@@ -327,16 +334,20 @@ def _young(run: Run, history: History, gone: set[bytes]) -> Iterator[bytes]:
             yield row
 
 
+def _each(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yields the rows or pairs of pieces one by one."""
+    return (piece[at : at + size] for piece in pieces for at in range(0, len(piece), size))
+
+
 def write_list(
     log: Path,
     position: Position,
     parts: tuple[Part, ...],
-    times: tuple[int, int, int],
+    facts: Facts,
     keys: Keyring,
     path: Path | None = None,
 ) -> Path:
-    """Writes a list, whole and durable or not at all. `times`: the last three of `Listed`. `path`:
-    in place of its own name.
+    """Writes a list, whole and durable or not at all. `path`: in place of its own name.
 
     Raises `SecretError`, `OSError`.
     """
@@ -348,7 +359,7 @@ def write_list(
             "upto": position.seq,
             "frame_seq": position.frame_seq,
             "chain": position.chain.hex(),
-            **dict(zip(("time_us", "history_us", "dropped_us"), times, strict=True)),
+            **facts._asdict(),
             "parts": [list(part) for part in parts],
         }
     ).encode()

@@ -5,23 +5,20 @@ It is compiled, because a large site notes and joins some hundred thousand rows 
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING
 
-from tracker.domain import packed
 from tracker.store import book_bytes
 
 if TYPE_CHECKING:
     from tracker.domain.booking import Booking
-    from tracker.domain.dates import Dates
     from tracker.store.book_rows import History
 
 
-def laid_out(booking: Booking, dates: Dates) -> tuple[bytearray, bytearray]:
+def laid_out(booking: Booking) -> tuple[bytearray, bytearray]:
     """Returns the rows by account and torrent, in no order, and their pairs, which are sorted."""
     count = len(booking.numbers)
     rows, pairs = bytearray(count * book_bytes.ROW_SIZE), bytearray(count * book_bytes.PAIR_SIZE)
-    words = dated(booking.rows, dates)
+    words = booking.rows
     at = to = 0
     for name, start in booking.numbers.items():
         book_bytes.put_row(rows, at, name, words, start)
@@ -30,19 +27,6 @@ def laid_out(booking: Booking, dates: Dates) -> tuple[bytearray, bytearray]:
         to += book_bytes.PAIR_SIZE
     book_bytes.sort(pairs, book_bytes.PAIR_SIZE)
     return rows, pairs
-
-
-def dated(words: array[int], dates: Dates) -> array[int]:
-    """Returns the words of rows with dates in place of log times; `words` stay as they are."""
-    if not dates.changes:
-        return words
-    turned = array("Q", words)
-    for start in range(0, len(turned), 13):  # WORDS
-        for at in range(start + 9, start + 12):  # the log times
-            time_us = packed.u64(turned, at)
-            if time_us:
-                packed.put_u64(turned, at, dates.of(time_us))
-    return turned
 
 
 def in_order(rows: bytearray) -> bytes:
@@ -60,7 +44,6 @@ def joined(older: bytes, newer: bytes, size: int, history: History) -> bytes:
     end, whole = len(older), len(newer)
     is_rows = size == book_bytes.ROW_SIZE
     named = book_bytes.NAME_SIZE if is_rows else size
-    history_us = history.history_us
     made = bytearray(end + whole)
     for start in range(0, whole, size):
         first, order = at, 1
@@ -73,7 +56,7 @@ def joined(older: bytes, newer: bytes, size: int, history: History) -> bytes:
         to += at - first
         if order == 0:
             book_bytes.copy(made, to, older, at, size)
-            if is_rows and not book_bytes.add(made, to, newer, start, history_us):
+            if is_rows and not book_bytes.add(made, to, newer, start):
                 row = history.added(older[at : at + size], newer[start : start + size])
                 book_bytes.copy(made, to, row, 0, size)
             at += size

@@ -1,12 +1,17 @@
 """Lays out the rows of the book as bytes, searches them, and merges them.
 
     account (big-endian) | 1 | info hash || or zeros for the row "no torrent" (25 bytes: the name)
-    signs | client | announces | sessions | snatches | corrections |
-    raw up, down | credited up, down | seeding us | partial us | first, last, completed us
+    signs | client | announces | sessions | snatches | corrections | raw up, down |
+    credited up, down | seeding us | partial us | first, last, completed us | cut | day
 
 Bytes compare as names do, so that a run of rows is sorted and searched as it is. A run of *pairs*
 has the same rows by torrent: info hash | account (big-endian), without the rows "no torrent".
 docs/log-format.md has the fields.
+
+`[policy] history_days` ends rows, and the result must not depend on when files are written and
+merged. So `day` is the day of `BookDays` on which a row gained something last, and `cut` the one
+that was in force when it began to: what older parts have of it counts only if it is of that day or
+a later one.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from functools import reduce
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracker.domain.booking import NOTHING_BEFORE
 from tracker.domain.events.announce import NOT_RECORDED
 from tracker.ports import BookRow
 from tracker.store import book_bytes
@@ -32,7 +38,10 @@ _MOST, _MOST_COUNT = 2**64 - 1, 2**32 - 1
 
 
 class Row(NamedTuple):
-    """What stands behind a row's name; 0 = no date. Credited bytes are signed."""
+    """What stands behind a row's name; 0 = no date. Credited bytes are signed.
+
+    The rows "no torrent" have 0 as `cut` and `day`.
+    """
 
     client: int
     announces: int
@@ -48,9 +57,12 @@ class Row(NamedTuple):
     first_us: int
     last_us: int
     completed_us: int
+    cut: int = 0
+    day: int = 0
 
 
-_FIRST, _LAST = Struct(f"<{NAME_SIZE + 67}xQ"), Struct(f"<{NAME_SIZE + 75}xQ")
+_CUT, _DAY = Struct(f"<{NAME_SIZE + 91}xI"), Struct(f"<{NAME_SIZE + 95}xI")
+_COUNTS_ALONE = NOTHING_BEFORE.to_bytes(4, "little")
 EMPTY = Row(NOT_RECORDED, *[0] * 13)
 
 
@@ -71,17 +83,18 @@ def pair(info_hash: bytes, account: int) -> bytes:
 
 def pack(named: bytes, row: Row) -> bytes:
     """Returns the bytes of a row. Amounts stop at the largest number of their field."""
-    client, announces, sessions, snatched, corrections, *amounts = row
+    client, announces, sessions, snatched, corrections, *amounts, cut, day = row
     up, down = amounts[2:4]
     counts = (min(each, _MOST_COUNT) for each in (announces, sessions, snatched, corrections))
     signs = (_UP if up < 0 else 0) | (_DOWN if down < 0 else 0)
-    return named + BODY.pack(signs, client, *counts, *(min(abs(each), _MOST) for each in amounts))
+    limited = (min(abs(each), _MOST) for each in amounts)
+    return named + BODY.pack(signs, client, *counts, *limited, cut, day)
 
 
 def of_words(words: Sequence[int]) -> Row:
     """Returns a row without corrections from the words of `Booking.gains`."""
     client = words[12] if words[8] else NOT_RECORDED
-    return Row(client, words[8], words[6], words[7], 0, *words[:6], *words[9:12])
+    return Row(client, words[8], words[6], words[7], 0, *words[:6], *words[9:12], *words[13:15])
 
 
 def unpack(data: bytes) -> Row:
@@ -107,7 +120,7 @@ def shown(data: bytes) -> BookRow:
 def added(older: bytes, newer: bytes) -> bytes:
     """Returns the sum of two rows of one name."""
     to = bytearray(older)
-    if book_bytes.add(to, 0, newer, 0, 0):
+    if book_bytes.add(to, 0, newer, 0):
         return bytes(to)
     return _added(older[:NAME_SIZE], unpack(older), unpack(newer))
 
@@ -117,45 +130,43 @@ def _added(named: bytes, a: Row, b: Row) -> bytes:
     summed = Row._make(x + y for x, y in zip(a, b, strict=True))
     whole = summed._replace(
         client=b.client if b.announces else a.client,
-        first_us=min(a.first_us, b.first_us) or a.first_us or b.first_us,
-        last_us=max(a.last_us, b.last_us),
+        first_us=a.first_us or b.first_us,
+        last_us=b.last_us if b.announces and named[4] else a.last_us or b.last_us,
         completed_us=a.completed_us or b.completed_us,
+        cut=a.cut,
+        day=b.day,
     )
     return pack(named, whole)
 
 
 class History:
-    """Adds up rows, and takes those that are too old into the rows "no torrent".
+    """Adds up rows, and takes those that are over into the rows "no torrent".
 
     `ended` has those by account.
     """
 
-    def __init__(self, history_us: int, now_us: int) -> None:
-        """`history_us`: the longest silence after which a row goes on; 0 = any.
-
-        `now_us`: a date.
-        """
-        self.history_us, self._now_us = history_us, now_us
+    def __init__(self, cut: int) -> None:
+        """`cut`: rows of earlier days are over."""
+        self._cut = cut
         self.ended: dict[int, bytes] = {}
 
     def added(self, older: bytes, newer: bytes) -> bytes:
-        """Returns the sum of two rows of one name, the newer one alone after too long a silence."""
-        if self.history_us and older[4]:
-            last_us, first_us = _LAST.unpack_from(older)[0], _FIRST.unpack_from(newer)[0]
-            if last_us and first_us > last_us + self.history_us:
-                self.end(older)
-                return newer
+        """Returns the sum of two rows of one name, or the newer one where the older one is over."""
+        if _DAY.unpack_from(older)[0] < _CUT.unpack_from(newer)[0]:
+            self.end(older)
+            return newer[: _CUT.size - 4] + _COUNTS_ALONE + newer[_CUT.size :]
         return added(older, newer)
 
     def is_over(self, row: bytes) -> bool:
         """Tells whether a row was last seen too long ago."""
-        last_us = _LAST.unpack_from(row)[0]
-        return bool(self.history_us and row[4] and 0 < last_us < self._now_us - self.history_us)
+        return row[4] > 0 and _DAY.unpack_from(row)[0] < self._cut
 
     def end(self, row: bytes) -> None:
-        """Takes a row into the row "no torrent" of its account."""
+        """Takes a row into the row "no torrent" of its account, without its dates, because rows end
+        in no order.
+        """
         account = int.from_bytes(row[:4], "big")
-        ended = pack(name(account, None), unpack(row)._replace(client=NOT_RECORDED, completed_us=0))
+        ended = pack(name(account, None), Row(NOT_RECORDED, *unpack(row)[1:11], 0, 0, 0))
         before = self.ended.get(account)
         self.ended[account] = added(before, ended) if before else ended
 

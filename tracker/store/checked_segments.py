@@ -3,7 +3,7 @@ those that somebody touched since.
 
     <secrets_path>/checked/<log id>.json   one line:
     {"segments": {name: [bytes, modified_ns, changed_ns, inode]}, "begin": first event of the log,
-     "kept": {name: SHA-256 of a file of kept frames}}
+     "kept": {name: SHA-256 of a file of kept frames}, "parts": {name: as of segments}}
 
 A start from a snapshot does not replay what lies before it, and hashing a large log takes minutes.
 But the kernel notes when a file was last changed, and nobody can set that time without setting the
@@ -11,6 +11,8 @@ clock or writing to the device. So a segment whose file has the same size, times
 it was read holds the same bytes. Others are read again: a copy from a backup once, and each segment
 that was written to. Segments of format 2 are compared with their seals, or by all their tags. Those
 of format 1 have no tags, so the first event of format 2 tells of all of them together.
+
+The parts of the book that the log names are remembered in the same way. They never change.
 
 Kept frames of format 1 have no tags either. Their SHA-256 by the log stands here, so that readers
 need not look for the event that has it.
@@ -46,7 +48,7 @@ from eventlog import (
 from tracker.store import format_border, opening_balance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from eventlog import Frame
@@ -73,6 +75,7 @@ class _Content(NamedTuple):
     segments: dict[str, Stamp]
     begin: int  # the first event of the log for which `kept` holds
     kept: dict[str, str]  # SHA-256 of files of kept frames, by name
+    parts: dict[str, Stamp]  # of the book that the log names
 
 
 class Stamp(NamedTuple):
@@ -115,7 +118,7 @@ class CheckedSegments:
         self._log, self._keys = path, keys
         self._file = checked_path(keys.secrets, read_identity(path))
         self._saved = _read(self._file)
-        self._known, self._begin, self._kept = self._saved
+        self._known, self._begin, self._kept, self._parts = self._saved
 
     def unknown(self) -> list[Path]:
         """Lists the finished segments that have changed since they were read, or were never read.
@@ -200,9 +203,26 @@ class CheckedSegments:
         name, as the log says."""
         self._begin, self._kept = begin, dict(kept)
 
+    def check_parts(self, parts: Sequence[Path], check: Callable[[Sequence[bool]], None]) -> None:
+        """Has those files of the book read that are not known, and remembers all of them.
+
+        `check` gets which ones are not known. Raises what it raises, `OSError`.
+        """
+        known = [self._parts.get(path.name) == _stamp(path) for path in parts]
+        begun = [
+            _stamp(path) if old else self.begin(path)
+            for path, old in zip(parts, known, strict=True)
+        ]
+        check([not old for old in known])
+        self._parts = {
+            path.name: stamp
+            for path, stamp in zip(parts, begun, strict=True)
+            if stamp is not None and _stamp(path) == stamp
+        }
+
     def save(self) -> None:
         """Writes what is remembered, if that has changed. Only warns when it cannot."""
-        now = _Content(dict(self._known), self._begin, self._kept)
+        now = _Content(dict(self._known), self._begin, self._kept, self._parts)
         if now == self._saved:
             return
         try:
@@ -248,7 +268,7 @@ def read_kept(path: Path, begin: int, keys: Keyring | None) -> Iterator[Frame]:
     could have written that too. Raises `LogCorruptError`, and what reading the log raises.
     """
     if begin and keys is not None:
-        _, known, said = _read(checked_path(keys.secrets, read_identity(path)))
+        _, known, said, _ = _read(checked_path(keys.secrets, read_identity(path)))
         there = kept_digests(path, begin)
         if (known, said) != (begin, there):
             opening_balance.compare_kept(path, begin, there, keys)
@@ -286,9 +306,13 @@ def _read(path: Path) -> _Content:
     try:
         with border(ValueError):
             content = cast("dict[str, Any]", parse_json(read_file(path)))
-            segments = {
-                str(name): Stamp(*map(int, stamp)) for name, stamp in content["segments"].items()
-            }
-            return _Content(segments, int(content["begin"]), dict(content["kept"]))
+            segments, parts = (
+                {
+                    str(name): Stamp(*map(int, stamp))
+                    for name, stamp in content.get(each, {}).items()
+                }
+                for each in ("segments", "parts")
+            )
+            return _Content(segments, int(content["begin"]), dict(content["kept"]), parts)
     except (LogError, OSError, ValueError):
-        return _Content({}, 0, {})
+        return _Content({}, 0, {}, {})

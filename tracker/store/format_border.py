@@ -27,6 +27,7 @@ from eventlog import (
 )
 from tracker.domain.events.admin import FormatBegun
 from tracker.store import frames
+from tracker.store.snapshot_file import NO_MAC, ForgedSnapshotError, SnapshotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -130,23 +131,29 @@ def check_opening(log: Path, path: Path, digest: str, keys: Keyring | None) -> N
         raise LogCorruptError(path, 0, what)
 
 
-def vouches_for(log: Path, snapshot: Path, keys: Keyring | None) -> bool:
-    """Says whether a snapshot may be used by its format: one of format 1 has no MAC, so the first
-    event of format 2 must name it, once there is one.
+def check_snapshot(log: Path, name: str, seq: int, digest: str, keys: Keyring | None) -> None:
+    """Checks a snapshot of format 1, which has no MAC: the state before event `seq`, in a file with
+    this name and this SHA-256.
 
-    Raises what reading the log raises.
+    Once the log has tags its first tagged event must name the file. Raises `SnapshotError` where it
+    does not, because the version before may have left another one; `ForgedSnapshotError` where the
+    snapshot has events with tags, because no version writes that without a MAC; and what reading
+    the log raises.
     """
-    if not _without_mac(snapshot) or not _begun(log):
-        return True
+    if (tagged_from := _tagged_from(log)) is None:
+        return
+    if seq > tagged_from:
+        raise ForgedSnapshotError(f"{NO_MAC}, and all snapshots after event {tagged_from} have one")
     begun = event(log, keys)
-    digest = sha256(read_file(snapshot)).hexdigest()
-    return begun is not None and begun[1].snapshots.get(snapshot.name) == digest
+    if begun is None or begun[1].snapshots.get(name) != digest:
+        raise SnapshotError(f"{NO_MAC}, and the first event of format 2 does not name it")
 
 
-def _begun(log: Path) -> bool:
-    """Says whether a log has an event of format 2."""
-    tagged = (path for path in segments_of(log) if open_header(path).format > 1)
-    return any((found := first_frame_header(path)) and found.records for path in tagged)
+def _tagged_from(log: Path) -> int | None:
+    """Returns the first event of format 2 that the log has; None = it has none."""
+    tagged = [path for path in segments_of(log) if open_header(path).format > 1]
+    begun = any((found := first_frame_header(path)) and found.records for path in tagged)
+    return base_seq_of(tagged[0]) if begun else None
 
 
 def _without_mac(path: Path) -> bool:

@@ -13,7 +13,6 @@ from eventlog import LAST_TIME_US, border
 from tracker.domain import events
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.errors import CodecError, ReplayError
-from tracker.domain.events.registry import ADMIN_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +105,7 @@ def stays(frame: Frame) -> bool:
         return frame.header.kind == events.ADMIN
     with reading(frame.header.base_seq):
         records = list(codec.decode_admin(bytes(newest(frame).plain)))
-    return any(not record.known or ADMIN_EVENTS[record.type].stays for record in records)
+    return any(not record.known or record.event().stays() for record in records)
 
 
 def unknown(frame: Frame) -> Iterator[tuple[int, str]]:

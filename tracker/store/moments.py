@@ -19,7 +19,7 @@ from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.state import State
 from tracker.ports import Moment, NoMomentError, Outage, PrunedMomentError
-from tracker.store import frames, opening_balance, snapshots, tag_keys
+from tracker.store import frames, opening_balance, snapshots
 from tracker.store.replay import apply_all, collector_off
 from tracker.times import rfc3339
 
@@ -82,8 +82,8 @@ class ForwardReplay:
         """
         self.span = span(folder)
         self.outage: Outage | None = None  # around the moment resolved last
-        self._folder = folder
-        self._keys = keys
+        self.folder = folder
+        self.keys = keys
         self._frames: Iterator[Frame] | None = None  # None = before the first replay
         self._rest: Frame | None = None  # of a frame that the last moment was in the middle of
         self._state = State()
@@ -107,7 +107,7 @@ class ForwardReplay:
         time_us = moment.time_us or 0
         if time_us > self.span.last_us:
             raise self.span.missing(moment, early=False)
-        found = frame_at(self._folder, time_us)
+        found = frame_at(self.folder, time_us)
         if found is None:
             raise self.span.missing(moment, early=True)
         frame, following = found
@@ -129,22 +129,18 @@ class ForwardReplay:
             end = self.span.last_seq + 1 if self.span else 0
         if self._frames is None:
             with collector_off():
-                self._state, reader = snapshots.start(self._folder, self._keys, at_most=end)
+                self._state, reader = snapshots.start(self.folder, self.keys, at_most=end)
             self._frames = reader.frames()
         apply_all(self._state, self._until(end), lambda seq: self._report(seq, max(end, seq + 1)))
         self._report(end, end)
         return self._state
 
-    def checks_tags(self) -> bool:
-        """Says whether every tag of the log can be checked. Raises `LogError`, `OSError`."""
-        return tag_keys.can_check(self._folder, self._keys.tags if self._keys else None)
-
     def history(self) -> tuple[bytes, int]:
         """The history digest of the events up to the state, and the number of the event after its
         place. Reads all their bytes. Raises `LogError`, `OSError`.
         """
-        begin = opening_balance.history(self._folder, self._keys)
-        return history_at(self._folder, self._state.seq, begin, self._report)
+        begin = opening_balance.history(self.folder, self.keys)
+        return history_at(self.folder, self._state.seq, begin, self._report)
 
     def _until(self, end: int) -> Iterator[Frame]:
         """The frames up to event `end`, exclusive."""

@@ -29,6 +29,7 @@ from eventlog import (
     opening_path,
     read_file,
     read_identity,
+    sealed_history,
     segments_of,
 )
 from tracker.domain.events.admin import LogPruned
@@ -165,8 +166,9 @@ def check(log: Path, seq: int, digest: str, state: State) -> None:
 
 
 def check_files(log: Path, state: State, keys: Keyring) -> Mapping[str, str]:
-    """Checks at a start that the opening and the kept files are those that the log vouches for.
-    Returns the SHA-256 of the kept files by name, as the log says.
+    """Checks at a start that the opening and the kept files are those that the log vouches for, and
+    the history digest that it names. Returns the SHA-256 of the kept files by name, as the log
+    says.
 
     Also where a snapshot does without the opening. A missing kept file passes, because only readers
     need it.
@@ -179,11 +181,22 @@ def check_files(log: Path, state: State, keys: Keyring) -> Mapping[str, str]:
     check(log, begin, digest_of(log, begin), state)
     at = next(each.seq for each in state.tally.pruned if each.first_seq == begin)
     said = _said(begin, next(Reader(log, at, to_end=True, keys=keys).frames()))
+    if said:
+        _check_history(log, *said)
     kept = format_border.kept_of(log, said[0], said[1].kept, keys) if said else {}
     for path in (kept_path(log, name) for name in kept):
         if path.exists() and sha256(read_file(path)).hexdigest() != kept[path.name]:
             raise LogCorruptError(path, 0, OTHERS_KEPT, OR_REMOVE)
     return kept
+
+
+def _check_history(log: Path, seq: int, event: LogPruned) -> None:
+    """Compares the history digest that the event names with the seal of that segment, if it is
+    there still. Raises `LogCorruptError`, and what reading the seal raises."""
+    found = event.history_seq is not None and sealed_history(log, event.history_seq)
+    if found and found != event.history:
+        what = f"event {seq} says that the history digest before event {event.history_seq} is {event.history}, and by the seal it is {found}"
+        raise LogCorruptError(log / "seal", 0, what)
 
 
 def compare_kept(log: Path, begin: int, there: Mapping[str, str], keys: Keyring) -> None:

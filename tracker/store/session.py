@@ -195,7 +195,7 @@ def _replayed(
     state = replay(reader, lambda done: report(done, total), state)
     kept = opening_balance.check_files(event_log.path, state, keyring)
     checked.note_kept(first_seq(event_log.path), kept)
-    book.named(event_log.path, state, keyring)
+    book.named(event_log.path, state, keyring, checked)
     report(total, total)
     return state
 

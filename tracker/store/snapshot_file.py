@@ -70,6 +70,10 @@ _PLAIN = {1: 0, 2: NOT_ENCRYPTED}
 _NO_KEY = bytes(ID_SIZE)
 
 
+NO_MAC = "has no MAC"
+OF_RETIRED_KEY = "was made with a server.key that is retired: nothing has to be done, another one takes its place"
+
+
 class SnapshotError(Exception):
     """The file is no usable snapshot of this log; the text says why."""
 
@@ -203,11 +207,19 @@ def _pieces(
         yield bytes(-len(section.data) % _ALIGN)
 
 
-def read(path: Path, log_id: bytes, keys: Keyring | None, *, purpose: bytes = SNAPSHOT) -> Snapshot:
+def read(
+    path: Path,
+    log_id: bytes,
+    keys: Keyring | None,
+    *,
+    purpose: bytes = SNAPSHOT,
+    untagged: Callable[[int, str], None] = lambda _seq, _sha256: None,
+) -> Snapshot:
     """Reads and checks a file that was written for this log and this purpose.
 
     Without `keys` only an opening is read, because an event holds its SHA-256. What was made by
-    earlier rules is converted to today's.
+    earlier rules is converted to today's. `untagged` judges a file of format 1, which has no MAC,
+    by its position and its SHA-256, before anything else of it is believed.
 
     Raises `SnapshotError`; `OSError` when the file cannot be read.
     """
@@ -216,7 +228,7 @@ def read(path: Path, log_id: bytes, keys: Keyring | None, *, purpose: bytes = SN
     except NotAFileError as error:
         raise SnapshotError(error.what) from None
     with border(SnapshotError, SnapshotError):
-        return _parsed(data, log_id, keys, purpose)
+        return _parsed(data, log_id, keys, purpose, untagged)
 
 
 class _Head(NamedTuple):
@@ -232,7 +244,13 @@ class _Head(NamedTuple):
     table_crc: int
 
 
-def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, purpose: bytes) -> Snapshot:
+def _parsed(
+    data: memoryview,
+    log_id: bytes,
+    keys: Keyring | None,
+    purpose: bytes,
+    untagged: Callable[[int, str], None],
+) -> Snapshot:
     head = _head(data)
     if not 0 < head.rules <= image.PROJECTOR:
         raise OtherSnapshotError(
@@ -247,6 +265,10 @@ def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, purpose: byte
         if checksum != _CRC.pack(crc32(footer[: -_CRC.size])):
             raise SnapshotError("the checksum of its MAC does not match")
         _check_mac(head.key_id, digest, mac, keys, purpose)
+    elif purpose == PLACE:
+        raise ForgedSnapshotError(f"{NO_MAC}, and no version wrote such a file without")
+    else:
+        untagged(head.position.seq, sha256(data).hexdigest())
     if head.position.log_id != log_id:
         raise (ForgedSnapshotError if head.format > 1 else SnapshotError)("is of another log")
     return _sections(head, data, body, keys)
@@ -260,7 +282,7 @@ def _check_mac(
     if keys is None:
         raise OtherSnapshotError("has a MAC, which cannot be checked without the secrets")
     if purpose != OPENING and keys.tags.has(key_id) and key_id != keys.tags.key_id:
-        raise OtherSnapshotError("was made with a server.key that is retired")
+        raise OtherSnapshotError(OF_RETIRED_KEY)
     expected = keys.tags.mac_of(key_id, purpose, digest)
     if expected is None:
         raise ForgedSnapshotError(f"its MAC is {NO_KEY}")

@@ -3,7 +3,8 @@ them. Blocking.
 
 A snapshot that does not fit is passed over. Then an older one serves, or the log from its
 beginning; the state that comes of it is the same. One that only a forger can have made ends the
-start. One of format 1 has no MAC, so it counts only until the first tagged event.
+start. One of format 1 has no MAC, so it counts only until the first tagged event, and one that is
+of a later state is forged.
 """
 
 from __future__ import annotations
@@ -146,16 +147,13 @@ def start(
     Where the reader comes to events of before format 2, all of those are compared with its first
     event; `report` gets the bytes done and the bytes in all. Raises what reading the log does.
     """
-    log_id = read_identity(log)
     for path in reversed(found(log)):
         if at_most is not None and seq_of(path) > at_most:
             continue
         try:
             if keys is None:
                 raise SnapshotError("there are no secrets to check it with")
-            if not format_border.vouches_for(log, path, keys):
-                raise SnapshotError("has no MAC, and the first event of format 2 does not name it")
-            one = snapshot_file.read(path, log_id, keys)
+            one = read(log, path, keys)
             if one.position.seq != seq_of(path):
                 raise SnapshotError(f"is the one before event {one.position.seq}, by its content")
             reader = follow(log, one, keys, to_end=to_end)
@@ -174,6 +172,18 @@ def start(
         format_border.check_history(log, begin.history, keys, report)
     checked_segments.check_old(log, reader.first_seq, keys, report)
     return begin.state, reader
+
+
+def read(log: Path, path: Path, keys: Keyring | None) -> Snapshot:
+    """Reads a snapshot of this log, and checks that the tracker wrote it.
+
+    Raises `SnapshotError`, `OSError`, and what reading the log raises.
+    """
+
+    def judge(seq: int, digest: str) -> None:
+        format_border.check_snapshot(log, path.name, seq, digest, keys)
+
+    return snapshot_file.read(path, read_identity(log), keys, untagged=judge)
 
 
 def follow(log: Path, one: Snapshot, keys: Keyring | None, *, to_end: bool) -> Reader:

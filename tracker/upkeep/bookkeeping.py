@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING
 from eventlog import (
     LogPrunedError,
     first_seq,
-    open_header,
     read_file,
     read_identity,
-    segments_of,
     sync_directory,
 )
 from tracker.domain.accounts import NOTHING
+from tracker.domain.book_days import BookDays
 from tracker.domain.booking import Booking
 from tracker.domain.events import DAY_US
 from tracker.domain.state import State
 from tracker.store import book, book_files, book_packing, book_rows, frames, snapshots
-from tracker.store.book_files import BookError
+from tracker.store.book_files import BookError, Facts
 from tracker.store.book_rows import EMPTY, History, Row
 from tracker.store.replay import collector_off
 from tracker.store.snapshot_file import OPENING_SPARE_BYTES, SPARE_BYTES, Position
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog import Frame, Header, Reader
-    from tracker.domain.dates import Dates
     from tracker.store.address_keys import Keyring
     from tracker.store.book_files import Listed, Part
 
@@ -58,30 +56,33 @@ class Bookkeeper:
         log: Path,
         keys: Keyring,
         seq: int,
-        parts: tuple[Part, ...],
-        dropped_us: int = 0,
+        listed: Listed | None = None,
         *,
         opening: bool = False,
     ) -> None:
-        """`seq`: the first event that is not in the `parts`. `dropped_us`: when old rows were
-        removed last. `opening`: the rows "no torrent" come from the state there.
+        """`seq`: the first event that is not in the book `listed`; None = it begins there.
+        `opening`: the rows "no torrent" come from the state there.
         """
-        self._log, self._keys, self.seq, self._parts = log, keys, seq, parts
-        self._opening = opening
+        self._log, self._keys, self.seq, self._opening = log, keys, seq, opening
+        self._parts = listed.parts if listed else ()
+        self._days = listed.facts.days if listed else BookDays()
+        self._dropped = listed.facts.dropped if listed else 0  # `cut` at the last removal of rows
+        self._begun = listed.facts.begun if listed else seq * opening
+        self._opening_rows: tuple[bytes, ...] = ()  # that are not written yet
         self._log_id = read_identity(log)
         self._booking = Booking()
-        self._dropped_us = dropped_us
+        self._booking.cut = self._days.cut
         self._last: Header | None = None  # of the last frame that was applied
         self._written_seq = seq
         self.spare = SPARE_BYTES  # free bytes to leave on the disk
-        self.listing = True  # it writes lists that are the newest book
+        self.crowded = ""  # why old rows could not be removed the last time
         self.path: Path | None = None  # the list that was written last
         self.locking: Callable[[], AbstractContextManager[None]] = partial(book_files.locked, log)
 
     @property
     def noted(self) -> bool:
         """Tells whether anything was noted that is not written yet."""
-        return len(self._booking) > 0
+        return len(self._booking) > 0 or len(self._opening_rows) > 0
 
     @property
     def full(self) -> bool:
@@ -97,9 +98,19 @@ class Bookkeeper:
         """Applies a frame, and notes what it adds. Raises the errors of `frames.apply`."""
         if state.book is None and state.seq >= self.seq:
             self._begin(state)
-        self._booking.history_us = state.settings.policy.history_days * DAY_US
+        header, ticks = frame.header, state.tally.ticks
+        booking, lead_us = self._booking, state.dates.lead_us
+        booking.lead_us, booking.day = lead_us, self._days.on((header.time_us - lead_us) // DAY_US)
         frames.apply(state, frame)
-        self._last = frame.header
+        self._last = header
+        if state.tally.ticks != ticks and state.book is not None:
+            self._pass_time(state, state.tally.ticks - ticks)
+
+    def _pass_time(self, state: State, ticks: int) -> None:
+        settings, date = state.settings, state.dates.of(state.time_us) // DAY_US
+        ran_ms, history_days = ticks * settings.tick_ms, settings.policy.history_days
+        self._days = self._days.ran(ran_ms, date, history_days)
+        self._booking.cut = self._days.cut
 
     def apply_all(self, state: State, found: Iterable[Frame]) -> None:
         """Applies frames, and writes what was noted whenever it is much: see `flush`."""
@@ -110,13 +121,8 @@ class Bookkeeper:
                     self.flush(state)
 
     def _begin(self, state: State) -> None:
-        if self._opening and (rows := list(_opening_rows(state))):
-            with self.locking():
-                part = book_files.write_part(self._log, state.seq, rows, (), len(rows), self.spare)
-                self._parts = (part,)
-                if self.listing:  # else a removal would take the part for one of no use
-                    chain = open_header(segments_of(self._log)[0]).previous
-                    self.path = self._list(state, self._parts, 0, chain)
+        if self._opening:
+            self._opening_rows = tuple(_opening_rows(state))
         self._opening = False
         state.book = self._booking
 
@@ -129,63 +135,71 @@ class Bookkeeper:
         last = self._last
         if state.book is None or last is None or last.next_seq != state.seq:
             return False
-        if state.seq == self._written_seq or not (self._parts or len(self._booking)):
+        if state.seq == self._written_seq or not (self._parts or self.noted):
             return False
         with self.locking():
             folder = self._log / book_files.FOLDER
             if not all(os.path.lexists(folder / part.name) for part in self._parts):
                 raise LogPrunedError(self._log)
-            parts, dropped_us = self._with_noted(state)
-            self.path = self._list(state, parts, dropped_us, last.chain)
-            self._parts, self._written_seq, self._dropped_us = parts, state.seq, dropped_us
-            self._booking.clear()
+            parts = self._with_noted(state)
+            self.path = self._list(state, parts, last.chain)
+            self._note_written(parts)
+            self._written_seq = state.seq
             book_files.clean(self._log, self._keys, self.path)
         return True
 
-    def _with_noted(self, state: State) -> tuple[tuple[Part, ...], int]:
+    def _note_written(self, parts: tuple[Part, ...]) -> None:
+        self._parts, self._dropped, self._opening_rows = parts, self._days.cut, ()
+        self._booking.clear()
+
+    def _with_noted(self, state: State) -> tuple[Part, ...]:
         """Writes what was noted, and removes old rows once a day. Returns the parts, which no list
-        has yet, and when old rows were removed last.
+        has yet.
         """
-        history_us, now_us = self._times(state)
-        parts, dropped_us = self._parts, self._dropped_us
-        # What was too old a day ago, because a clock that is ahead must remove nothing at once.
-        history = History(history_us, min(dropped_us, now_us))
-        if len(self._booking):
-            noted = _noted(self._booking, state.dates)
+        parts, history = self._parts, History(self._days.cut)
+        if self._opening_rows:
+            noted = b"".join(self._opening_rows), b""
             parts = book_files.with_rows(self._log, state.seq, parts, noted, history, self.spare)
-        if history_us and not dropped_us <= now_us < dropped_us + DAY_US:
-            dropped_us = now_us
-            parts = book_files.without_old(self._log, state.seq, parts, history, self.spare)
+        if len(self._booking):
+            noted = _noted(self._booking)
+            parts = book_files.with_rows(self._log, state.seq, parts, noted, history, self.spare)
+        parts = self._with_ended(state, parts, history)
+        if self._days.cut == self._dropped:
+            return parts
+        try:
+            young = book_files.without_old(self._log, state.seq, parts, history, self.spare)
+            parts, self.crowded = self._with_ended(state, young, history), ""
+        except OSError as error:
+            if error.errno not in book_files.FULL:
+                raise
+            self.crowded = str(error)  # readers leave old rows out, so another day will do
+        return parts
+
+    def _with_ended(
+        self, state: State, parts: tuple[Part, ...], history: History
+    ) -> tuple[Part, ...]:
+        """Writes the rows "no torrent" of what ended."""
         while history.ended:
             noted, history.ended = (b"".join(sorted(history.ended.values())), b""), {}
             parts = book_files.with_rows(self._log, state.seq, parts, noted, history, self.spare)
-        return parts, dropped_us
-
-    def _times(self, state: State) -> tuple[int, int]:
-        """Returns the setting's microseconds, and the date of the last event."""
-        return state.settings.policy.history_days * DAY_US, state.dates.of(state.time_us)
+        return parts
 
     def _list(
-        self,
-        state: State,
-        parts: tuple[Part, ...],
-        dropped_us: int,
-        chain: bytes,
-        path: Path | None = None,
+        self, state: State, parts: tuple[Part, ...], chain: bytes, path: Path | None = None
     ) -> Path:
         base_seq = self._last.base_seq if self._last else 0
         position = Position(self._log_id, state.seq, base_seq, chain)
-        history_us, now_us = self._times(state)
-        times = now_us, history_us, dropped_us
-        return book_files.write_list(self._log, position, parts, times, self._keys, path)
+        history_days = state.settings.policy.history_days
+        hidden = self._days.hidden(state.dates.of(state.time_us) // DAY_US, history_days)
+        facts = Facts(self._days, hidden, self._days.cut, self._begun)
+        return book_files.write_list(self._log, position, parts, facts, self._keys, path)
 
     def flush(self, state: State) -> None:
         """Writes what was noted, without a list. The folder must stay locked until `name`.
 
         Raises `OSError`, `BookError`.
         """
-        self._parts, self._dropped_us = self._with_noted(state)
-        self._booking.clear()
+        self._note_written(self._with_noted(state))
 
     def name(self, state: State, chain: bytes) -> tuple[str, str]:
         """Writes the list of a log that is to begin with the next event, after this chain value.
@@ -197,7 +211,7 @@ class Bookkeeper:
         if not self._parts:
             return "", ""
         made = book_files.named_path(self._log, state.seq).with_suffix(f".{os.getpid()}.made")
-        self._list(state, self._parts, self._dropped_us, chain, made)
+        self._list(state, self._parts, chain, made)
         return made.name, sha256(read_file(made)).hexdigest()
 
 
@@ -215,13 +229,12 @@ def _opening_rows(state: State) -> Iterator[bytes]:
         yield book_rows.pack(book_rows.name(account, None), row)
 
 
-def _noted(booking: Booking, dates: Dates) -> tuple[bytes, bytes]:
+def _noted(booking: Booking) -> tuple[bytes, bytes]:
     """Returns the rows and pairs of what was noted, sorted."""
-    rows, pairs = book_packing.laid_out(booking, dates)
-    none = History(0, 0)  # the rows "no torrent"
+    rows, pairs = book_packing.laid_out(booking)
+    none = History(0)  # the rows "no torrent"
     for account, words in booking.ended:
-        row = book_rows.of_words(book_packing.dated(words, dates))
-        none.end(book_rows.pack(book_rows.name(account, None), row))
+        none.end(book_rows.pack(book_rows.name(account, None), book_rows.of_words(words)))
     for account, (number, up, down) in booking.corrections.items():
         row = EMPTY._replace(corrections=number, credited_uploaded=up, credited_downloaded=down)
         none.end(book_rows.pack(book_rows.name(account, None), row))
@@ -246,12 +259,12 @@ def start(
     newest = state.seq
     listed = _usable(log, state, keys, refused)
     if listed is not None:
-        keeper = Bookkeeper(log, keys, listed.position.seq, listed.parts, listed.dropped_us)
+        keeper = Bookkeeper(log, keys, listed.position.seq, listed)
     elif len(state.accounts.uploaded) <= 1:  # nobody has a total, so there are no rows
-        return Bookkeeper(log, keys, newest, ()), state, reader, newest
+        return Bookkeeper(log, keys, newest), state, reader, newest
     else:
-        keeper = Bookkeeper(log, keys, first_seq(log), (), opening=True)
-        refused(f"The book is made from event {keeper.seq} on")
+        keeper = Bookkeeper(log, keys, first_seq(log), opening=True)
+        refused(f"The book is made from event {keeper.seq} on: nothing has to be done")
     if newest > keeper.seq:
         del state, reader  # two states at a time may be too large
         state, reader = snapshots.start(log, keys, at_most=keeper.seq)
@@ -277,11 +290,9 @@ def naming(log: Path, keys: Keyring) -> Iterator[Bookkeeper]:
     """
     with book_files.locked(log, wait=True):
         begin, opened = first_seq(log), book.open_beginning(log, keys, State())
-        if opened is None:
-            keeper = Bookkeeper(log, keys, begin, (), opening=begin > 0)
-        else:
-            keeper = Bookkeeper(log, keys, begin, opened.listed.parts, opened.listed.dropped_us)
-        keeper.locking, keeper.spare, keeper.listing = nullcontext, OPENING_SPARE_BYTES, False
+        listed = opened.listed if opened else None
+        keeper = Bookkeeper(log, keys, begin, listed, opening=opened is None and begin > 0)
+        keeper.locking, keeper.spare = nullcontext, OPENING_SPARE_BYTES
         yield keeper
 
 

@@ -32,6 +32,10 @@ SILENCE_SECONDS = 600.0
 """Seconds without a report after which the follower is ended, because it must hang. It reports
 every second, except while it loads or writes a state."""
 _LINE_BYTES = 1 << 16  # the most bytes of a report
+CROWDED = (
+    "Rows of the book that are older than history_days do not show, but could not be removed: %s. Free as much space as the "
+    "folder `book` takes; the follower tries it again every day"
+)
 
 
 @define
@@ -63,6 +67,9 @@ class FollowerSupervisor:
 
     _unbooked: RepeatedWarning = field(
         init=False, factory=lambda: RepeatedWarning(log, "The book is written again")
+    )
+    _crowded: RepeatedWarning = field(
+        init=False, factory=lambda: RepeatedWarning(log, "Old rows of the book are removed again")
     )
 
     def lag(self, durable_seq: int) -> int | None:
@@ -154,6 +161,10 @@ class FollowerSupervisor:
             self._unbooked.over()
         elif "unbooked" in report:
             self._unbooked.warn("The book could not be written: %s", report["unbooked"])
+        elif report.get("crowded") == "":
+            self._crowded.over()
+        elif "crowded" in report:
+            self._crowded.warn(CROWDED, report["crowded"])
         elif "refused" in report:
             log.warning("%s", report["refused"])
         elif "failed" in report:

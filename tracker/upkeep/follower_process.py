@@ -83,7 +83,8 @@ class Follower:
 
     It reports `seq` (events applied), `snapshot` (written), `refused` (a snapshot that it could not
     use), `failed` (a snapshot that it could not write), `unbooked` (why the book could not be
-    written), `booked` (it was written after that), `sealed` (the newest sealed history digest,
+    written), `booked` (it was written after that), `crowded` (why old rows of it could not be
+    removed; "" = they could, after that), `sealed` (the newest sealed history digest,
     and the number of the event after it) and `unsealed` (why a segment could not be sealed).
     """
 
@@ -111,6 +112,7 @@ class Follower:
         self._written_at = time.monotonic()
         self._behind = self.state.seq < self._written_seq  # the book was, at the start
         self._unbooked = False  # the book could not be written
+        self._crowded = ""  # why old rows of the book could not be removed, as reported
         self._book_from = 0.0  # when the book is due
         self._seal_from = 0.0  # when the next look for finished segments is due
         self._all_sealed = False  # since the start, all older segments got theirs
@@ -120,6 +122,12 @@ class Follower:
 
         Raises `DisagreementError`, `LogError`, `OSError`.
         """
+        if not self._keeper.overfull or self._write_book():
+            self._apply_new()
+        self._do_what_is_due()
+
+    def _apply_new(self) -> None:
+        """Applies the new events. Stops while nothing more can be noted for the book."""
         for number, frame in enumerate(self._reader.frames(), 1):
             header = frame.header
             try:
@@ -128,11 +136,10 @@ class Follower:
                 raise DisagreementError(
                     f"replay ends at event {header.base_seq} or in its frame: {error}"
                 ) from error
-            if self._keeper.full:
-                self._write_book()
+            if self._keeper.full and not self._write_book() and self._keeper.overfull:
+                return
             if number % _REPORTED_FRAMES == 0:
                 self._do_what_is_due()
-        self._do_what_is_due()
 
     def _do_what_is_due(self) -> None:
         self._report(seq=self.state.seq)
@@ -164,13 +171,13 @@ class Follower:
 
     def _write_if_due(self) -> None:
         if self._behind and self.state.seq >= self._written_seq:
-            self._behind = False
-            self._write_book()
+            self._behind = not self._write_book()
         new = self.state.seq - self._written_seq
         waited = time.monotonic() - self._written_at
         if new <= 0 or waited < self._pause or (new < self._events and waited < self._seconds):
             return
-        self._write_book()  # first, so that a start that uses the snapshot finds the book there
+        if not self._write_book():  # first, so that a start from the snapshot finds the book there
+            return
         began = time.monotonic()
         try:
             self._keys.forget()  # keys of days that were shredded meanwhile
@@ -183,16 +190,18 @@ class Follower:
                 self._report(snapshot=self.state.seq, bytes=path.stat().st_size, seconds=took)
         self._written_seq, self._written_at = self.state.seq, time.monotonic()
 
-    def _write_book(self) -> None:
-        """Raises `OSError` if it cannot be written and memory would grow too far, or if the next
-        start must make it again.
+    def _write_book(self) -> bool:
+        """Returns False while a removal uses the folder.
+
+        Raises `OSError` if it cannot be written and memory would grow too far, or if the next start
+        must make it again. Else an error is reported, and all goes on without the book.
         """
         self._book_from = time.monotonic() + BOOK_SECONDS
         try:
             self._keeper.write(self.state)
         except (OSError, BookError, SecretError) as error:
             if isinstance(error, OSError) and error.errno == errno.EBUSY:
-                return  # a removal uses the folder for a moment
+                return False
             if self._keeper.overfull or isinstance(error, BookError | FileNotFoundError):
                 raise OSError(f"the book cannot be written: {error}") from error
             self._unbooked = True
@@ -201,6 +210,10 @@ class Follower:
             if self._unbooked:
                 self._unbooked = False
                 self._report(booked=self.state.seq)
+            if self._keeper.crowded != self._crowded:
+                self._crowded = self._keeper.crowded
+                self._report(crowded=self._crowded)
+        return True
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -177,9 +177,7 @@ def _newest(log: Path, keys: Keyring) -> Snapshot | None:
     """Returns the newest usable snapshot, without its columns; None = there is none."""
     for path in reversed(snapshots.found(log)):
         try:
-            if not format_border.vouches_for(log, path, keys):
-                continue
-            found = snapshot_file.read(path, read_identity(log), keys)
+            found = snapshots.read(log, path, keys)
             snapshots.follow(log, found, keys, to_end=False)
         except (SnapshotError, OSError):
             continue  # a start says why

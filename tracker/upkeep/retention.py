@@ -12,6 +12,7 @@ import json
 import logging
 import sys
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import trio
@@ -242,9 +243,11 @@ class Pruner:
 
     async def _write(self, made: pruning.Made, rule: str) -> None:
         """Appends the event that confirms the files that were made."""
+        removed = bytes.fromhex(made.history), made.first_seq  # sealed by the process that removes
+        history, history_seq = max(self.log.sealed, removed, key=itemgetter(1))
         event = LogPruned(
-            made.first_seq, made.opening, made.kept, made.segments, made.bytes, made.history,
-            made.book or None,
+            made.first_seq, made.opening, made.kept, made.segments, made.bytes, history.hex(),
+            history_seq, made.book or None,
         )  # fmt: skip
         await append_durably(self.service, self.log, event, ports.Actor(rule, "", ""))
 

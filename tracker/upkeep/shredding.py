@@ -25,7 +25,7 @@ from attrs import define, field, frozen
 
 from eventlog import LogError, LogFailedError, RepeatedWarning, in_thread, read_identity
 from tracker import ports
-from tracker.domain.events.admin import AddressesShredded
+from tracker.domain.events.admin import SHRED_DAYS, AddressesShredded
 from tracker.service.clock import LogClock
 from tracker.service.durable import append_durably
 from tracker.service.service import Service
@@ -61,7 +61,8 @@ class Shredding:
 
     shredded: list[str]
     kept: list[str]  # days that were requested, but whose keys are still needed
-    needed_from: str  # the first day whose key may still be needed
+    # The first day whose key may still be needed; None = no day with a key was requested.
+    needed_from: str | None
     dates: dict[str, str]  # by day: its date by the wall clock, where that is another
 
     def shown(self, days: list[str]) -> str:
@@ -88,18 +89,28 @@ class Shredder:
         earlier of log time and the wall clock. Raises `ports.LogUnavailableError`, `OSError`.
         """
         async with self._turn:
-            await self.finish()
-            there = [day for day in self.keyring.days() if self._is_wanted(day, days, now_us)]
-            needed = await self._needed_from() if there else day_of(self.service.now_us())
-            going = [day_name(day) for day in there if day < needed]
-            if going:
-                event = AddressesShredded(tuple(going))
+            found = await self.look(days, now_us)
+            if found.shredded:
+                event = AddressesShredded(tuple(found.shredded))
                 await append_durably(self.service, self.log, event, by)
                 await self.finish()
-            kept = [day_name(day) for day in there if day >= needed]
-            shown = {day_name(day): day_name(self._date_of(day)) for day in (*there, needed)}
-            dates = {day: date for day, date in shown.items() if day != date}
-            return Shredding(going, kept, day_name(needed), dates)
+            return found
+
+    async def look(self, days: Days | None, now_us: int | None = None) -> Shredding:
+        """Returns what `shred` would do now. Only what the log calls shredded is destroyed.
+
+        Raises `OSError`.
+        """
+        await self.finish()
+        there = [day for day in self.keyring.days() if self._is_wanted(day, days, now_us)]
+        if not there:
+            return Shredding([], [], None, {})
+        needed = await self._needed_from()
+        going = [day_name(day) for day in there if day < needed]
+        kept = [day_name(day) for day in there if day >= needed]
+        shown = {day_name(day): day_name(self._date_of(day)) for day in (*there, needed)}
+        dates = {day: date for day, date in shown.items() if day != date}
+        return Shredding(going, kept, day_name(needed), dates)
 
     def _is_wanted(self, day: int, days: Days | None, now_us: int | None) -> bool:
         """Tells whether a day is among those that were named, or is due where none were."""
@@ -160,7 +171,7 @@ async def keep_schedule(shredder: Shredder, clock: ScheduleClock) -> None:
 async def _keep_schedule(shredder: Shredder, clock: ScheduleClock, kept: RepeatedWarning) -> None:
     tomorrow = day_of(shredder.service.now_us()) + 1
     await in_thread(shredder.keyring.prepare, tomorrow)
-    by = ports.Actor("shred_days", "", "")
+    by = ports.Actor(SHRED_DAYS, "", "")
     done = await shredder.shred(None, by, await clock.now_us())
     if done.shredded:
         log.info("Addresses of %s were shredded", done.shown(done.shredded))
@@ -180,7 +191,8 @@ def shred_offline(
     replaying: Callable[[int, int], None],
     recovered: Callable[[Recovery], None],
 ) -> Shredding:
-    """Does the same as `Shredder.shred`, while no tracker runs.
+    """Does the same as `Shredder.shred`, while no tracker runs. Where no key can go, it writes
+    nothing.
 
     Raises `LogLockedError` if a tracker runs, and `LogError`, `ReplayError`, `OSError`.
     """
@@ -194,6 +206,14 @@ def shred_offline(
     if session.key_change is not None:
         service.append(session.key_change)
     shredder = Shredder(service, session.noted, keyring, config.shred_days)
+    try:
+        found = trio.run(shredder.look, days)
+    except BaseException:
+        event_log.release()
+        raise
+    if not found.shredded:
+        event_log.release()
+        return found
     try:
         return session.run(partial(shredder.shred, days, by))
     except ports.LogUnavailableError as error:

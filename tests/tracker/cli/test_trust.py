@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.golden.test_log_v1 import FOLDER
 from tests.nonsense.whole import put, whole
 from tests.tracker.logged import HASH
 from tracker.cli import main
+from tracker.offline.verify import Verification
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 TORRENT = HASH.hex()
+FORMAT_1 = FOLDER / "private"
 COMMANDS = {
     "verify": ["verify"],
     "replay": ["replay"],
@@ -44,6 +52,73 @@ def test_without_secrets(
     assert main([*line, "--secrets", str(tmp_path / "secrets")]) == 0
     said = capsys.readouterr()
     assert "not checked" not in said.out + said.err
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_log_without_tags(
+    capsys: pytest.CaptureFixture[str], command: str, as_json: bool
+) -> None:
+    """With the secrets, a log of format 1 is called whole, and no result says that tags were
+    checked. Without them nothing was checked."""
+    line = [*COMMANDS[command], "--log", str(FORMAT_1 / "log")]
+    line = ["30" if each in ("80", "90") else each for each in line]
+    line += ["--json"] if as_json and command != "events" else []
+    assert main([*line, "--secrets", str(FORMAT_1 / "secrets")]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("no tags yet (format 1): ")
+    assert "tags checked" not in said.out
+    if as_json and command != "events":
+        assert "no tags yet (format 1)" in said.out.splitlines()[-1]
+    assert main(line) == 4
+    assert "tags not checked" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_whose_reader_left(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    """Standard error says it all the same, as in `tracker events | head`."""
+    put(tmp_path, whole(pruned=False))
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as left:
+        monkeypatch.setattr(sys, "stdout", left)
+        assert main([*COMMANDS[command], "--log", str(tmp_path / "log")]) == 4
+    assert "tags not checked" in capsys.readouterr().err
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Takes back what a command does to signals."""
+    before = [(each, signal.getsignal(each)) for each in (signal.SIGINT, signal.SIGTERM)]
+    signal.signal(signal.SIGTERM, lambda *_: pytest.fail("SIGTERM would end the process"))
+    yield
+    for each, handler in before:
+        signal.signal(each, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    """`events --follow` says it when it is ended, with its exit code. A command that owes one
+    answer fails."""
+    put(tmp_path, whole(pruned=False))
+    monkeypatch.setattr(time, "sleep", lambda _: signal.raise_signal(number))
+    log = ["--log", str(tmp_path / "log")]
+    assert main(["events", "--follow", *log]) == 4
+    assert "tags not checked" in capsys.readouterr().err
+    monkeypatch.setattr(Verification, "findings", lambda *_: signal.raise_signal(number))
+    assert main(["verify", *log]) == 1
+    assert "interrupted: there is no result" in capsys.readouterr().err
 
 
 def test_the_history_digest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import hash_of
-from tracker.domain.booking import Booking
-from tracker.domain.dates import Dates
+from tracker.domain.booking import NOTHING_BEFORE, Booking
 from tracker.domain.events import DAY_US
 from tracker.domain.state import State
 from tracker.store import book_packing, book_rows
@@ -27,6 +26,7 @@ def noted(dice: random.Random) -> Booking:
     """Returns what some accounts did in some torrents."""
     booking, accounts = Booking(), State().accounts
     for time_us in range(1, 300):
+        booking.day, booking.cut = time_us, time_us // 2
         account = dice.choice([1, 2, 256, 70_000])
         booking.begin(accounts, account)
         for column in (accounts.uploaded, accounts.downloaded, accounts.seeding_us):
@@ -41,63 +41,63 @@ def noted(dice: random.Random) -> Booking:
     return booking
 
 
-@pytest.mark.parametrize("lead_us", [0, -7_000_000])
-def test_rows_are_laid_out(lead_us: int) -> None:
-    booking, dates = noted(random.Random(1)), Dates()
-    dates.note(100, 100 - lead_us)
+def test_rows_are_laid_out() -> None:
+    booking = noted(random.Random(1))
     before = booking.rows[:]
     expected, pairs = [], []
     for account, info_hash, words in booking.gains():
-        words[9:12] = type(words)("Q", [each and dates.of(each) for each in words[9:12]])
         name = book_rows.name(account, info_hash)
         expected.append(book_rows.pack(name, book_rows.of_words(words)))
         pairs.append(book_rows.pair(info_hash, account))
-    rows, paired = book_packing.laid_out(booking, dates)
+    assert booking.ended
+    rows, paired = book_packing.laid_out(booking)
     assert book_packing.in_order(rows) == b"".join(sorted(expected))
     assert paired == b"".join(sorted(pairs))
     assert booking.rows == before, "they may have to be written again"
 
 
 def runs(dice: random.Random) -> list[dict[bytes, bytes]]:
-    """Returns rows by name: some with signs, limits, no announce, and long silences."""
+    """Returns rows by name: some with signs, limits, no announce, and silences that end them."""
     found = []
     for size in (9000, 5000, 300, 1):
         names = {
             book_rows.name(dice.randrange(300), dice.choice([None, hash_of(dice.randrange(50))]))
             for _ in range(size)
         }
-        found.append({name: book_rows.pack(name, _row(dice)) for name in sorted(names)})
+        found.append({name: book_rows.pack(name, _row(dice, name)) for name in sorted(names)})
     return found
 
 
-def _row(dice: random.Random) -> Row:
-    if dice.random() < 0.1:
+def _row(dice: random.Random, name: bytes) -> Row:
+    if not name[4]:
         return EMPTY._replace(credited_uploaded=-5, corrections=1)
     counts = [dice.choice([0, 1, 7, MOST_COUNT]) for _ in range(4)]
     amounts = [dice.choice([0, 1, 2**40, MOST]) for _ in range(6)]
     if dice.random() < 0.8:
         counts, amounts = [min(each, 7) for each in counts], [each % MOST for each in amounts]
     first, last = dice.choice([0, 1, DAY_US]), dice.choice([0, DAY_US, 9 * DAY_US])
-    return Row._make((dice.randrange(9), *counts, *amounts, first, last, dice.choice([0, 5])))
+    days = dice.choice([0, 0, 3, NOTHING_BEFORE]), dice.choice([2, 3, 4])
+    return Row._make(
+        (dice.randrange(9), *counts, *amounts, first, last, dice.choice([0, 5]), *days)
+    )
 
 
-def plain(older: bytes, newer: bytes, history_us: int, history: History) -> bytes:
+def plain(older: bytes, newer: bytes, history: History) -> bytes:
     """Adds two rows by the slow rule alone."""
     a, b = book_rows.unpack(older), book_rows.unpack(newer)
-    if history_us and older[4] and a.last_us and b.first_us - a.last_us > history_us:
+    if a.day < b.cut:
         history.end(older)
-        return newer
+        return book_rows.pack(newer[:25], b._replace(cut=NOTHING_BEFORE))
     return book_rows._added(older[:25], a, b)
 
 
-@pytest.mark.parametrize("history_us", [0, 100, DAY_US])
 @pytest.mark.parametrize("at_once", [4096, 7])
-def test_runs_are_summed(history_us: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_summed(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(book_rows, "_AT_ONCE", at_once)
-    each, history, other = runs(random.Random(3)), History(history_us, 0), History(history_us, 0)
+    each, history, other = runs(random.Random(3)), History(0), History(0)
     expected = [
         reduce(
-            lambda a, b: plain(a, b, history_us, other),
+            lambda a, b: plain(a, b, other),
             [rows[name] for rows in each if name in rows],
         )
         for name in sorted(set().union(*each))
@@ -113,3 +113,27 @@ def test_runs_are_summed(history_us: int, at_once: int, monkeypatch: pytest.Monk
 def _run(rows: Iterable[bytes], size: int) -> Run:
     data = b"".join(rows)
     return Run(data, 0, len(data) // size, size)
+
+
+def test_what_is_over_does_not_depend_on_the_merges() -> None:
+    """Days go on from part to part, so whichever parts are merged first, the same rows end."""
+    dice, name = random.Random(7), book_rows.name(1, hash_of(1))
+    for _ in range(300):
+        day, rows = 5, []
+        for _ in range(dice.randrange(2, 7)):
+            day += dice.choice([0, 1, 9])
+            row = EMPTY._replace(announces=1, uploaded=1 + dice.randrange(9), first_us=1)
+            rows.append(
+                book_rows.pack(
+                    name, row._replace(cut=max(0, day - 8), day=day + dice.choice([0, 0, 99]))
+                )
+            )
+        results = set()
+        for _ in range(8):
+            history, left = History(0), list(rows)
+            while len(left) > 1:
+                at = dice.randrange(len(left) - 1)
+                left[at : at + 2] = [history.added(*left[at : at + 2])]
+            row = book_rows.unpack(left[0])._replace(cut=0)
+            results.add((row, *sorted(history.ended.items())))
+        assert len(results) == 1

@@ -338,9 +338,9 @@ def test_looking_back_begins_at_the_nearest(
     ]
     paths = write_at(tmp_path, [9, 20], keys)
     used = []
-    read = snapshot_file.read
+    read = snapshots.read
     monkeypatch.setattr(
-        snapshot_file, "read", lambda path, *others: used.append(path) or read(path, *others)
+        snapshots, "read", lambda log, path, keys: used.append(path) or read(log, path, keys)
     )
     for number, expected in enumerate(plain):
         used.clear()

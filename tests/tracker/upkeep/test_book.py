@@ -35,9 +35,12 @@ from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.ledger.account import Ledger
 from tracker.ledger.walk import Decryption, Walk
-from tracker.store import book_files, book_rows, snapshots
-from tracker.store.book import open_newest
+from tracker.ledger.worker import LedgerWorker
+from tracker.ports import BookQuery
+from tracker.store import book_files, book_rows, checked_segments, snapshots
+from tracker.store.book import named, open_newest
 from tracker.store.book_rows import EMPTY, History, pair
+from tracker.store.checked_segments import CheckedSegments
 from tracker.store.replay import replay
 from tracker.upkeep import bookkeeping, follower_process, retention
 from tracker.upkeep.follower_process import Follower
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from tracker.ports import BookRow, LedgerSums
 
 MEMBERS, TORRENTS = 3, 4
+QUARTER_US = DAY_US // 4
 PRIVATE = Settings(
     private=True, max_peer_timeout=60, inactive_peer_cleanup_interval=10, accounting=2
 )
@@ -75,9 +79,10 @@ class Site:
         pruned: bool = False,
         settings: Settings = PRIVATE,
         wall_us: int | None = None,
+        days: int = 0,
     ) -> None:
-        """Runs a tracker for some rounds of announces; then removes what can be removed. `wall_us`
-        sets the clock; None = it is right."""
+        """Runs a tracker for some rounds of announces, and then for some days; then removes what
+        can be removed. `wall_us` sets the clock; None = it is right."""
         log = open_log(
             self.log, codec.RECORD_SIZES, self.keys.tags, segment_bytes=3000, linger_seconds=0
         )
@@ -93,6 +98,12 @@ class Site:
                 for _ in range(rounds):
                     self._round(rig)
                     await log.wait_durable(log.next_seq - 1)
+                if days:  # with few ticks
+                    rig.service.change_settings(evolve(settings, tick_ms=QUARTER_US // 1000))
+                for _ in range(4 * days):
+                    rig.time.advance(QUARTER_US)
+                    rig.service.tick()
+                await log.wait_durable(log.next_seq - 1)
                 self.take()
                 if pruned:
                     assert await prune(rig.service, log, 6000)
@@ -103,8 +114,8 @@ class Site:
     def _begin(self, rig: Rig, settings: Settings) -> None:
         first = not rig.state.seq
         rig.service.append(TrackerStarted("test", 1))
+        rig.service.change_settings(settings)
         if first:
-            rig.service.change_settings(settings)
             for number in range(1, MEMBERS + 1):
                 if settings.private:
                     rig.issue(number)
@@ -277,6 +288,9 @@ def test_a_log_of_the_version_before(site: Site, monkeypatch: pytest.MonkeyPatch
         site.ledger(site.frames[-1].header.next_seq),
         site.ledger(gone),
     )
+    book = open_newest(site.log, site.keys)
+    assert book is not None
+    assert book.since == gone
     for account in range(1, MEMBERS + 1):
         here = [row for name, row in rows.items() if name[0] == account]
         there = [sums.totals for name, sums in told.items() if name[0] == account]
@@ -354,6 +368,44 @@ def test_a_part_that_is_damaged_meanwhile(site: Site, damage: str, error: type[E
     site.check()
 
 
+@pytest.mark.parametrize("opening", [False, True])
+def test_a_removal_that_holds_the_folder(
+    site: Site, opening: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The follower begins all the same, holds few rows, and writes no snapshot beyond the book.
+    Afterwards it goes on."""
+    if opening:
+        with monkeypatch.context() as before:
+            before.setattr(bookkeeping.Bookkeeper, "name", lambda *_: ("", ""))
+            site.go_on(pruned=True)
+    monkeypatch.setattr(bookkeeping, "MOST_ROWS", 2)
+    site.go_on(10)
+    there = snapshots.found(site.log)
+    with book_files.locked(site.log):
+        follower = site.follow()
+        for _ in range(3):
+            site.go_on(10)
+            follower.catch_up()
+            assert len(follower._keeper._booking) <= 4 * 2 + 3
+        stopped = follower.state.seq
+        assert stopped < site.frames[-1].header.next_seq
+        assert site.said[-1] == {"seq": stopped}
+        assert (site.files(".book"), snapshots.found(site.log)) == ([], there)
+    follower.catch_up()
+    assert follower.state.seq == site.frames[-1].header.next_seq
+    assert seq_of_newest(site) == snapshots.seq_of(snapshots.found(site.log)[-1])
+    assert not [one for one in site.said if "unbooked" in one]
+    if not opening:
+        site.check()
+    rows, state = site.rows(), replayed(site.frames)
+    for account in range(1, MEMBERS + 1):
+        assert site.totals(rows, account) == state.accounts.totals(account)[:7]
+
+
+def seq_of_newest(site: Site) -> int:
+    return max(map(book_files.seq_of, site.files(".book")))
+
+
 @pytest.mark.parametrize("damage", ["list", "part"])
 def test_a_damaged_book_that_the_log_names(site: Site, damage: str) -> None:
     """Nothing is made in its place, because what was removed is in no other file."""
@@ -370,6 +422,41 @@ def test_a_damaged_book_that_the_log_names(site: Site, damage: str) -> None:
     path.write_bytes(data)
     with pytest.raises(LogCorruptError, match="restore the file"):
         site.follow()
+
+
+def test_a_start_reads_only_parts_that_were_touched(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checked_segments, "REST_NS", 0)
+    site.go_on()
+    site.follow()
+    site.go_on(pruned=True)
+    state = replay(Reader(site.log, to_end=True))
+
+    def start() -> int:
+        """Returns how many parts were read."""
+        book_files._checked.clear()
+        checked = CheckedSegments(site.log, site.keys)
+        listed = named(site.log, state, site.keys, checked)
+        checked.save()
+        assert listed is not None
+        return len(book_files._checked)
+
+    (first, *_), whole = site.files(".named"), start()
+    assert (start(), whole > 0) == (0, True)
+    part = book_files.read_list(first, Reader(site.log)._log_id, site.keys).parts[0]
+    path = first.with_name(part.name)
+    path.chmod(0o640)
+    assert (start(), start()) == (1, 0)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    for _ in range(2):
+        with pytest.raises(LogCorruptError, match="restore the file"):
+            start()
+    path.unlink()
+    with pytest.raises(LogCorruptError, match="is missing"):
+        start()
 
 
 def test_a_forged_book_is_seen_without_secrets(site: Site) -> None:
@@ -431,77 +518,162 @@ def test_public_modes_have_no_book(site: Site) -> None:
     assert not (site.log / "book").exists() or not site.files(".named", ".book", ".part")
 
 
-def test_a_history_that_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Old rows are gone, whenever files were merged; the totals of accounts stay."""
-    limited = evolve(PRIVATE, policy=Policy(history_days=2))
-    for number in range(8):
-        site.go_on(12, settings=limited, pruned=number == 4)
-        if number == 5:
-            monkeypatch.setattr(book_files, "MOST_DROPPED", 0)
-        site.time.wall += site.dice.choice([0, DAY_US, 3 * DAY_US])
-        if number != 3:
-            site.follow()
-    site.time.wall += 3 * DAY_US
-    site.go_on(3, settings=limited)
-    site.follow()
-    rows, upto = site.rows(), site.frames[-1].header.next_seq
-    told, state = site.ledger(upto), replayed(site.frames)
-    assert 0 < len([name for name in rows if name[1]]) <= 3 < len(told)
-    for account in range(1, MEMBERS + 1):
-        assert site.totals(rows, account) == state.accounts.totals(account)[:7]
-    for name, row in rows.items():
-        if name[1] is not None:
-            assert row.last_us is not None
-            assert row.last_us >= state.time_us - 2 * DAY_US
-            assert row.announces <= told[name].announces
+def limited(history_days: int) -> Settings:
+    return evolve(PRIVATE, policy=Policy(history_days=history_days))
+
+
+def torrents(site: Site) -> dict[tuple[int, bytes | None], BookRow]:
+    """Returns the newest book's rows but for those "no torrent"."""
+    return {name: row for name, row in site.rows().items() if name[1]}
+
+
+def made_again(site: Site) -> dict[tuple[int, bytes | None], BookRow]:
+    """Returns the rows of a book that is made again from what the log names, to the same event."""
+    newest = open_newest(site.log, site.keys)
+    assert newest is not None
     for path in (*site.files(".book"), *snapshots.found(site.log)):
         path.unlink()
     site.follow()
-    assert site.rows() == rows
+    again = open_newest(site.log, site.keys)
+    assert again is not None
+    assert again.upto == newest.upto
+    assert again.listed.facts == newest.listed.facts
+    return site.rows()
 
 
-@pytest.mark.parametrize("seed", [2, 4])
-def test_a_history_does_not_depend_on_the_parts(site: Site, seed: int) -> None:
-    """What was counted when a peer left ends with its last announce, whichever part has it."""
-    site.dice.seed(seed)
-    limited = evolve(PRIVATE, policy=Policy(history_days=1))
-    for number in range(12):
-        site.go_on(site.dice.choice([1, 2, 5, 12]), settings=limited)
-        site.time.wall += site.dice.choice([0, DAY_US, 3 * DAY_US])
-        if number % 4:
+@pytest.mark.parametrize("seed", range(4))
+def test_a_history_does_not_depend_on_the_files(
+    site: Site, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor on when old rows are removed, over wrong clocks, outages and changes of the setting."""
+    dice = site.dice
+    dice.seed(seed)
+    for number in range(14):
+        monkeypatch.setattr(book_files, "GROWTH", dice.choice([0, 3, 10**9]))
+        monkeypatch.setattr(book_files, "MOST_DROPPED", dice.choice([0, 1, 500_000]))
+        wrong = dice.choice([None, None, None, START_US + 9000 * DAY_US, 1_000_000])
+        settings = limited(dice.choice([2, 2, 30, 0]))
+        rounds, days = dice.choice([1, 4, 9]), dice.choice([0, 1, 3])
+        site.go_on(rounds, settings=settings, wall_us=wrong, days=days, pruned=number == 5)
+        if wrong is not None:
+            site.time.wall = START_US + 40 * number * DAY_US
+        site.time.wall += dice.choice([0, DAY_US, 9 * DAY_US])
+        if number % 4 or number == 13:
             site.follow()
+    rows, state = site.rows(), replayed(site.frames)
+    for account in range(1, MEMBERS + 1):
+        assert site.totals(rows, account) == state.accounts.totals(account)[:7]
+    assert made_again(site) == rows
+
+
+def test_a_history_that_ends(site: Site) -> None:
+    """Rows do not show after `history_days`, and are removed some days later; until then they go
+    on with the next announce. The totals of accounts stay."""
+    site.go_on(settings=limited(9))
+    site.follow()
+    old = torrents(site)
+    site.go_on(0, settings=limited(9), days=10)
+    site.follow()
+    assert not torrents(site)
+    site.go_on(3, settings=limited(9))  # not yet
+    site.follow()
+    again = torrents(site)
+    assert 0 < len(again) <= 3
+    assert all(row.announces > old[name].announces for name, row in again.items() if name in old)
+    kept = sum(part.rows for part in _parts(site))
+    site.go_on(0, settings=limited(9), days=5)
+    site.follow()
+    assert torrents(site).keys() == again.keys()
+    assert sum(part.pairs for part in _parts(site)) == len(again) < kept
+    site.go_on(0, settings=limited(9), days=15)
+    site.go_on(6, settings=limited(9))
+    site.follow()
     rows = site.rows()
-    assert all(row.announces for row in rows.values() if row.info_hash)
-    upto = max(map(book_files.seq_of, site.files(".book")))
-    for path in (*site.files(".book", ".part"), *snapshots.found(site.log)):
-        path.unlink()
+    anew = {name: row for name, row in rows.items() if name[1]}
+    assert sum(row.announces for row in anew.values()) == 2 * 6
+    for account in range(1, MEMBERS + 1):
+        totals = replayed(site.frames).accounts.totals(account)
+        assert site.totals(rows, account) == totals[:7]
+
+
+def _parts(site: Site) -> tuple[book_files.Part, ...]:
+    newest = open_newest(site.log, site.keys)
+    assert newest is not None
+    return newest.listed.parts
+
+
+@pytest.mark.parametrize("days", [0, 3])
+@pytest.mark.parametrize("wrong_us", [START_US + 1000 * DAY_US, 1_000_000])
+def test_a_history_under_a_wrong_clock(site: Site, wrong_us: int, days: int) -> None:
+    """A clock that was ahead for less than a day, or was behind, ends no row: not when an account
+    announces meanwhile, and not afterwards. One that is ahead for longer ends old rows for good.
+    """
+    settings = limited(200)
+    site.go_on(settings=settings, days=3)
     site.follow()
-    book = open_newest(site.log, site.keys)
-    assert book is not None
-    assert book.upto == upto
-    assert site.rows() == rows
-
-
-def test_a_history_under_a_wrong_clock(site: Site) -> None:
-    """A clock that is years ahead hides rows, and removes them a day later: set right before, it
-    has removed nothing."""
-    limited = evolve(PRIVATE, policy=Policy(history_days=200))
-    far_us = START_US + 1000 * DAY_US
-    site.go_on(settings=limited)
+    before = torrents(site)
+    site.go_on(6, settings=settings, wall_us=wrong_us)
     site.follow()
-    before = site.rows()
+    meanwhile = {name for name, row in torrents(site).items() if row != before.get(name)}
+    assert meanwhile
+    assert meanwhile == torrents(site).keys() or wrong_us < START_US
+    site.go_on(0, settings=settings, wall_us=site.time.wall, days=days)
+    site.go_on(6, settings=settings, wall_us=START_US + 9 * DAY_US, days=3)
+    site.follow()
+    rows = torrents(site)
+    if days and wrong_us > START_US:
+        told = site.ledger(site.frames[-1].header.next_seq)
+        ended = {
+            name
+            for name in before
+            if name not in rows or rows[name].announces < told[name].announces
+        }
+        assert ended == before.keys() - meanwhile
+    else:
+        site.check()
+    assert made_again(site) == site.rows()
 
-    def rows_at(wall_us: int) -> dict[tuple[int, bytes | None], BookRow]:
-        site.go_on(0, wall_us=wall_us)
-        site.follow()
-        return site.rows()
 
-    for wall_us in START_US + 2 * DAY_US, START_US + 4 * DAY_US:
-        assert not [name for name in rows_at(far_us) if name[1]]
-        assert rows_at(wall_us) == before
-    rows_at(far_us)
-    assert not [name for name in rows_at(far_us + 2 * DAY_US) if name[1]]
-    assert not [name for name in rows_at(START_US + 5 * DAY_US) if name[1]]
+def test_after_an_outage_who_announces_first_goes_on(site: Site) -> None:
+    """His rows are not old, though the outage counts a day later; the others have ended."""
+    site.go_on(settings=limited(30), days=3)
+    site.follow()
+    site.time.wall += 300 * DAY_US
+    site.go_on(4, settings=limited(30))
+    site.go_on(0, settings=limited(30), days=4)
+    site.follow()
+    rows = torrents(site)
+    told = site.ledger(site.frames[-1].header.next_seq)
+    assert 0 < len(rows) < len([name for name in told if name[1]])
+    assert all(row.announces == told[name].announces for name, row in rows.items())
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_without_room_for_the_whole_book(
+    site: Site, error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old rows stay there for another day, and do not show; the book goes on."""
+    site.go_on(settings=limited(2))
+    site.follow()
+    follower = site.follow()
+
+    def full(*_: Any) -> Any:
+        raise OSError(error, "a test")
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(book_files, "without_old", full)
+        for _ in range(2):
+            site.go_on(2, settings=limited(2), days=3)
+            follower.catch_up()
+            upto = site.frames[-1].header.next_seq
+            assert [path for path in site.files(".book") if book_files.seq_of(path) == upto]
+            assert len(torrents(site)) < sum(part.pairs for part in _parts(site))
+    assert [one["crowded"] for one in site.said if "crowded" in one] == [f"[Errno {error}] a test"]
+    rows = site.rows()
+    site.go_on(0, settings=limited(2), days=1)
+    follower.catch_up()
+    assert site.said[-1] == {"crowded": ""} or {"crowded": ""} in site.said
+    assert sum(part.pairs for part in _parts(site)) <= len(rows)
 
 
 def test_the_last_client_and_the_completion(site: Site) -> None:
@@ -519,10 +691,10 @@ def test_a_disk_that_is_full_in_the_middle_of_a_merge(
 ) -> None:
     """What ended in that merge is still in the older part, and must not be counted again."""
     site.go_on(3)
-    history, write = History(DAY_US, 0), book_files.write_part
+    history, write = History(0), book_files.write_part
 
-    def noted(at_us: int) -> tuple[bytes, bytes]:
-        row = EMPTY._replace(announces=1, first_us=at_us, last_us=at_us)
+    def noted(day: int) -> tuple[bytes, bytes]:
+        row = EMPTY._replace(announces=1, cut=day - 1, day=day)
         return book_rows.pack(book_rows.name(1, hash_of(1)), row), pair(hash_of(1), 1)
 
     def full(log: Path, seq: int, rows: Any, pairs: Any, most: int, spare: int) -> Any:
@@ -534,6 +706,41 @@ def test_a_disk_that_is_full_in_the_middle_of_a_merge(
     with book_files.locked(site.log):
         old = book_files.with_rows(site.log, 1, (), noted(1), history, 0)
         monkeypatch.setattr(book_files, "write_part", full)
-        parts = book_files.with_rows(site.log, 2, old, noted(3 * DAY_US), history, 0)
+        parts = book_files.with_rows(site.log, 2, old, noted(3), history, 0)
     assert [part.rows for part in parts] == [1, 1]
     assert not history.ended
+
+
+@pytest.mark.parametrize("of", [1, hash_of(1)])
+def test_pages_go_on_while_the_book_is_replaced(site: Site, of: int | bytes) -> None:
+    """Each row of the first page's book comes once, in order, whatever happened to the files: newer
+    lists, merges, a removal, and no list at all. A book that is open is read to its end."""
+    site.go_on(60)
+    site.follow()
+    opened = open_newest(site.log, site.keys)
+    assert opened is not None
+    if isinstance(of, bytes):
+        open_rows, expected = opened.of_torrent(of), list(opened.of_torrent(of))
+    else:
+        open_rows, expected = opened.of_account(of), list(opened.of_account(of))
+    assert len(expected) >= 3
+    worker, found, query = LedgerWorker(site.log, site.log / "secrets"), [], BookQuery(limit=1)
+    read = [next(open_rows)]
+    for step in range(10):
+        ask = worker.torrent_rows if isinstance(of, bytes) else worker.account_rows
+        page = ask(of, None, query, True)  # type: ignore[arg-type]  # the right one of the two
+        found += page.rows
+        if page.following is None:
+            break
+        query = evolve(query, after=page.following)
+        site.go_on(10, pruned=step == 1)
+        if step < 2:
+            site.follow()
+        else:
+            for path in site.files(".book"):
+                path.unlink()
+    names = [(row.account, row.info_hash) for row in found]
+    assert {(row.account, row.info_hash) for row in expected} <= set(names)
+    assert len(set(names)) == len(names)
+    assert names == sorted(names, key=lambda name: (name[0], name[1] or b""))
+    assert read + list(open_rows) == expected

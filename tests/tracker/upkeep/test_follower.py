@@ -419,3 +419,16 @@ def test_one_writes_at_a_time(site: Site) -> None:
     site.go_on()
     follower.catch_up()
     assert "snapshot" in site.said[-1]
+
+
+def test_old_rows_without_room_are_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    supervisor = FollowerSupervisor(tmp_path, tmp_path)
+    for why in ("no space", "no space", "", ""):
+        supervisor._hear(json.dumps({"crowded": why}).encode())
+    warning, over = caplog.messages
+    assert "no space" in warning
+    assert "Free as much space" in warning
+    assert "removed again" in over

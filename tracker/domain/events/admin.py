@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from tracker.domain.accounts import Accounts
     from tracker.domain.events.target import Accounting, Target
 
+SHRED_DAYS = "shred_days"
+"""Names the setting, in the place of an administrator, in events that its schedule caused."""
+
 # The process.
 
 
@@ -67,6 +70,8 @@ class TrackerStarted(ClockEvent):
 @frozen
 class TrackerStopped(AdminEvent):
     """A run ended in good order."""
+
+    administered = False
 
     reason: str
 
@@ -268,7 +273,7 @@ class OldAnnounceRefused(AdminEvent):
     are kept for ever.
     """
 
-    stays = False
+    administered = False
 
     key_ref: KeyRef
     reason: str
@@ -358,6 +363,10 @@ class AddressesShredded(AdminEvent):
 
     days: tuple[str, ...]  # "2026-11-21"
 
+    def stays(self) -> bool:
+        """The state has the days for ever, so only an administrator's command is kept."""
+        return self.by is None or self.by.get("token") != SHRED_DAYS
+
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
         to.tally.shredded.update(self.days)
         if to.bases.count:
@@ -368,6 +377,8 @@ class AddressesShredded(AdminEvent):
 @frozen
 class AddressesLost(AdminEvent):
     """A start lacked the keys to the addresses of present peers, so all swarms begin empty."""
+
+    administered = False
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
         to.drop_peers()
@@ -391,12 +402,18 @@ class ServerKeyChanged(AdminEvent):
 class LogPruned(AdminEvent):
     """The log begins with event `first_seq`; older ones were removed."""
 
+    administered = False
+
     first_seq: int
     opening: str  # SHA-256 of the opening balance, 64 hex digits
     kept: dict[str, str]  # SHA-256 of each file of kept frames, by name
     segments: int  # removed
     bytes: int  # removed
-    history: str | None = None  # history digest before `first_seq`; None = of an earlier version
+    # The newest sealed history digest, 64 hex digits, and the number of the event after its
+    # segment, as segment headers have them, so that copies can be compared; None = of an earlier
+    # version.
+    history: str | None = None
+    history_seq: int | None = None
     # SHA-256 of the book that has what was removed; None = there is none, as in public modes.
     book: str | None = None
 

@@ -50,8 +50,8 @@ class AdminEvent:
     number: ClassVar[int]
     name: ClassVar[str]
     schema: ClassVar[int]
-    stays: ClassVar[bool] = True
-    """It is kept when the segment of the event is removed."""
+    administered: ClassVar[bool] = True
+    """False: the tracker logs the event by itself, and nobody asked for it."""
     _subjects: ClassVar[tuple[tuple[str, str], ...]]
 
     by: dict[str, str] | None = None
@@ -62,6 +62,11 @@ class AdminEvent:
         Raises `ReplayError` if the event cannot have happened, and `UnknownEventError` if it needs
         rules of a newer version. The base changes nothing.
         """
+
+    def stays(self) -> bool:
+        """Says whether it is kept when its segment is removed, for ever: what administrators do is,
+        and what tells from which event on the log has tags."""
+        return self.administered
 
     def subjects(self) -> list[Subject]:
         """Returns the things that this event changes.
@@ -84,6 +89,8 @@ class AccountingEvent(AdminEvent, ABC):
 @frozen(kw_only=True)
 class ClockEvent(AdminEvent):
     """Base of the admin events that say what the wall clock showed. It gives the lead (`dates`)."""
+
+    administered = False
 
     wall_us: int | None = None  # microseconds since 1970; None = an older version did not say
 

@@ -36,11 +36,20 @@ from tests.tracker.pruned import prune
 from tests.tracker.upkeep.retention.logs import files, findings, live, script, script_and_prune
 from tracker.cli import main
 from tracker.domain.events import codec
-from tracker.domain.events.admin import ADMIN_EVENTS, OldAnnounceRefused, TorrentWhitelisted
+from tracker.domain.events.admin import (
+    ADMIN_EVENTS,
+    AddressesShredded,
+    ClockStepped,
+    OldAnnounceRefused,
+    ServerKeyChanged,
+    TorrentWhitelisted,
+    TrackerStarted,
+    TrackerStopped,
+)
 from tracker.domain.settings import Settings
 from tracker.history.events import LogEvents
 from tracker.offline.verify import Verification
-from tracker.ports import EventFilter, LogPart, Moment, PrunedMomentError
+from tracker.ports import Actor, EventFilter, LogPart, Moment, PrunedMomentError
 from tracker.store import snapshots
 from tracker.store.moments import ForwardReplay
 from tracker.store.replay import replay
@@ -50,8 +59,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_state_and_admin_events_stay(tmp_path: Path) -> None:
-    """A removal keeps the state and all admin events, and moments before its end are refused."""
+NOT_KEPT = {
+    "tracker_started", "tracker_stopped", "clock_stepped", "announce_refused", "addresses_lost", "log_pruned",
+}  # fmt: skip
+"""Admin events that no administrator asks for."""
+
+
+def test_state_and_administrators_changes_stay(tmp_path: Path) -> None:
+    """A removal keeps the state and what administrators did, and moments before its end are
+    refused."""
     folder = tmp_path / "log"
     live(folder, script)
     whole = {each["seq"]: each for each in events_in(Reader(folder).frames())}
@@ -65,13 +81,42 @@ def test_state_and_admin_events_stay(tmp_path: Path) -> None:
     assert findings(folder) == ([], digest)
     assert sum(each.stat().st_size for each in segments(folder)) < 3000
     left = {each["seq"]: each for each in events_in(read_kept_frames(folder, begin))}
-    names = {one.name for one in ADMIN_EVENTS.values()}
+    names = {one.name for one in ADMIN_EVENTS.values()} - NOT_KEPT
     assert left == {s: e for s, e in whole.items() if e["type"] in names and s < begin}
     past = ForwardReplay(folder, lambda _done, _total: None)
     with pytest.raises(PrunedMomentError, match=f"begins with event {begin}:"):
         past.at(Moment(seq=begin - 1))
     assert past.at(Moment(seq=begin)).seq == begin + 1
     assert past.at(None).digest() == digest
+
+
+def test_only_what_administrators_do_stays(tmp_path: Path) -> None:
+    """What the tracker logs by itself goes with its segment, also where it was appended together
+    with administrators' changes. Every kept event has its date."""
+    folder = tmp_path / "log"
+    by_command, by_schedule = (Actor(name, "", "") for name in ("shred", "shred_days"))
+
+    async def mixed(rig: Rig, log: EventLog) -> None:
+        for number in range(8):
+            rig.time.wall -= 3600 * SECOND  # so that log time is ahead of the dates
+            rig.service.append(TrackerStarted("test", log.epoch))
+            rig.service.append(TorrentWhitelisted(hash_of(number)))
+            rig.service.append(ClockStepped(5))
+            rig.service.append(AddressesShredded(("2026-01-01",)), by_schedule)
+            rig.service.append(AddressesShredded(("2026-01-02",)), by_command)
+            rig.service.append(OldAnnounceRefused(2, "key_revoked", hash_of(1)))
+            rig.service.append(ServerKeyChanged("00" * 16, "11" * 16))
+            rig.service.append(TrackerStopped("signal"))
+            await log.wait_durable(log.next_seq - 1)
+        assert await prune(rig.service, log, 1500)
+
+    live(folder, mixed)
+    kept = events_in(read_kept_frames(folder, first_seq(folder)))
+    each_time = ["torrent_whitelisted", "addresses_shredded", "server_key_changed"]
+    assert len(kept) > len(each_time)
+    assert [one["type"] for one in kept] == each_time * (len(kept) // 3)
+    assert {tuple(one["days"]) for one in kept if "days" in one} == {("2026-01-02",)}
+    assert all(one["time"] < one["log_time"] for one in kept)
 
 
 def test_refusals_go_and_clients_stay(tmp_path: Path) -> None:
