@@ -27,9 +27,13 @@ MODULES = (
     "domain/seeding",
     "domain/state",
     "domain/swarms",
+    "frontends/http/engine",
+    "frontends/http/handler",
     "frontends/udp/handler",
     "service/announce",
     "store/book_packing",
+    "wire/query",
+    "wire/request",
 )
 """One a line: scripts/_venv reads this list too."""
 RECORD = ROOT / "compiled.json"
