@@ -16,6 +16,7 @@ MODULES = (
     "domain/addresses_by_day",
     "domain/bases",
     "domain/booking",
+    "domain/by_age",
     "domain/clients",
     "domain/directory",
     "domain/groups",
@@ -23,11 +24,16 @@ MODULES = (
     "domain/listing",
     "domain/peer_by_seq",
     "domain/peer_lists",
+    "domain/seeding",
     "domain/state",
     "domain/swarms",
+    "frontends/http/engine",
+    "frontends/http/handler",
     "frontends/udp/handler",
     "service/announce",
     "store/book_packing",
+    "wire/query",
+    "wire/request",
 )
 """One a line: scripts/_venv reads this list too."""
 RECORD = ROOT / "compiled.json"

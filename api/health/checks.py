@@ -67,6 +67,8 @@ async def _ask_http(service: Service) -> str:
     with trio.socket.socket(_family(target), socket.SOCK_STREAM) as sock:
         await sock.connect(target)
         transport = trio.SocketStream(sock)
+        if service.greeted:
+            await transport.send_all(b"PROXY UNKNOWN\r\n")  # in the name of nobody else
         status = await _status(_under_tls(transport) if service.tls else transport, service)
     text = _status_text(status)
     if status != HTTPStatus.OK:

@@ -44,6 +44,7 @@ class Service:
     host: str
     port: int
     tls: bool = False
+    greeted: bool = False  # a connection begins with the header of the PROXY protocol
 
     @property
     def binding(self) -> str:

@@ -145,6 +145,59 @@ def test_the_end_is_a_tls_close(connected: ssl.SSLSocket) -> None:
     assert connected.recv(4096) == b""
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_sessions_are_resumed(secure: Tracker, version: ssl.TLSVersion, tmp_path: Path) -> None:
+    """A client that comes back need not shake hands in full, also after a new certificate."""
+    context = trusting(FIRST)
+    context.minimum_version = context.maximum_version = version
+    session = None
+    for resumed in (False, True, True):
+        with (
+            socket.create_connection(secure.http[SECURE], DEADLINE) as sock,
+            context.wrap_socket(sock, server_hostname="127.0.0.1", session=session) as stream,
+        ):
+            assert stream.session_reused is resumed
+            stream.sendall(HEALTH)
+            read_answers(stream, 1)
+            session = stream.session
+        if resumed:
+            SECOND.write(tmp_path)
+            reloaded(secure, "Certificate read again")
+
+
+def test_pieces_and_many_requests(shared: Tracker) -> None:
+    """A handshake and requests are served byte by byte, and many requests at once in order."""
+    sent, received = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting(FIRST).wrap_bio(received, sent, server_hostname="127.0.0.1")
+    with socket.create_connection(shared.http[SECURE], DEADLINE) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def bring() -> None:
+            data = sock.recv(65_536)
+            assert data
+            received.write(data)
+
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                for one in sent.read():
+                    sock.sendall(bytes([one]))
+                bring()
+        client.write(HEALTH)
+        for one in sent.read():
+            sock.sendall(bytes([one]))
+        client.write(HEALTH * 1000)
+        sock.sendall(sent.read())
+        answers = b""
+        while answers.count(b'{"status":"Ok"}') < 1001:
+            try:
+                answers += client.read(65_536)
+            except ssl.SSLWantReadError:
+                bring()
+
+
 def test_nonsense_within_tls(connected: ssl.SSLSocket) -> None:
     """Nonsense within TLS gets the same answer as on a plain port."""
     connected.sendall(b"nonsense\r\n\r\n")

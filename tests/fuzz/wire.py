@@ -34,21 +34,17 @@ from tests.tracker.frontends.private.front import (
     url,
 )
 from tests.tracker.frontends.udp.test_both_builds import POLICY, datagram
+from tests.tracker.wire.requests import Request, difference
 from tracker import times
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.forwarding import Proxies, parse_address
 from tracker.frontends.addresses import claimed_address, forwarded_address
 from tracker.frontends.http.handler import RequestHandler
-from tracker.frontends.http.server import (
-    REQUEST_LIMIT,
-    BadRequestError,
-    ProxiedRequestReader,
-    RequestReader,
-)
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.wire import bencode, clients, http
 from tracker.wire.connection_id import ConnectionIds
+from tracker.wire.request import INCOMPLETE, REQUEST_LIMIT, RequestParser, may_end
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -129,8 +125,10 @@ def http_requests(_folder: Path, _closing: ExitStack) -> Target:
         choice, cut, sent = *data[:2].ljust(2, b"\0"), data[2 : REQUEST_LIMIT + 2]
         header = b"forwarded" if cut & 128 else b"x-forwarded-for"
         proxied = choice & 64 > 0
-        requests = _read(sent, header if proxied else None, len(sent))
-        assert requests == _read(sent, header if proxied else None, 1 + cut % 64)
+        assert difference(sent, header if proxied else b"") == ""
+        requests = _read(sent, header if proxied else b"", len(sent))
+        # In pieces it may be seen later that something is malformed.
+        assert requests[0] == _read(sent, header if proxied else b"", 1 + cut % 64)[0]
         front = trackers.take(choice)
         handler = RequestHandler(
             front.rig.service, 1, proxied=proxied, proxies=Proxies((), header.decode())
@@ -165,19 +163,29 @@ def http_requests(_folder: Path, _closing: ExitStack) -> Target:
     return Target(seeds, run, words)
 
 
-def _read(sent: bytes, header: bytes | None, size: int) -> tuple[list[Any], bool]:
-    """Reads requests in pieces of `size`; the second value tells whether nonsense followed."""
-    reader = RequestReader() if header is None else ProxiedRequestReader(header)
-    try:
-        for at in range(0, len(sent), max(1, size)):
-            reader.feed(sent[at : at + size])
-            if reader.ready and not reader.keep:
-                break
-    except BadRequestError:
-        return [], True
-    finally:
-        reader.close()
-    return reader.ready, False
+def _read(sent: bytes, header: bytes, size: int) -> tuple[list[Request], bool]:
+    """Reads requests in pieces of `size`, as the engine does; the second value tells whether
+    nonsense followed.
+    """
+    parser, requests = RequestParser(header), []
+    data, again = bytearray(), 0
+    for at in range(0, len(sent), max(1, size)):
+        have = len(data)
+        data += sent[at : at + size]
+        early = len(data) < again and len(data) <= REQUEST_LIMIT
+        if have and early and not may_end(data, have, len(data)):
+            continue
+        while (taken := parser.parse(data, 0, len(data))) > 0:
+            del data[:taken]
+            requests.append(
+                Request(parser.method, parser.target, parser.forwarded, parser.keep, parser.agent)
+            )
+            if not parser.keep:
+                return requests, False
+        if taken != INCOMPLETE:
+            return requests, True
+        again = parser.needed or 2 * len(data)
+    return requests, False
 
 
 def http_and_udp(_folder: Path, _closing: ExitStack) -> Target:

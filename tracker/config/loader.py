@@ -22,7 +22,7 @@ from tracker.config.schema import (
     UdpTracker,
 )
 from tracker.config.structure import ConfigError, structure
-from tracker.config.values import Address
+from tracker.config.values import Address, UnixAddress
 
 _Listener = UdpTracker | HttpTracker | HttpApi | HealthCheckApi
 
@@ -136,9 +136,13 @@ def _clashes(config: Config, seen: translate.Translation) -> Iterator[str]:
 
 
 def _collide(one: _Listener, other: _Listener) -> bool:
-    """Returns whether two listeners of one protocol want the same port of the same address."""
+    """Returns whether two listeners of one protocol want the same port of the same address, or the
+    same path.
+    """
     a, b = one.bind_address, other.bind_address
-    if not isinstance(a, Address) or not isinstance(b, Address) or a.port != b.port or not a.port:
+    if not isinstance(a, Address) or not isinstance(b, Address):
+        return a == b
+    if a.port != b.port or not a.port:
         return False
     here, there = _plain(a), _plain(b)
     if here.version == there.version:
@@ -158,7 +162,7 @@ def _v6only(listener: _Listener) -> bool:
 
 
 def _proxy_advice(config: Config) -> Iterator[str]:
-    """Yields warnings for proxies that are named where no listener is behind one."""
+    """Yields warnings for proxies that are named for no listener, or missing for one."""
     net, own = config.core.net, [each.network for each in config.http_trackers]
     for place, named in (
         ("core.net", net.trusted_proxies and not any(one.on_reverse_proxy for one in own)),
@@ -167,6 +171,13 @@ def _proxy_advice(config: Config) -> Iterator[str]:
     ):  # fmt: skip
         if named and not net.on_reverse_proxy:
             yield f"{place}.trusted_proxies: has no effect without on_reverse_proxy = true"
+    for i, each in enumerate(config.http_trackers):
+        named = net.on_reverse_proxy or each.network.on_reverse_proxy or each.network.proxy_protocol
+        if isinstance(each.bind_address, UnixAddress) and not named:
+            yield (
+                f"http_trackers[{i}].bind_address: over a Unix socket come no clients' addresses, so all peers count as on this "
+                "machine; set on_reverse_proxy or proxy_protocol in its network table"
+            )
 
 
 def _advice(config: Config, seen: translate.Translation) -> Iterator[str]:

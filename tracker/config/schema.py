@@ -15,7 +15,6 @@ from attrs import field, frozen
 from tracker.config.values import (
     I32_MAX,
     Address,
-    ApiBind,
     Bind,
     ExternalIp,
     HeaderName,
@@ -27,6 +26,7 @@ from tracker.config.values import (
     Seconds,
     SecondsOrOff,
     Secret,
+    StreamBind,
     Text,
     UnixAddress,
     array,
@@ -37,7 +37,7 @@ from tracker.config.values import (
     whole_or_duration,
 )
 from tracker.domain import policy
-from tracker.forwarding import USUAL_HEADER
+from tracker.forwarding import UNIX, USUAL_HEADER
 
 SCHEMA_VERSION = "2.0.0"
 MOST_PEERS = 74
@@ -74,6 +74,7 @@ _API = Address("127.0.0.1", 1212)
 _HEALTH = Address("127.0.0.1", 1313)
 
 
+_TLS_ON_UNIX = "has TLS on a Unix socket: that is for the proxy in front of it"
 _SECRETS = ("", "privacy", "reached", "server.key")
 """What the folder of the secrets holds that may be a link to elsewhere; "" = the folder itself."""
 
@@ -192,13 +193,17 @@ class UdpNetwork:
 
 @frozen
 class HttpNetwork:
-    """`[http_trackers.network]`: the same; only this listener trusts the proxy in front of it."""
+    """`[http_trackers.network]`: the same; only this listener trusts the proxy in front of it.
+
+    `proxy_protocol` () = connections begin with a request.
+    """
 
     external_ip: ExternalIp = None
     ipv6_v6only: bool = False
     on_reverse_proxy: bool = False
     trusted_proxies: Networks = ()
     forwarded_header: HeaderNameOrNone = None
+    proxy_protocol: NetworksOrUnix = ()
 
 
 @frozen
@@ -214,13 +219,23 @@ class UdpTracker:
 class HttpTracker:
     """One `[[http_trackers]]` entry. Both names for TLS are valid; see `tls`."""
 
-    bind_address: Bind = _HTTP
+    bind_address: StreamBind = _HTTP
     tsl_config: TlsFiles | None = None
     tls_config: TlsFiles | None = None
     network: HttpNetwork = HttpNetwork()
 
     def __attrs_post_init__(self) -> None:
         _one_tls_table(self.tsl_config, self.tls_config)
+        unix, named = isinstance(self.bind_address, UnixAddress), self.network.proxy_protocol
+        if unix and self.tls:
+            raise ValueError(_TLS_ON_UNIX)
+        if named and (unix != (UNIX in named) or (unix and len(named) > 1)):
+            reason = (
+                f'must be ["{UNIX}"], because a proxy connects over the Unix socket'
+                if unix
+                else f'must not hold "{UNIX}", because bind_address is no Unix socket'
+            )
+            raise KeyProblemsError({"network.proxy_protocol": reason})
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -236,7 +251,7 @@ class HttpApi:
     scopes.
     """
 
-    bind_address: ApiBind = _API
+    bind_address: StreamBind = _API
     tsl_config: TlsFiles | None = None
     tls_config: TlsFiles | None = None
     access_tokens: dict[str, Secret] = field(factory=dict, repr=False)
@@ -247,7 +262,7 @@ class HttpApi:
     def __attrs_post_init__(self) -> None:
         _one_tls_table(self.tsl_config, self.tls_config)
         if self.tls and isinstance(self.bind_address, UnixAddress):
-            raise ValueError("has TLS on a Unix socket: that is for the proxy in front of it")
+            raise ValueError(_TLS_ON_UNIX)
         # Either mistake would give a token more rights than intended.
         unknown = [label for label in self.token_scopes if label not in self.access_tokens]
         if unknown:

@@ -66,7 +66,7 @@ class Address:
 
 @frozen
 class UnixAddress:
-    """The address of the API on a Unix socket, as `unix:/run/tracker/api.sock`."""
+    """The address of a Unix socket, as `unix:/run/tracker/api.sock`."""
 
     path: str
 
@@ -74,7 +74,7 @@ class UnixAddress:
         return f"{UNIX}{self.path}"
 
 
-def api_address(value: object) -> Address | UnixAddress:
+def stream_address(value: object) -> Address | UnixAddress:
     """Reads an address, or the absolute path of a Unix socket after `unix:`."""
     if not isinstance(value, str) or not value.startswith(UNIX):
         return Address.parse(value)
@@ -296,7 +296,7 @@ def external_ip(value: object) -> IPv4Address | IPv6Address | None:
 Text = Annotated[str, Reader(text)]
 Secret = Annotated[str, Reader(secret)]
 Bind = Annotated[Address, Reader(Address.parse)]
-ApiBind = Annotated[Address | UnixAddress, Reader(api_address)]
+StreamBind = Annotated[Address | UnixAddress, Reader(stream_address)]
 Networks = Annotated[tuple[str, ...], Reader(array(network))]
 NetworksOrUnix = Annotated[tuple[str, ...], Reader(array(network_or_unix))]
 HeaderName = Annotated[str, Reader(header_name)]

@@ -39,6 +39,11 @@ def _v6only(table: Table) -> bool:
     return bool(getattr(getattr(table, "network", None), "ipv6_v6only", False))
 
 
+def _path(table: Table) -> str:
+    """Returns the path of a Unix socket, "" for another one."""
+    return table.bind_address.path if isinstance(table.bind_address, UnixAddress) else ""
+
+
 class StartError(Exception):
     """The tracker cannot start as configured; the text gives the cause and the remedy."""
 
@@ -49,14 +54,30 @@ class Listener:
 
     socket: socket.socket
     certificate: Certificate | None = None
+    path: str = ""  # of a Unix socket
+    greeted: bool = False  # each connection begins with the header of a proxy
+
+    @property
+    def binding(self) -> tuple[str, int]:
+        """Returns the IP address and port as bound, or `unix:/path` and port 0."""
+        if self.path:
+            return f"unix:{self.path}", 0
+        host, port = self.socket.getsockname()[:2]
+        return host, port
 
     @property
     def address(self) -> str:
         """Returns `host:port` as bound (the real port when 0 was configured), or `unix:/path`."""
-        if self.socket.family == socket.AF_UNIX:
-            return f"unix:{self.socket.getsockname()}"
-        host, port = self.socket.getsockname()[:2]
+        host, port = self.binding
+        if self.path:
+            return host
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def close(self) -> None:
+        """Closes the socket, if it is open, and removes the file of a Unix socket."""
+        self.socket.close()
+        if self.path:
+            unix_socket.remove(self.path)
 
     @property
     def tls(self) -> ssl.SSLContext | None:
@@ -95,6 +116,11 @@ class Listeners:
     api: Listener | None
     health: Listener
 
+    def close(self) -> None:
+        """Closes what is still open, and removes the files of Unix sockets."""
+        for listener in (*self.udp, *self.http, *((self.api,) if self.api else ()), self.health):
+            listener.close()
+
 
 def read_certificates(config: Config) -> Certificates:
     """Reads one certificate for each configured pair of files. Raises `StartError`."""
@@ -122,7 +148,12 @@ def bind(config: Config, certificates: Certificates) -> Listeners:
         def each(what: str, tables: Sequence[Table]) -> tuple[Listener, ...]:
             sockets = _open(what, tables, opened)
             return tuple(
-                Listener(sock, certificates.get(getattr(table, "tls", None)))
+                Listener(
+                    sock,
+                    certificates.get(getattr(table, "tls", None)),
+                    _path(table),
+                    greeted=bool(getattr(getattr(table, "network", None), "proxy_protocol", ())),
+                )
                 for sock, table in zip(sockets, tables, strict=True)
             )
 

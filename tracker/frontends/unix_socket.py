@@ -1,4 +1,4 @@
-"""Opens a Unix socket, on which the API serves a proxy on the same machine."""
+"""Opens a Unix socket, on which a proxy on the same machine is served."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import errno
 import os
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 
-BACKLOG = 128  # connections not yet accepted
+BACKLOG = 4096  # connections not yet accepted
 NO_OTHERS = 0o117
 """The umask for the socket file, which gives it mode 0660: the tracker's user and group alone."""
 
@@ -33,6 +34,12 @@ def open_socket(path: str) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def remove(path: str) -> None:
+    """Removes the file of a socket that is closed. Whatever else is there stays."""
+    with suppress(OSError):
+        _remove_stale(Path(path))
 
 
 def check(path: str) -> None:

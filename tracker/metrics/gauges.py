@@ -80,7 +80,8 @@ class LiveGauges:
 
     def add_http(self, sock: socket.socket, *, tls: bool) -> HttpTraffic:
         """Returns the counters that an HTTP tracker on this socket has to keep."""
-        host, port = sock.getsockname()[:2]
+        name = sock.getsockname()
+        host, port = (f"unix:{name}", 0) if isinstance(name, str) else name[:2]
         traffic = HttpTraffic()
         self._http.append(HttpListener(binding("https" if tls else "http", host, port), traffic))
         return traffic

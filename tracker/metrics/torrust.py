@@ -41,7 +41,7 @@ _FAMILY = "server_binding_address_ip_family"
 def binding(protocol: str, host: str, port: int) -> Labels:
     """Returns the labels of a listener. `protocol`: "udp", "http" or "https"."""
     return (
-        (_FAMILY, "inet6" if ":" in host else "inet"),
+        (_FAMILY, "unix" if host.startswith("unix:") else "inet6" if ":" in host else "inet"),
         ("server_binding_address_ip_type", "v4_mapped_v6" if host.startswith("::ffff:") else "plain"),
         ("server_binding_ip", host),
         ("server_binding_port", str(port)),

@@ -86,6 +86,8 @@ def run(
             raise
         what = f"the system refused to wait for requests: {error.__cause__}"
         raise OSError(f"{what}. What was acknowledged is in the log; start again") from error
+    finally:
+        listeners.close()
     session.noted.last(session.state.time_us)
     if not parts.follower.alarm:
         _write_snapshot(path, session.state, keyring)

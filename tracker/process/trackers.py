@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tracker.forwarding import Proxies
 from tracker.frontends.http import server as http_server
-from tracker.frontends.http.connections import ConnectionLimits
+from tracker.frontends.http.connections import ConnectionLimits, Greeting
 from tracker.frontends.http.handler import RequestHandler
 from tracker.frontends.listeners import StartError
 from tracker.frontends.udp import server as udp_server
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import trio
 
     from tracker.config import Config
+    from tracker.frontends.listeners import Listener
     from tracker.process.runtime import Runtime
 
 log = logging.getLogger("tracker")
@@ -77,14 +78,28 @@ async def start_http(nursery: trio.Nursery, runtime: Runtime) -> None:
             number,
             proxied=own.network.on_reverse_proxy or net.on_reverse_proxy,
             proxies=Proxies(
-                own.network.trusted_proxies or net.trusted_proxies,
+                _trusted(own.network.trusted_proxies or net.trusted_proxies, listener),
                 own.network.forwarded_header or net.forwarded_header,
             ),
             external=_packed(own.network.external_ip or net.external_ip),
             traffic=runtime.gauges.add_http(listener.socket, tls=listener.tls is not None),
         )
-        await nursery.start(http_server.serve, listener.socket, handler, limits, listener.tls)
+        greeting = (
+            Greeting(Proxies(own.network.proxy_protocol), unix=bool(listener.path))
+            if listener.greeted
+            else None
+        )
+        await nursery.start(
+            http_server.serve, listener.socket, handler, limits, listener.tls, greeting
+        )
         log.info("HTTP TRACKER: Started on: %s", listener.url)
+
+
+def _trusted(proxies: tuple[str, ...], listener: Listener) -> tuple[str, ...]:
+    """Returns the proxies that a listener trusts. Whoever connects over a Unix socket is on this
+    machine, and is one of them.
+    """
+    return (*proxies, "127.0.0.1") if proxies and listener.path else proxies
 
 
 def _packed(ip: IPv4Address | IPv6Address | None) -> bytes | None:

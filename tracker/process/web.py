@@ -132,11 +132,7 @@ def _checked(listeners: Listeners) -> Iterator[Checked]:
     ]
     for kind, found in kinds:
         for listener in found:
-            if listener.address.startswith("unix:"):
-                yield Service(kind, listener.address, 0)
-                continue
-            host, port = listener.socket.getsockname()[:2]
-            yield Service(kind, host, port, listener.tls is not None)
+            yield Service(kind, *listener.binding, listener.tls is not None, listener.greeted)
 
 
 def _warn_of_default_token(tokens: dict[str, str], address: str) -> None:

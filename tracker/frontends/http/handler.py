@@ -22,11 +22,14 @@ from tracker.frontends.addresses import (
 from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import HttpTraffic
 from tracker.service.announce import EARLY, NUMWANT_UNKNOWN
-from tracker.wire import http
+from tracker.wire import http, reply, scan
+from tracker.wire.query import AnnounceQuery
+from tracker.wire.request import REQUEST_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tracker.domain.access import Key
     from tracker.service.service import Service
 
 WARN_US = 3 * 86_400_000_000
@@ -44,8 +47,17 @@ _ANY_PROXY = Proxies()  # whoever connects, as in the reference
 
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n"
 _NOT_ALLOWED = b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET,HEAD\r\nContent-Length: 0\r\n"
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
+)
+_BAD_TEXT = (
+    "bad request: {}. Send HTTP/1.1 or 1.0 with CR LF at the end of each line, in the target only "
+    f"printable ASCII (all other bytes as %xx), and at most {REQUEST_LIMIT} bytes in all.\n"
+)
 _CLOSE = b"Connection: close\r\n\r\n"
 _KEEP = b"\r\n"
+_END = b"\r\n\r\n"
 _OK = {
     (kind, keep): b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %%d\r\n%s" % (kind, end)
     for kind in (_BENCODED, _TEXT, _JSON)
@@ -57,10 +69,12 @@ class RequestHandler:
     """Answers the requests of one listener."""
 
     __slots__ = (
+        "_chance",
         "_interval_min",
         "_listener",
         "_policy",
         "_reads_ip",
+        "_request",
         "_sends_external_ip",
         "_service",
         "_swarms",
@@ -93,7 +107,9 @@ class RequestHandler:
         self.traffic = traffic or HttpTraffic()
         self.external = external
         self._service = service
+        self._chance = service.chance
         self._swarms = service.swarms
+        self._request = AnnounceQuery()  # the one that is being answered
         self._listener = listener
         self.proxied = proxied
         self.proxies = proxies
@@ -133,81 +149,120 @@ class RequestHandler:
             keep: the connection stays open after the reply.
             agent: the header User-Agent, b"" = none.
         """
+        if method == b"GET" and target.startswith(b"/announce?"):
+            return self._announce(target, 10, None, address, forwarded, keep, agent)
         if method != b"GET" and method != b"HEAD":
             return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
         kind, key, query = http.parse_target(target)
         if kind == http.ANNOUNCE:
             if method == b"HEAD":  # because an announce changes state, which HEAD may not
                 return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
-            self.traffic.announces += 1
-            body, content_type = self._announce(query, key, address, forwarded, agent)
-        elif kind == http.SCRAPE:
+            return self._announce(query or b"", 0, key, address, forwarded, keep, agent)
+        if kind == http.SCRAPE:
             self.traffic.scrapes += 1
-            body, content_type = self._scrape(query, key, address, forwarded)
+            response = self._scrape(query, key, address, forwarded, keep)
         elif kind == http.HEALTH:
-            body, content_type = b'{"status":"Ok"}', _JSON
+            response = _response(b'{"status":"Ok"}', _JSON, keep)
         else:
             return _NOT_FOUND + (_KEEP if keep else _CLOSE)
-        head = _OK[content_type, keep] % len(body)
-        return head if method == b"HEAD" else head + body
+        return response if method == b"GET" else response[: response.index(_END) + len(_END)]
 
     def _announce(
         self,
-        query: bytes | None,
+        text: bytes,
+        start: int,
         key: bytes | None,
         address: bytes,
         forwarded: bytes | None,
+        keep: bool,
         agent: bytes,
-    ) -> tuple[bytes, bytes]:
-        """Returns body and content type; so does `_scrape`."""
-        try:
-            request = http.parse_announce(query)
-        except http.WireError as error:
-            return self._refuse(error.reason, error.problem)
+    ) -> bytes:
+        """Answers an announce with the query `text[start:]`."""
+        self.traffic.announces += 1
+        request = self._request
+        if not request.read(text, start):
+            try:
+                request.take(http.parse_announce(text[start:]))
+            except http.WireError as error:
+                return self._refuse(error.reason, error.problem, keep)
         service = self._service
         if service.private and not key:
-            key = request.passkey or self._other_key(query)
+            key = request.passkey or self._other_key(text[start:])
         if key and not http.is_key(key) and not service.knows(key):
-            return self._refuse(refusals.INVALID_KEY, "key", request.peer_id)
-        proxies = self.proxies
-        source = forwarded_address(proxies, address, forwarded) if self.proxied else address
-        holder = service.admit(source, key) if service.guarded else None
-        if isinstance(holder, int):
-            return self._refuse_announce(holder, request.info_hash, key, request.peer_id)
+            return self._refuse(refusals.INVALID_KEY, "key", keep, request.peer_id)
+        source = forwarded_address(self.proxies, address, forwarded) if self.proxied else address
+        holder: Key | None = None
+        if service.guarded:
+            admitted = service.admit(source, key)
+            if isinstance(admitted, int):
+                return self._refuse_announce(
+                    admitted, request.info_hash, key, keep, request.peer_id
+                )
+            holder = admitted
         if self.proxied:
             if not service.whitelisted(request.info_hash):
                 return self._refuse_announce(
-                    refusals.NOT_WHITELISTED, request.info_hash, key, request.peer_id
+                    refusals.NOT_WHITELISTED, request.info_hash, key, keep, request.peer_id
                 )
             if not source:
-                return self._refuse(
-                    _BEHIND_PROXY.format(proxies.header), "proxy_header", request.peer_id
-                )
+                reason = _BEHIND_PROXY.format(self.proxies.header)
+                return self._refuse(reason, "proxy_header", keep, request.peer_id)
         address = source
         if self._reads_ip and request.ip:
             address = self._claimed(request.ip, source)
         if self.external is not None and address is source:
             address = listed_address(source, self.external)
         numwant = request.numwant
+        v4 = len(address) == 4
+        # events.FLAG_NUMWANT_ABSENT, FLAG_DICTIONARIES, and NUMWANT_UNKNOWN of 16 bits.
+        flags = (1 if numwant < 0 else 0) | (0 if request.compact else 2)
+        noted = numwant if 0 <= numwant < 65535 else 65535
         torrent = service.announce(
-            self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
-            request.port.to_bytes(2, "big"), request.info_hash, request.peer_id,
-            request.uploaded, request.downloaded, request.left,
-            request.event, NUMWANT_UNKNOWN if numwant is None else min(numwant, NUMWANT_UNKNOWN),
-            _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
-            holder, agent,
+            self._listener, 0 if v4 else 1, address, scan.two(request.port), request.info_hash,
+            request.peer_id, request.uploaded, request.downloaded, request.left, request.event, noted,
+            flags, crc32(request.key) & 0xFFFF if request.key else 0, holder, agent,
         )  # fmt: skip
         if torrent < 0:
             if torrent != EARLY:
-                return self._refuse_announce(torrent, request.info_hash, None, request.peer_id)
+                return self._refuse_announce(
+                    torrent, request.info_hash, None, keep, request.peer_id
+                )
             torrent = self._swarms.lookup(request.info_hash)
-            request = request._replace(numwant=0)
-        reply = self._reply(torrent, request, len(address) == 16)
+            numwant = 0
+        cap = service.cap
+        want = numwant if 0 <= numwant < cap else cap
+        if request.event == 3:  # events.STOPPED
+            want = 0
+        swarms = self._swarms
+        peers4 = peers6 = b""
+        if want:
+            # The client's own family first.
+            own, other = (swarms.v4, swarms.v6) if v4 else (swarms.v6, swarms.v4)
+            first = own.pick(b"", torrent, want, service.peer, request.left == 0, self._chance)
+            second = b""
+            want -= len(first) // own.width
+            if want and other.total:
+                second = other.pick(
+                    b"", torrent, want, service.peer, request.left == 0, self._chance
+                )
+            peers4, peers6 = (first, second) if v4 else (second, first)
+        seeders, leechers = packed.counts(swarms.tables.torrents, torrent)
+        interval, interval_min = service.interval(), self._interval_min
+        expires = holder is not None and holder.valid_until_us is not None
+        if request.compact and not self._sends_external_ip and not expires:
+            return reply.announced(interval, interval_min, seeders, leechers, peers4, peers6, keep)
+        if request.compact:
+            body = http.announce_reply(interval, interval_min, seeders, leechers, peers4, peers6)
+        else:
+            rows = self._dictionaries(torrent, peers4, peers6)
+            body = http.announce_reply_dicts(
+                interval, interval_min, seeders, leechers, rows, request.no_peer_id
+            )
         if self._sends_external_ip:
-            reply = http.with_external_ip(reply, source)
+            body = http.with_external_ip(body, source)
         if holder is not None and holder.valid_until_us is not None:
-            reply = self._with_expiry(reply, holder.valid_until_us)
-        return reply, _BENCODED
+            body = self._with_expiry(body, holder.valid_until_us)
+        return _response(body, _BENCODED, keep)
 
     def _claimed(self, text: bytes, source: bytes) -> bytes:
         """Returns the address in `ip=` where the policy accepts it, else the client's own."""
@@ -216,11 +271,17 @@ class RequestHandler:
         return source
 
     def _refuse_announce(
-        self, refusal: int, info_hash: bytes, key: bytes | None, peer_id: bytes = b""
-    ) -> tuple[bytes, bytes]:
+        self,
+        refusal: int,
+        info_hash: bytes,
+        key: bytes | None,
+        keep: bool,
+        peer_id: bytes = b"",
+    ) -> bytes:
         """Refuses with the table's text and retry. `key` is the key sent, if that was refused."""
         text = refuse(self._service, refusal, info_hash, key, peer_id)
-        return http.failure(text, refusals.retry_in(refusal, self._policy.retry_in_minutes)), _TEXT
+        retry = refusals.retry_in(refusal, self._policy.retry_in_minutes)
+        return _response(http.failure(text, retry), _TEXT, keep)
 
     def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
         """Adds a warning to the reply while the key is about to expire; clients show it."""
@@ -229,38 +290,6 @@ class RequestHandler:
             return reply
         hours = max(1, left_us // 3_600_000_000)
         return http.with_warning(reply, f"Your tracker key expires in about {hours} h: renew it")
-
-    def _reply(self, torrent: int, request: http.Announce, v6: bool) -> bytes:
-        swarms = self._swarms
-        cap = self._service.cap
-        want = cap if request.numwant is None else min(request.numwant, cap)
-        if request.event == events.STOPPED:
-            want = 0
-        peers4, peers6 = self._peers(torrent, want, request.left == 0, v6)
-        seeders, leechers = packed.counts(swarms.tables.torrents, torrent)
-        counts = (
-            self._service.interval(),
-            self._interval_min,
-            seeders,
-            leechers,
-        )
-        if request.compact:
-            return http.announce_reply(*counts, peers4, peers6)
-        rows = self._dictionaries(torrent, peers4, peers6)
-        return http.announce_reply_dicts(*counts, rows, request.no_peer_id)
-
-    def _peers(self, torrent: int, want: int, seeder: bool, v6: bool) -> tuple[bytes, bytes]:
-        """Picks endpoints, the client's own family first; returns IPv4, IPv6."""
-        if not want:
-            return b"", b""
-        service, swarms = self._service, self._swarms
-        own, other = (swarms.v6, swarms.v4) if v6 else (swarms.v4, swarms.v6)
-        first = own.pick(b"", torrent, want, service.peer, seeder, service.chance)
-        room = want - len(first) // own.width
-        second = b""
-        if room and other.total:
-            second = other.pick(b"", torrent, room, service.peer, seeder, service.chance)
-        return (second, first) if v6 else (first, second)
 
     def _dictionaries(
         self, torrent: int, peers4: bytes, peers6: bytes
@@ -279,24 +308,30 @@ class RequestHandler:
         return key if key and self._service.knows(key) else None
 
     def _scrape(
-        self, query: bytes | None, key: bytes | None, address: bytes, forwarded: bytes | None
-    ) -> tuple[bytes, bytes]:
+        self,
+        query: bytes | None,
+        key: bytes | None,
+        address: bytes,
+        forwarded: bytes | None,
+        keep: bool,
+    ) -> bytes:
         try:
             hashes = http.parse_scrape(query)
         except http.WireError as error:
-            return self._refuse(error.reason, error.problem)
+            return self._refuse(error.reason, error.problem, keep)
         service = self._service
         if service.private and not key:
             key = http.query_passkey(query) or self._other_key(query)
         if key and not http.is_key(key) and not service.knows(key):
-            return self._refuse(refusals.INVALID_KEY, "key")
+            return self._refuse(refusals.INVALID_KEY, "key", keep)
         if self.proxied:
             address = forwarded_address(self.proxies, address, forwarded)
             if not address:
-                return self._refuse(_BEHIND_PROXY.format(self.proxies.header), "proxy_header")
+                reason = _BEHIND_PROXY.format(self.proxies.header)
+                return self._refuse(reason, "proxy_header", keep)
         admitted = service.admit(address, key)
         if admitted == refusals.RATE_EXCEEDED:
-            return self._refuse_announce(refusals.RATE_EXCEEDED, b"", None)
+            return self._refuse_announce(refusals.RATE_EXCEEDED, b"", None, keep)
         # Without a valid key a private tracker answers zeros, so that it reveals nothing.
         hidden = isinstance(admitted, int)
         service.count(events.TCP6_SCRAPES if len(address) == 16 else events.TCP4_SCRAPES)
@@ -305,18 +340,24 @@ class RequestHandler:
             seeders, completed, leechers = (0, 0, 0) if hidden else service.scrape(info_hash)
             files.append((info_hash, seeders, completed, leechers))
         if not self._policy.partial_seeds:
-            return http.scrape_reply(files), _BENCODED
+            return _response(http.scrape_reply(files), _BENCODED, keep)
         downloaders = {each: 0 if hidden else service.downloaders(each) for each in hashes}
-        return http.scrape_reply(files, downloaders), _BENCODED
+        return _response(http.scrape_reply(files, downloaders), _BENCODED, keep)
 
-    def note_unreadable(self) -> None:
-        """Counts bytes that are no HTTP request."""
+    def unreadable(self, problem: str) -> bytes:
+        """Counts bytes that are no HTTP request, and returns the reply to them."""
         self._service.refused_malformed("http", "framing")
+        body = _BAD_TEXT.format(problem).encode()
+        return _BAD_REQUEST % (len(body), body)
 
-    def _refuse(self, reason: str, problem: str, peer_id: bytes = b"") -> tuple[bytes, bytes]:
+    def _refuse(self, reason: str, problem: str, keep: bool, peer_id: bytes = b"") -> bytes:
         """Refuses a malformed request; `problem` is the word for the metrics."""
         self._service.refused_malformed("http", problem, peer_id)
-        return http.failure(reason), _TEXT
+        return _response(http.failure(reason), _TEXT, keep)
+
+
+def _response(body: bytes, content_type: bytes, keep: bool) -> bytes:
+    return _OK[content_type, keep] % len(body) + body
 
 
 _SAME_NUMBERS = (events.NONE, events.COMPLETED, events.STARTED, events.STOPPED, events.PAUSED)
@@ -325,8 +366,8 @@ if (http.NONE, http.COMPLETED, http.STARTED, http.STOPPED, http.PAUSED) != _SAME
 ):
     raise AssertionError("the wire and the domain number events differently")
 
-
-def _flags(numwant: int | None, compact: bool) -> int:
-    return (events.FLAG_NUMWANT_ABSENT if numwant is None else 0) | (
-        0 if compact else events.FLAG_DICTIONARIES
-    )
+# `_announce` spells these numbers out, because a global costs a dictionary look-up.
+if (events.STOPPED, events.HTTP4, events.HTTP6) != (3, 0, 1) or (
+    (events.FLAG_NUMWANT_ABSENT, events.FLAG_DICTIONARIES, NUMWANT_UNKNOWN) != (1, 2, 65535)
+):
+    raise AssertionError("RequestHandler._announce spells these numbers out")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
+from tracker.frontends.fairness import FairShare
 from tracker.frontends.udp import kernel_buffers, recvmmsg
-from tracker.frontends.udp.fairness import FairShare
 from tracker.frontends.waiting import wait_out
 
 if TYPE_CHECKING:

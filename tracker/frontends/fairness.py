@@ -1,4 +1,4 @@
-"""Lets other tasks run between two long UDP batches."""
+"""Lets other tasks run between two long batches of a listener."""
 
 from __future__ import annotations
 

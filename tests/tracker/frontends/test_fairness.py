@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import trio
 import trio.testing
 
-from tracker.frontends.udp import fairness
-from tracker.frontends.udp.fairness import FairShare
+from tracker.frontends import fairness
+from tracker.frontends.fairness import FairShare
 
 if TYPE_CHECKING:
     import pytest
