@@ -68,7 +68,7 @@ class Booking:
         self.ended: list[tuple[int, array[int]]] = []
 
     def __len__(self) -> int:
-        return len(self.numbers) + len(self.corrections)
+        return len(self.numbers) + len(self.corrections) + len(self.ended)
 
     def begin(self, accounts: Accounts, account: int) -> None:
         """Looks at the totals of an account before they change."""

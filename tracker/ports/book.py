@@ -54,7 +54,7 @@ class BookRow:
     completed_us: int | None  # date of the first completed download; None = there was none
     snatched: int  # completed downloads
     sessions: int
-    announces: int  # in the row "no torrent": 0, because nobody counted what was removed
+    announces: int  # in the row "no torrent": those of rows that ended
     corrections: int  # only in the row "no torrent": those since `BookRead.since`
     # The number of the client of the last announce. None = one without a number, or the record is
     # older than these.

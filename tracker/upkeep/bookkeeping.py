@@ -191,6 +191,8 @@ class Bookkeeper:
         position = Position(self._log_id, state.seq, base_seq, chain)
         history_days = state.settings.policy.history_days
         hidden = self._days.hidden(state.dates.of(state.time_us) // DAY_US, history_days)
+        if path is not None:  # that of the log's beginning, for readers of later moments
+            hidden = self._days.cut
         facts = Facts(self._days, hidden, self._days.cut, self._begun)
         return book_files.write_list(self._log, position, parts, facts, self._keys, path)
 
