@@ -30,7 +30,7 @@ cdef class Engine:
     cdef list _held, _last, _ready, _wheel
     cdef bint _holds, _accepting
     cdef int _listener
-    cdef Py_ssize_t _now, _expired, _linger_ticks, _first_ticks, _until
+    cdef Py_ssize_t _now, _expired, _linger_ticks, _first_ticks, _request_ticks, _until
     cdef RequestParser _parser
     cdef public object refused, tick_seconds
 

@@ -42,14 +42,15 @@ that in each of its pieces, and to parse it from its beginning takes up to a mil
 
 NO_GREETING: Final = "it does not begin with the PROXY header of a proxy that this port trusts"
 
-_TICKS: Final = 32  # of the timer wheel in the time for one request
-_BUCKETS: Final = 64  # more than `_TICKS` + 1, so that each bucket holds one tick
+_TICKS: Final = 32  # of the timer wheel in the shortest time that it measures
+_MOST_SECONDS: Final = 16.0  # a longer time has more ticks, so that shorter ones are not stretched
+_BUCKETS: Final = 64  # a connection whose time is longer is looked at once in a turn of the wheel
 # What waits, what came before and OpenSSL could not decrypt yet, and what comes.
 _ROOM: Final = 4 * REQUEST_LIMIT
 
 # The engine spells these numbers out, because a global costs a dictionary look-up.
-_SPELT = (PIPELINED, LINGER_READS, EARLY, _TICKS, _BUCKETS, REQUEST_LIMIT, _ROOM, select.EPOLLIN, select.EPOLLOUT)  # fmt: skip
-if _SPELT != (16, 64, 16, 32, 64, 16_384, 65_536, 1, 4):
+_SPELT = (PIPELINED, LINGER_READS, EARLY, _BUCKETS, REQUEST_LIMIT, _ROOM, select.EPOLLIN, select.EPOLLOUT)  # fmt: skip
+if _SPELT != (16, 64, 16, 64, 16_384, 65_536, 1, 4):
     raise AssertionError("Engine spells these numbers out")
 
 
@@ -109,7 +110,7 @@ class Engine:
 
     __slots__ = (
         "_accepting", "_buffer", "_connections", "_context", "_epoll", "_expired", "_first_ticks", "_greeting",
-        "_handler", "_held", "_holds", "_last", "_linger_ticks", "_listener", "_now", "_parser", "_places", "_ready", "_until", "_wheel", "_work", "refused",
+        "_handler", "_held", "_holds", "_last", "_linger_ticks", "_listener", "_now", "_parser", "_places", "_ready", "_request_ticks", "_until", "_wheel", "_work", "refused",
         "tick_seconds",
     )  # fmt: skip
 
@@ -143,11 +144,13 @@ class Engine:
         self._last: list[tuple[int, bytes]] = []
         self._held: list[tuple[Connection, bytes]] = []
         self._holds = handler.settle is not None
-        self.tick_seconds = limits.request_seconds / _TICKS  # how often `expire` is due
-        self._linger_ticks = min(_TICKS, int(1 / self.tick_seconds)) + 1
-        self._first_ticks = _TICKS + 1  # the time of a connection that is new
-        if context is not None:
-            self._first_ticks = int(limits.handshake_seconds / self.tick_seconds) + 1
+        # The time for a request, and that of a connection that is new.
+        seconds = limits.request_seconds
+        first = seconds if context is None else limits.handshake_seconds
+        self.tick_seconds = min(seconds, first, _MOST_SECONDS) / _TICKS  # how often `expire` is due
+        self._request_ticks = int(seconds / self.tick_seconds) + 1
+        self._first_ticks = int(first / self.tick_seconds) + 1
+        self._linger_ticks = int(min(1, seconds) / self.tick_seconds) + 1
         self._now = self._expired = self._tick()
         self._wheel: list[set[Connection]] = [set() for _ in range(_BUCKETS)]
         self.refused: OSError | None = None  # why the system refused to accept
@@ -372,7 +375,7 @@ class Engine:
             if not secure.shaken:
                 tls.do_handshake()
                 secure.shaken = True
-                connection.due = self._now + 33  # _TICKS + 1
+                connection.due = self._now + self._request_ticks
                 self._move(connection)
             with memoryview(buffer) as view:
                 while end < 65_536 and (secure.incoming.pending or tls.pending()):  # _ROOM
@@ -559,7 +562,7 @@ class Engine:
                 return
             if place is not None:
                 self._places.wait_anew(place)
-            connection.due = self._now + 33  # _TICKS + 1
+            connection.due = self._now + self._request_ticks
             return
         calls.shut(connection.descriptor)
         connection.lingering = 64  # LINGER_READS

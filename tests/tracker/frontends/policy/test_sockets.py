@@ -87,7 +87,7 @@ async def test_a_silent_connection_is_closed() -> None:
 
 async def test_a_connection_without_a_tls_handshake_is_closed() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    limits = ConnectionLimits(handshake_seconds=0.02)
+    limits = ConnectionLimits(request_seconds=3600, handshake_seconds=0.02)
     async with serving(Policy(), limits=limits, tls=context) as site:
         silent = await site.connection()
         assert await silent.recv(1) == b""
