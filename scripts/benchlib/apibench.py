@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 
-from benchlib.load import LoadError
-from benchlib.servers import free_port, tracker
+from benchlib.load import UDP, LoadError
+from benchlib.servers import TOKEN, tracker
 
 if TYPE_CHECKING:
     import argparse
@@ -26,15 +26,8 @@ if TYPE_CHECKING:
 
     from benchlib.load import Generator, Result
 
-TOKEN = "bench"  # noqa: S105  # the token of a tracker that runs for a minute
 CHUNK = 1 << 16
 FULL_LOAD = 256  # requests in flight
-CONFIG = """\
-[http_api]
-bind_address = "127.0.0.1:{port}"
-access_tokens.admin = "{token}"
-"""
-
 HEAD = "| Round | Beside | In flight | Answers/s | Server CPU | p50 ms | p99 ms | max ms | What that did | Errors |"
 RULE = "|---" * 10 + "|"
 
@@ -125,20 +118,23 @@ def bench(
     options: argparse.Namespace,
     generator: Generator,
     folder: Path,
-    pinned: bool,
+    core: int | None,
     say: Callable[[str], None],
 ) -> list[Turn]:
     """Runs all rounds; returns their turns. Raises ServerError, LoadError."""
-    port = free_port()
     turns = []
-    with tracker(folder, pinned, CONFIG.format(port=port, token=TOKEN)) as target:
+    with tracker(folder, core) as target:
         generator.fill(target)
         say(f"{HEAD}\n{RULE}")
         for number in range(1, options.rounds + 1):
-            for beside in (None, Listing(port, options.torrents), Writing(port)):
+            for beside in (
+                None,
+                Listing(target.api_port, options.torrents),
+                Writing(target.api_port),
+            ):
                 level = FULL_LOAD if isinstance(beside, Writing) else options.in_flight[0]
                 with _running(beside):
-                    result = generator.timed("udp", target, level, options.seconds)
+                    result = generator.timed(UDP, target, level, options.seconds)
                 turns.append(Turn(number, result, beside))
                 say(row(turns[-1]))
     return turns
@@ -202,7 +198,7 @@ def summary(turns: Sequence[Turn], torrents: int) -> list[str]:
 
 def block(command: str, facts: dict[str, str], turns: Sequence[Turn], torrents: int) -> str:
     """Returns the Markdown that --write puts between the markers."""
-    named = "; ".join(f"{name}: {value}" for name, value in facts.items() if name != "opentracker")
+    named = "; ".join(f"{name}: {value}" for name, value in facts.items())
     rows = [row(turn) for turn in turns]
     lines = summary(turns, torrents)
     return "\n".join([f"`{command}`", "", named, "", HEAD, RULE, *rows, "", *lines])

@@ -1,35 +1,61 @@
-"""Compiles the load generator scripts/loadgen.c when it changed, and runs it for each phase.
+"""Describes a load and a population, runs the load generator, and reads its line of JSON.
 
-It knows the generator's options and its line of JSON, and nothing of servers or the report.
+It knows the generator's options, and nothing of servers or the report.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Protocol = Literal["udp", "http"]
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "scripts" / "loadgen.c"
 FILL_LIMIT = 180.0  # seconds until a fill fails; a thousand peers a second is too slow
+FILL_IN_FLIGHT = 128
 
 # Share of a measured core at which other processes make a run count as disturbed.
 DISTURBED = 0.05
 
 
-class NoCompilerError(Exception):
-    """No C compiler is installed, so no load can be made."""
-
-
 class LoadError(Exception):
     """The generator could not finish; the message has the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Says what the clients do: their protocol, who they are, and how they use connections."""
+
+    protocol: Protocol
+    new: bool = False  # first announces
+    ipv6: bool = False
+    private: bool = False
+    keep_alive: bool = False
+    tls: bool = False
+    resume: bool = False  # TLS sessions
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What a server has to be able to do for this load."""
+        kinds = {"ipv6": self.ipv6, "private": self.private, "tls": self.tls}
+        return frozenset([self.protocol, *(name for name, on in kinds.items() if on)])
+
+    def name(self) -> str:
+        """The name of its block in docs/performance.md, for example `http-tls-keep-alive`."""
+        flags = ("new", "ipv6", "private", "tls", "keep_alive", "resume")
+        on = [flag.replace("_", "-") for flag in flags if getattr(self, flag)]
+        return "-".join([self.protocol, *on])
+
+    def options(self) -> list[str]:
+        flags = ("new", "ipv6", "keep_alive", "tls", "resume")
+        return [f"--{flag.replace('_', '-')}" for flag in flags if getattr(self, flag)]
+
+
+UDP = Load("udp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +67,7 @@ class Population:
     addresses: int
     numwant: int
     seed: int
+    accounts: int  # of private mode, each with a key
 
     def options(self) -> list[str]:
         return [
@@ -52,12 +79,13 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Holds a running server's ports, process id and core."""
+    """Holds a running server's ports (0: none), process id and core."""
 
     udp_port: int
     http_port: int
     pid: int
     core: int
+    api_port: int = 0
 
     def options(self, protocol: Protocol) -> list[str]:
         port = self.udp_port if protocol == "udp" else self.http_port
@@ -75,19 +103,25 @@ class Result:
     rate: float
     answered: int
     announces: int
+    first_announces: int  # in a load of new peers
     scrapes: int
-    connects: int
+    connects: int  # connection ids
+    connections: int  # of TCP
+    resumed: int  # TLS sessions
     errors: int
     connection_id_errors: int
     first_error: str
     retransmits: int
     lost: int
+    late: int  # second answers, and those of requests that were given up
+    own_drops: int  # answers that the kernel dropped because the generator was slow
     open_at_end: int
-    stray: int
+    behind: float  # requests that were due and not sent
     peers_per_answer: float
     self_listed: int
     p50_ms: float
     p99_ms: float
+    p999_ms: float
     max_ms: float
     generator_cpu: float
     server_cpu: float
@@ -113,26 +147,6 @@ class Result:
         return self.server_cpu * self.seconds * 1e6 / max(1, self.answered)
 
 
-def compile_loadgen() -> Path:
-    """Returns the generator's binary in build/, named by its source's digest.
-
-    Raises NoCompilerError when no C compiler is installed.
-    """
-    source = SOURCE.read_bytes()
-    binary = ROOT / "build" / f"loadgen-{hashlib.sha256(source).hexdigest()[:12]}"
-    if binary.exists():
-        return binary
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise NoCompilerError
-    binary.parent.mkdir(exist_ok=True)
-    partial = binary.with_suffix(f".{os.getpid()}")
-    command = [compiler, "-O2", "-Wall", "-o", str(partial), str(SOURCE)]
-    subprocess.run(command, check=True)
-    partial.rename(binary)
-    return binary
-
-
 @dataclass(frozen=True, slots=True)
 class Generator:
     """Runs the compiled generator with a population on one core (None: any)."""
@@ -142,23 +156,40 @@ class Generator:
     core: int | None
     reconnect: float
 
-    def hashes(self) -> str:
-        """Returns the population's info hashes in hexadecimal, one a line."""
-        return self._run(["hashes"], 60)
+    def hashes(self) -> list[str]:
+        """Returns the population's info hashes in hexadecimal."""
+        return self._run(["hashes"], 60).split()
 
-    def fill(self, target: Target) -> Result:
-        """Announces every peer once, over UDP, because both protocols share the swarms."""
-        options = ["udp", *target.options("udp"), "--in-flight", "128", "--fill"]
-        return self._measure(options, FILL_LIMIT)
+    def keys(self) -> list[str]:
+        """Returns the keys of the population's accounts."""
+        return self._run(["keys", "--accounts", str(self.population.accounts)], 60).split()
 
-    def timed(self, protocol: Protocol, target: Target, in_flight: int, seconds: float) -> Result:
-        options = [protocol, *target.options(protocol), "--in-flight", str(in_flight)]
-        # A connection costs its client most: without ballast the generator would be the limit.
-        ballast = ["--ballast"] if protocol == "http" else []
-        return self._measure([*options, *ballast, "--seconds", str(seconds)], seconds + 30)
+    def fill(self, target: Target, load: Load = UDP) -> Result:
+        """Announces every peer once: over UDP where the server has it, because that is quickest."""
+        over_udp = Load("udp", ipv6=load.ipv6)
+        over_http = Load("http", False, load.ipv6, load.private, keep_alive=True, tls=load.tls)
+        how = over_udp if target.udp_port and not load.private else over_http
+        options = ["--in-flight", str(FILL_IN_FLIGHT), "--fill"]
+        return self._measure(how, target, options, FILL_LIMIT)
 
-    def _measure(self, options: list[str], limit: float) -> Result:
-        result = Result(**json.loads(self._run(options, limit)))
+    def timed(
+        self, load: Load, target: Target, in_flight: int, seconds: float, first: int = 0
+    ) -> Result:
+        """Keeps requests open. Of new peers the one with the number `first` comes first."""
+        options = ["--in-flight", str(in_flight), "--seconds", str(seconds), "--first", str(first)]
+        return self._measure(load, target, options, seconds + 30)
+
+    def paced(
+        self, load: Load, target: Target, rate: float, seconds: float, first: int = 0
+    ) -> Result:
+        """Sends requests by the clock, so many a second, whatever the server does."""
+        options = ["--rate", f"{rate:.0f}", "--seconds", str(seconds), "--first", str(first)]
+        return self._measure(load, target, options, seconds + 30)
+
+    def _measure(self, load: Load, target: Target, options: list[str], limit: float) -> Result:
+        accounts = ["--accounts", str(self.population.accounts)] if load.private else []
+        what = [load.protocol, *load.options(), *target.options(load.protocol)]
+        result = Result(**json.loads(self._run([*what, *options, *accounts], limit)))
         if result.silent:
             raise LoadError(f"the server fell silent: {result}")
         return result

@@ -120,7 +120,7 @@ def _resume(folder: Path) -> Numbers:
 def _start(place: Path) -> Numbers:
     """Measures a start from the command to the lines that say it serves."""
     began = time.perf_counter()
-    with tracker(place, pinned=False) as target:
+    with tracker(place, None) as target:
         return {"seconds": time.perf_counter() - began, "cpu": _cpu_of(target.pid)}
 
 
@@ -192,6 +192,6 @@ def summary(
 
 def block(command: str, facts: dict[str, str], rounds: Sequence[Round], lines: list[str]) -> str:
     """Returns the Markdown that --write puts between the markers."""
-    named = "; ".join(f"{name}: {value}" for name, value in facts.items() if name != "opentracker")
+    named = "; ".join(f"{name}: {value}" for name, value in facts.items())
     rows = [row(number, one) for number, one in enumerate(rounds, 1)]
     return "\n".join([f"`{command}`", "", named, "", HEAD, RULE, *rows, "", *lines])

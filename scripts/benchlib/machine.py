@@ -1,42 +1,83 @@
-"""Describes the machine (processor, kernel, Python, file system), and waits until it is idle."""
+"""Describes the machine, chooses cores, waits until they are idle, counts dropped datagrams."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchlib.servers import opentracker_command, tracker_command
+from benchlib.rivals import RIVALS
+from benchlib.servers import tracker_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from benchlib.rivals import Rival
 
 
-def describe(log_folder: Path) -> dict[str, str]:
-    """Returns the facts in the order in which they are printed."""
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Says which core a server has to itself, and which the load generator. None: it has none."""
+
+    server: int | None
+    generator: int | None
+    warning: str = ""
+
+
+def choose_cores() -> Cores:
+    """Chooses two cores of those that this process may use; not two threads of one if it can."""
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        return Cores(
+            None,
+            None,
+            "there is only one core: server and generator share it. The rates say little then.",
+        )
+    server, others = usable[0], usable[1:]
+    apart = [core for core in others if core not in _threads_of_core(server)]
+    if apart:
+        return Cores(server, apart[0])
+    return Cores(
+        server,
+        others[0],
+        f"cores {server} and {others[0]} are two threads of one: the generator slows the server down.",
+    )
+
+
+def _threads_of_core(core: int) -> set[int]:
+    path = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
+    try:
+        ranges = [part.split("-") for part in path.read_text().strip().split(",")]
+    except OSError:
+        return {core}
+    return {number for ends in ranges for number in range(int(ends[0]), int(ends[-1]) + 1)}
+
+
+def describe(log_folder: Path, servers: Sequence[str] = ()) -> dict[str, str]:
+    """Returns the facts in the order in which they are printed; `servers` are measured too."""
     return {
         "processor": _cpu_model(),
         "cores": str(len(os.sched_getaffinity(0))),
         "kernel": platform.release(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "tracker": _first_line([tracker_command(), "--version"]),
-        "opentracker": _opentracker_version(),
+        **{name: _version(RIVALS[name]) for name in servers if name in RIVALS},
         "log on": _file_system(log_folder),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
 
 
-def two_cores() -> bool:
-    return {0, 1} <= os.sched_getaffinity(0)
-
-
 def wait_quiet(patience: float, limit: float = 0.05) -> bool:
-    """Waits until cores 0 and 1 were idle for half a second; returns false if they never were."""
+    """Waits until the cores were idle for half a second; returns false if they never were."""
     deadline = time.monotonic() + patience
-    while (busy := _busy_share(0.5, (0, 1))) > limit and time.monotonic() < deadline:
+    chosen = choose_cores()
+    cores = [core for core in (chosen.server, chosen.generator) if core is not None]
+    while (busy := _busy_share(0.5, cores or [0])) > limit and time.monotonic() < deadline:
         time.sleep(0.2)
     return busy <= limit
 
@@ -64,10 +105,23 @@ def _cpu_model() -> str:
     return platform.machine()
 
 
-def _opentracker_version() -> str:
-    if opentracker_command() is None:
-        return "not installed"
-    return _first_line(["dpkg-query", "-W", "-f", "${Version}", "opentracker"])
+def _version(rival: Rival) -> str:
+    """Returns the version, or the beginning of the binary's SHA-256 if it does not tell one."""
+    version = _first_line(list(rival.version)) if rival.version else "unknown"
+    if version == "unknown" and (path := rival.command()):
+        return f"sha256 {hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]}"
+    return version
+
+
+def kernel_drops(port: int) -> int:
+    """Returns how many datagrams the kernel dropped because the sockets at a port were full."""
+    rows = [
+        line.split()
+        for name in ("udp", "udp6")
+        if (path := Path("/proc/net") / name).exists()
+        for line in path.read_text().splitlines()[1:]
+    ]
+    return sum(int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) == port)
 
 
 def _file_system(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Formats results: the table on the terminal and the block between the markers of
+"""Formats results: the tables on the terminal and the block between the markers of
 docs/performance.md.
 
 It turns runs and facts into strings and does no I/O. Medians are over the undisturbed rounds, if
@@ -12,13 +12,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from benchlib.load import Result
 
 
 class NoMarkersError(Exception):
-    """The page has no markers for this block; the message names the marker."""
+    """The page has one of the markers of a block without the other; the message names both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Holds the results of one timed phase."""
+
+    level: str  # of load, the same in all rounds
+    result: Result
+    paced: bool  # requests came by the clock, so that its rate says nothing of the server
+    dropped: int  # datagrams that the kernel dropped because the server's socket was full
+    metric_agrees: bool  # our tracker's metric has the same number
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,118 +38,198 @@ class Run:
 
     server: str
     round: int
-    fill: Result
-    timed: tuple[Result, ...]
+    fill: Result | None
+    timed: tuple[Phase, ...]
     resident: int  # bytes of memory after the load
     log_bytes: int | None  # bytes of the event log after the stop; None without one
 
     @property
+    def results(self) -> list[Result]:
+        return [*([self.fill] if self.fill else []), *(phase.result for phase in self.timed)]
+
+    @property
     def log_bytes_per_announce(self) -> float | None:
-        announces = self.fill.announces + sum(result.announces for result in self.timed)
+        announces = sum(result.announces for result in self.results)
         return None if self.log_bytes is None else self.log_bytes / max(1, announces)
 
 
-HEAD = "| Round | Server | In flight | Answers/s | Server CPU | µs/answer | p50 ms | p99 ms | Peers | Sent again | Errors | Notes |"
-RULE = "|---" * 12 + "|"
+def _table_head(*names: str) -> tuple[str, str]:
+    return _cells(names), "|---" * len(names) + "|"
 
 
-def row(run: Run, result: Result) -> str:
-    cells = [
-        *(str(run.round), run.server, str(result.in_flight), f"{result.rate:,.0f}"),
-        *(f"{result.server_cpu:.0%}", f"{result.microseconds:.2f}"),
-        *(f"{result.p50_ms:.1f}", f"{result.p99_ms:.1f}", f"{result.peers_per_answer:.1f}"),
-        *(str(result.retransmits), str(result.errors), _notes(result)),
-    ]
-    return "| " + " | ".join(cells) + " |"
+def _cells(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
-def _notes(result: Result) -> str:
-    notes = []
-    if result.disturbed:
-        others = max(result.others_on_server_core, result.others_on_generator_core, result.steal)
-        notes.append(f"disturbed ({others:.0%} of a core)")
-    if result.generator_bound:
-        notes.append("the generator is the limit")
-    if result.lost:
-        notes.append(f"{result.lost} lost")
-    if result.connection_id_errors:
-        notes.append(f"{result.connection_id_errors} connection id errors")
-    return ", ".join(notes)
+HEAD, RULE = _table_head(
+    *("Round", "Server", "Load", "Answers/s", "Server CPU", "µs/answer"),
+    *("p50 ms", "p99 ms", "p99.9 ms", "Dropped", "Peers", "Sent again", "Late", "Wrong", "Notes"),
+)
+
+
+def row(run: Run, phase: Phase) -> str:
+    result = phase.result
+    return _cells(
+        [
+            *(str(run.round), run.server, phase.level, f"{result.rate:,.0f}"),
+            *(f"{result.server_cpu:.0%}", f"{result.microseconds:.2f}"),
+            *(f"{result.p50_ms:.2f}", f"{result.p99_ms:.2f}", f"{result.p999_ms:.2f}"),
+            *(f"{phase.dropped:,}", f"{result.peers_per_answer:.1f}"),
+            *(f"{result.retransmits:,}", f"{result.late:,}", f"{result.errors:,}"),
+            "; ".join(_notes(phase)),
+        ]
+    )
+
+
+def _notes(phase: Phase) -> list[str]:
+    result = phase.result
+    others = max(result.others_on_server_core, result.others_on_generator_core, result.steal)
+    unanswered = result.lost + result.open_at_end
+    notes = {
+        f"disturbed ({others:.0%} of a core)": result.disturbed,
+        "the generator is the limit": result.generator_bound,
+        f"{result.behind:,.0f} due requests were not sent": result.behind >= 1 + result.rate / 1000,
+        f"{unanswered:,} without an answer": unanswered,
+        f"{result.own_drops:,} answers dropped at the generator": result.own_drops,
+        f"{result.connection_id_errors:,} connection id errors": result.connection_id_errors,
+        f"{min(1, result.first_announces / max(1, result.announces)):.0%} first announces": result.first_announces,
+        f"{result.resumed / max(1, result.connections):.0%} resumed": result.resumed,
+        f"{result.answered / max(1, result.connections):,.1f} answers a connection": result.connections,
+        "the metric of dropped datagrams disagrees": not phase.metric_agrees,
+    }
+    return [note for note, applies in notes.items() if applies]
 
 
 def summary(runs: Sequence[Run]) -> list[str]:
-    """Returns medians by server and level, then ratios, then memory, log and fill."""
-    servers = list(dict.fromkeys(run.server for run in runs))
-    levels = list(dict.fromkeys(result.in_flight for run in runs for result in run.timed))
-    lines = [_median_line(runs, server, level) for level in levels for server in servers]
-    if len(servers) == 2:
-        lines += [_ratio_line(runs, servers[0], servers[1], level) for level in levels]
-    return lines + [_side_line(runs, server) for server in servers]
+    """Returns the table of medians with ratios to one server, then memory, log and fill."""
+    names = list(dict.fromkeys(run.server for run in runs))
+    levels = list(dict.fromkeys(phase.level for run in runs for phase in run.timed))
+    reference = _reference(names)
+    head, rule = _table_head(
+        *("Medians", "Load", "Answers/s", "µs/answer", "p50 ms", "p99 ms", "p99.9 ms"),
+        *("Dropped in all rounds", f"Of {reference}'s rate", "Of its µs/answer", "Rounds"),
+    )
+    table = [_median_row(runs, name, reference, level) for level in levels for name in names]
+    return [head, rule, *table, "", *_legend(table), *(_side_line(runs, name) for name in names)]
 
 
-def _undisturbed(runs: Sequence[Run], server: str, level: int) -> list[Result]:
-    every = [r for run in runs if run.server == server for r in run.timed if r.in_flight == level]
-    return [result for result in every if not result.disturbed] or every
+def _reference(names: Sequence[str]) -> str:
+    """Returns the server whose figures count as 1."""
+    wanted = ("tracker, public", "opentracker")
+    return next((name for name in wanted if name in names), names[0])
 
 
-def median_rate(runs: Sequence[Run], server: str, level: int) -> float:
-    return statistics.median(result.rate for result in _undisturbed(runs, server, level))
+def _legend(table: Sequence[str]) -> list[str]:
+    lines = ["Ratios are medians of the rounds' ratios."]
+    if any("≥" in line or "≤" in line for line in table):
+        lines.append("≥, ≤: the generator was the limit, here or for the server compared with.")
+    return [*lines, ""]
 
 
-def _median_cost(runs: Sequence[Run], server: str, level: int) -> float:
-    return statistics.median(result.microseconds for result in _undisturbed(runs, server, level))
+def _phases(runs: Sequence[Run], name: str, level: str) -> dict[int, Phase]:
+    """Returns a server's phases by round."""
+    return {
+        run.round: phase
+        for run in runs
+        for phase in run.timed
+        if run.server == name and phase.level == level
+    }
 
 
-def _median_line(runs: Sequence[Run], server: str, level: int) -> str:
-    results = _undisturbed(runs, server, level)
-    cost = _median_cost(runs, server, level)
-    quality = "all disturbed" if results[0].disturbed else "undisturbed"
-    bound = ", a lower bound: the generator is the limit" if _bound(results) else ""
-    return (
-        f"- {server}, {level} in flight: median {median_rate(runs, server, level):,.0f} answers/s, "
-        f"{cost:.2f} µs of server CPU each ({len(results)} rounds, {quality}{bound})"
+def _undisturbed(phases: Sequence[Phase]) -> list[Phase]:
+    return [phase for phase in phases if not phase.result.disturbed] or list(phases)
+
+
+def _median_row(runs: Sequence[Run], name: str, reference: str, level: str) -> str:
+    own, other = _phases(runs, name, level), _phases(runs, reference, level)
+    used = _undisturbed(list(own.values()))
+    results = [phase.result for phase in used]
+    quality = "all disturbed" if used[0].result.disturbed else "undisturbed"
+    bound = "≥ " if _bound(own) else ""
+
+    def middle(of: Callable[[Result], float]) -> float:
+        return statistics.median(map(of, results))
+
+    return _cells(
+        [
+            *(name, level, f"{bound}{middle(lambda r: r.rate):,.0f}"),
+            f"{middle(lambda r: r.microseconds):.2f}",
+            *(
+                f"{middle(of):.2f}"
+                for of in (lambda r: r.p50_ms, lambda r: r.p99_ms, lambda r: r.p999_ms)
+            ),
+            f"{sum(phase.dropped for phase in own.values()):,}",
+            "" if used[0].paced else _rate_ratio(own, other),
+            f"{_ratio(own, other, lambda r: r.microseconds):.2f}",
+            f"{len(used)}, {quality}",
+        ]
     )
 
 
-def _bound(results: Sequence[Result]) -> bool:
-    return sum(result.generator_bound for result in results) * 2 > len(results)
+def _bound(phases: dict[int, Phase]) -> bool:
+    used = _undisturbed(list(phases.values()))
+    return sum(phase.result.generator_bound for phase in used) * 2 > len(used)
 
 
-def _ratio_line(runs: Sequence[Run], ours: str, theirs: str, level: int) -> str:
-    rates = median_rate(runs, ours, level) / median_rate(runs, theirs, level)
-    costs = _median_cost(runs, ours, level) / max(1e-9, _median_cost(runs, theirs, level))
-    bound = _bound(_undisturbed(runs, ours, level)), _bound(_undisturbed(runs, theirs, level))
-    sense = {
-        (False, False): "",
-        (False, True): "at most, since the generator limited the second: ",
-        (True, False): "at least, since the generator limited the first: ",
-        (True, True): "saying nothing, since the generator limited both: ",
-    }[bound]
-    return (
-        f"- {ours} / {theirs}, {level} in flight: {sense}**{rates:.2f}** of its rate, "
-        f"{costs:.2f} of its server CPU an answer"
-    )
+def _sense(own: bool, other: bool) -> str:
+    """Says what a ratio is a bound of, when the generator limited one of the two or both."""
+    return {(False, False): "", (True, False): "≥ ", (False, True): "≤ ", (True, True): "≤≥ "}[
+        own, other
+    ]
 
 
-def _side_line(runs: Sequence[Run], server: str) -> str:
-    own = [run for run in runs if run.server == server]
-    resident = statistics.median(run.resident for run in own) / 1e6
-    fill = statistics.median(run.fill.microseconds for run in own)
+def _rate_ratio(own: dict[int, Phase], other: dict[int, Phase]) -> str:
+    return _sense(_bound(own), _bound(other)) + f"{_ratio(own, other, lambda r: r.rate):.2f}"
+
+
+def _ratio(own: dict[int, Phase], other: dict[int, Phase], of: Callable[[Result], float]) -> float:
+    """Returns the median of the rounds' ratios, of undisturbed rounds if there are any."""
+    pairs = [(own[number].result, other[number].result) for number in own if number in other]
+    calm = [pair for pair in pairs if not any(result.disturbed for result in pair)]
+    return statistics.median(of(a) / max(1e-9, of(b)) for a, b in calm or pairs)
+
+
+def _side_line(runs: Sequence[Run], name: str) -> str:
+    own = [run for run in runs if run.server == name]
+    parts = [f"{statistics.median(run.resident for run in own) / 1e6:.0f} MB resident"]
+    fills = [run.fill.microseconds for run in own if run.fill]
+    if fills:
+        parts.insert(0, f"first announces {statistics.median(fills):.2f} µs of server CPU each")
     logged = [run.log_bytes_per_announce for run in own if run.log_bytes_per_announce is not None]
-    log = f", event log {statistics.median(logged):.0f} bytes an announce" if logged else ""
-    return f"- {server}: first announces {fill:.2f} µs of server CPU each, {resident:.0f} MB resident{log}"
+    if logged:
+        parts.append(f"event log {statistics.median(logged):.0f} bytes an announce")
+    return f"- {name}: {', '.join(parts)}"
+
+
+def complaints(runs: Sequence[Run]) -> list[str]:
+    """Returns what makes a measurement fail: a wrong answer, or an event log that stayed empty.
+
+    Lost datagrams do not count, because the kernel may drop them.
+    """
+    wrong = [
+        f"{run.server}: {result.errors} wrong answers, first: {result.first_error}"
+        for run in runs
+        for result in run.results
+        if result.errors
+    ]
+    return [*wrong, *("the tracker wrote no event log" for run in runs if run.log_bytes == 0)]
 
 
 def block(command: str, facts: dict[str, str], runs: Sequence[Run]) -> str:
     """Returns the Markdown that --write puts between the markers."""
     machine = "; ".join(f"{name}: {value}" for name, value in facts.items())
-    rows = [row(run, result) for run in runs for result in run.timed]
+    rows = [row(run, phase) for run in runs for phase in run.timed]
     return "\n".join([f"`{command}`", "", machine, "", HEAD, RULE, *rows, "", *summary(runs)])
 
 
 def replace_block(page: str, name: str, text: str) -> str:
-    """Returns the page with the block `name` replaced. Raises NoMarkersError."""
+    """Returns the page with the block `name` replaced, or added at its end.
+
+    Raises NoMarkersError.
+    """
     start, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
+    if start not in page and end not in page:
+        return f"{page.rstrip()}\n\n## The load {name}\n\n{start}\n{text}\n{end}\n"
     before, found, rest = page.partition(start)
     _, closed, after = rest.partition(end)
     if not found or not closed:

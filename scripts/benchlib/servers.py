@@ -1,31 +1,36 @@
-"""Runs the servers under load, our tracker and Debian's opentracker, and gives their Target.
-
-It configures, starts and stops each one, and knows nothing of the load.
-"""
+"""Configures and starts our tracker for a load, and gives it the keys of private mode."""
 
 from __future__ import annotations
 
 import contextlib
-import os
+import json
 import re
-import shutil
-import signal
-import socket
-import subprocess
 import time
-import urllib.parse
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
-from benchlib.load import ROOT, Target
+from benchlib.compiler import ROOT
+from benchlib.load import UDP, Target
+from benchlib.processes import (
+    ServerError,
+    check_alive,
+    free_port,
+    running,
+    tail,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import subprocess
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-START_LIMIT = 120.0  # seconds until a server must have printed its ports
-STOP_LIMIT = 20.0  # seconds from SIGTERM to SIGKILL
-SERVER_CORE = 0
+    from benchlib.load import Load
 
+TOKEN = "bench"  # noqa: S105  # the token of a tracker that runs for a minute
+START_LIMIT = 120.0  # seconds until the tracker must have printed its ports
+IMPORT = 200  # keys that one request may import
+
+# A number of receivers belongs under [[udp_trackers]], once there is such a key.
 CONFIG = """\
 [metadata]
 schema_version = "2.0.0"
@@ -33,11 +38,15 @@ schema_version = "2.0.0"
 threshold = "info"
 [core]
 listed = false
-private = false
+private = {private}
 [[udp_trackers]]
-bind_address = "127.0.0.1:0"
+bind_address = "{host}:0"
 [[http_trackers]]
-bind_address = "127.0.0.1:0"
+bind_address = "{host}:0"
+{tls}
+[http_api]
+bind_address = "127.0.0.1:{api_port}"
+access_tokens.admin = "{token}"
 [health_check_api]
 bind_address = "127.0.0.1:0"
 [event_log]
@@ -46,68 +55,42 @@ secrets_path = "{folder}/secrets"
 # No follower: it belongs on another core, and here the load has that core.
 follower = "at_stop"
 """
+TLS = """\
+[http_trackers.tls_config]
+ssl_cert_path = "{certificate}.pem"
+ssl_key_path = "{certificate}.key"
+"""
 
-STARTED = re.compile(r"(UDP|HTTP) TRACKER: Started on: \w+://127\.0\.0\.1:(\d+)")
-
-
-class ServerError(Exception):
-    """A server did not start; the message has the end of its output."""
+STARTED = re.compile(r"(UDP|HTTP) TRACKER: Started on: \w+://\S+:(\d+)")
+DROPPED = re.compile(rb"^swarmlog_udp_kernel_dropped_total(?:\{.*\})? (\d+)", re.MULTILINE)
 
 
 def tracker_command() -> str:
     return str(ROOT / ".venv" / "bin" / "tracker")
 
 
-def opentracker_command() -> str | None:
-    return shutil.which("opentracker", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin")
-
-
 @contextlib.contextmanager
-def tracker(folder: Path, pinned: bool, more: str = "") -> Iterator[Target]:
-    """Runs our tracker with its log in `folder`; `more` is configuration. Raises ServerError."""
-    config = folder / "tracker.toml"
-    config.write_text(CONFIG.format(folder=folder) + more)
+def tracker(
+    folder: Path,
+    core: int | None,
+    load: Load = UDP,
+    certificate: str = "",
+) -> Iterator[Target]:
+    """Runs our tracker with its log in `folder`. Raises ServerError."""
+    config, api_port = folder / "tracker.toml", free_port()
+    text = CONFIG.format(
+        folder=folder,
+        host="[::1]" if load.ipv6 else "127.0.0.1",
+        private=str(load.private).lower(),
+        tls=TLS.format(certificate=certificate) if load.tls else "",
+        api_port=api_port,
+        token=TOKEN,
+    )
+    config.write_text(text)
     command = [tracker_command(), "serve", "--config", str(config)]
-    with _running(command, folder / "output", pinned) as process:
+    with running(command, folder / "output", core) as process:
         ports = _announced_ports(process, folder / "output")
-        yield Target(ports["UDP"], ports["HTTP"], process.pid, SERVER_CORE)
-
-
-@contextlib.contextmanager
-def opentracker(folder: Path, whitelist: str, pinned: bool) -> Iterator[Target]:
-    """Runs Debian's opentracker for the info hashes of `whitelist` only. Raises ServerError."""
-    folder.chmod(0o755)  # it changes its root to this folder and reads as `nobody`
-    (folder / "whitelist").write_text(whitelist)
-    port = str(free_port())
-    # -p is the TCP port, -P the UDP port; -i and -d apply to the listeners after them.
-    command = [opentracker_command() or "opentracker", "-i", "127.0.0.1", "-p", port, "-P", port]
-    command += ["-d", str(folder), "-u", "nobody", "-w", "whitelist"]
-    with _running(command, folder / "output", pinned) as process:
-        _wait_serving(process, folder / "output", int(port), whitelist.split()[0])
-        yield Target(int(port), int(port), process.pid, SERVER_CORE)
-
-
-@contextlib.contextmanager
-def _running(command: list[str], output: Path, pinned: bool) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs a process with its output in a file; always terminates it, then kills it."""
-    pin = ["taskset", "-c", str(SERVER_CORE)] if pinned else []
-    with output.open("wb") as sink:
-        process = subprocess.Popen(
-            [*pin, *command], stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
-        )
-    try:
-        yield process
-    finally:
-        _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_LIMIT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        yield Target(ports["UDP"], ports["HTTP"], process.pid, core or 0, api_port)
 
 
 def _announced_ports(process: subprocess.Popen[bytes], output: Path) -> dict[str, int]:
@@ -116,48 +99,34 @@ def _announced_ports(process: subprocess.Popen[bytes], output: Path) -> dict[str
         ports = {name: int(port) for name, port in STARTED.findall(output.read_text())}
         if len(ports) == 2:
             return ports
-        _check_alive(process, output)
+        check_alive(process, output)
         time.sleep(0.02)
-    raise ServerError(f"no ports announced in {START_LIMIT:.0f} s\n{_tail(output)}")
+    raise ServerError(f"no ports announced in {START_LIMIT:.0f} s\n{tail(output)}")
 
 
-def _wait_serving(
-    process: subprocess.Popen[bytes], output: Path, port: int, info_hash: str
-) -> None:
-    """Waits until opentracker serves a listed hash, because it listens before reading its
-    whitelist.
-    """
-    deadline = time.monotonic() + START_LIMIT
-    while time.monotonic() < deadline:
-        _check_alive(process, output)
-        with contextlib.suppress(OSError):
-            if b"8:interval" in _stopped_announce(port, info_hash):
-                return
-        time.sleep(0.02)
-    raise ServerError(f"not serving after {START_LIMIT:.0f} s\n{_tail(output)}")
+def issue_keys(target: Target, keys: Sequence[str]) -> None:
+    """Gives each account of the load its key."""
+    for start in range(0, len(keys), IMPORT):
+        some = [
+            {"key": key, "owner": f"account {number}"}
+            for number, key in enumerate(keys[start : start + IMPORT], start)
+        ]
+        _api(target, "POST", "/api/v2/keys/import", json.dumps({"keys": some}))
 
 
-def _stopped_announce(port: int, info_hash: str) -> bytes:
-    """Returns the answer to an announce that leaves no peer behind."""
-    escaped = urllib.parse.quote(bytes.fromhex(info_hash))
-    query = f"info_hash={escaped}&peer_id=-XX0000-000000000000&port=1&left=1&event=stopped"
-    with socket.create_connection(("127.0.0.1", port), 1) as connection:
-        connection.settimeout(1)
-        connection.sendall(f"GET /announce?{query} HTTP/1.0\r\n\r\n".encode())
-        return connection.recv(4096)
+def dropped_by_metric(target: Target) -> int:
+    """Returns the datagrams that the kernel dropped, as the tracker's metric has them."""
+    text = _api(target, "GET", "/api/v1/metrics?format=prometheus")
+    return sum(map(int, DROPPED.findall(text)))
 
 
-def _check_alive(process: subprocess.Popen[bytes], output: Path) -> None:
-    if process.poll() is not None:
-        raise ServerError(f"exit {process.returncode}\n{_tail(output)}")
-
-
-def _tail(output: Path) -> str:
-    return output.read_text(errors="replace")[-1500:]
-
-
-def free_port() -> int:
-    """Returns a port that is free for TCP; the server itself tries it for UDP."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _api(target: Target, method: str, path: str, body: str | None = None) -> bytes:
+    connection = HTTPConnection("127.0.0.1", target.api_port, timeout=60)
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    with contextlib.closing(connection):
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        text = response.read()
+    if response.status >= 300:
+        raise ServerError(f"{method} {path}: status {response.status}, {text[:200]!r}")
+    return text

@@ -43,7 +43,9 @@ class Rules:
         self._last: defaultdict[int, dict[tuple[str, str], Last]] = defaultdict(dict)  # by account
         self._account: dict[int, int] = {}  # by key_ref
         self._settings: dict[str, Any] = {}
-        self._policies: list[tuple[int, dict[str, Any]]] = []  # and when they came into force
+        self._policies: list[
+            tuple[int, dict[str, Any]]
+        ] = []  # and the events that put them in force
         self._timeouts: list[tuple[int, int]] = []
         self._outages: list[tuple[int, int, int]] = []
         self._ticked = self._awake = 0
@@ -68,7 +70,7 @@ class Rules:
             if before and settings["private"] != before["private"]:
                 self._end("the mode")
             self._settings, self._ticked = settings, self._ticked or now
-            self._policies.append((now, settings["policy"]))
+            self._policies.append((one["seq"], settings["policy"]))
             self._timeouts.append((now, settings["max_peer_timeout"] * 10**6))
         elif kind in ("key_issued", "key_rotated"):
             self._account[one["key_ref"]] = one["account"]
@@ -91,6 +93,7 @@ class Rules:
             begin = now - one.get("forward_us", now - self._ticked)
             if begin < now:
                 self._outages.append((begin, max(begin, min(self._awake, now)), now))
+                self._ticked = now
 
     def _end(self, why: str, **which: object) -> None:
         for peers in self._last.values():
@@ -117,7 +120,8 @@ class Rules:
             else:
                 self._check(one, last, now, lower)
         if one["event"] == "stopped":
-            peers.pop(name, None)
+            if last is not None:
+                last.ended = last.ended or "stopped"
         else:
             peers[name] = Last(
                 one["seq"], now, one["key_ref"], name[0], one["uploaded"], one["downloaded"]
@@ -151,7 +155,7 @@ class Rules:
         assert self._over(last, now) >= 0, (one, last)
         if self._day(last) in self._shredded:
             return "shredded"
-        in_force = [policy for until, policy in self._since(last.seen)]
+        in_force = [policy for _, policy in self._since(last.seq)]
         if now - last.seen >= min(policy["remember_days"] for policy in in_force) * DAY:
             return "age"
         newer = sum(other.seq > last.seq for other in peers.values())
@@ -159,9 +163,9 @@ class Rules:
         assert newer >= min(caps), (one, last)
         return "cap"
 
-    def _since(self, seen: int) -> list[tuple[int, dict[str, Any]]]:
-        """Returns the policies that were in force since then."""
-        later = [each for each in self._policies if each[0] > seen]
+    def _since(self, seq: int) -> list[tuple[int, dict[str, Any]]]:
+        """Returns the policies that were in force since an event."""
+        later = [each for each in self._policies if each[0] > seq]
         return [*self._policies[: len(self._policies) - len(later)][-1:], *later]
 
     def _day(self, last: Last) -> str:

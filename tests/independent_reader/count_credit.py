@@ -10,6 +10,7 @@ from typing import Any, cast
 
 DAY, SIDES = 86_400_000_000, ("uploaded", "downloaded")
 AWAKE = "announced", "evicted", "key_revoked", "torrent_delisted"
+ENDS = {"key_revoked": "key_ref", "torrent_delisted": "info_hash", "addresses_lost": "all"}
 
 
 def log_time(one: Any, name: str = "log_time") -> int:
@@ -59,14 +60,13 @@ def count(events: Any) -> dict[Any, list[int]]:
             accounts[one["key_ref"]] = one["account"]
             for stay in (s for s in stays.values() if s["key_ref"] == one.get("old_key_ref")):
                 stay["key_ref"] = one["key_ref"]
-        elif kind in ("key_revoked", "torrent_delisted", "addresses_lost"):
-            if kind != "torrent_delisted" or settings["listed"]:
-                by = {"key_revoked": "key_ref", "torrent_delisted": "info_hash"}.get(kind, "all")
-                leaving = [seq for seq, each in stays.items() if each.get(by) == one.get(by)]
+        elif (by := ENDS.get(kind)) and (by != "info_hash" or settings["listed"]):
+            leaving = [seq for seq, each in stays.items() if each.get(by) == one.get(by)]
         elif kind == "evicted" and one["last_seq"] in stays:
             stays[one["last_seq"]].setdefault("end", now)
         elif kind in ("tracker_started", "clock_stepped") and timeouts:
             outages.append((at := now - one.get("forward_us", now - ticked), max(at, awake), now))
+            ticked = now if at < now else ticked
         elif kind in ("credit_factor_set", "credit_factor_ended"):
             factors[one["factor"]] = one
         elif kind == "announced" and one["key_ref"]:

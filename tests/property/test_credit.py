@@ -9,7 +9,8 @@ from tests.property.world import FIRST_SETTINGS, HASHES, KEYS, Step, World, fact
 from tests.support import Announce, HandTime, MemoryLog, endpoint4, few_or_many, try_examples
 from tracker.domain.accounts import Totals
 from tracker.domain.state import State
-from tracker.ledger.account import Ledger, dated
+from tracker.ledger.account import Ledger
+from tracker.ledger.sums import dated
 from tracker.ports import LedgerAnnounce
 
 # Two members that stay in two torrents, and move data in most announces.

@@ -23,7 +23,6 @@ from tests.support import HandTime, events_in, few_or_many, own_keys, try_exampl
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
-from tracker.domain.events.records import AnnounceRefused
 from tracker.domain.state import State
 from tracker.ledger.account import Ledger
 from tracker.ledger.pages import SumsPages
@@ -59,11 +58,11 @@ def same_but_for_addresses(world: World, rebuilt: State) -> None:
 
 
 def administrators(folder: Path) -> dict[int, object]:
-    """Returns the readable admin events by seq."""
+    """Returns by seq what administrators did and can be read."""
     seen = events_in(read_kept_frames(folder, first_seq(folder))) + events_in(
         Reader(folder).frames()
     )
-    names = {one.name for one in ADMIN_EVENTS.values()} - {AnnounceRefused.name}  # a record now
+    names = {one.name for one in ADMIN_EVENTS.values() if one.administered}
     return {each["seq"]: each for each in seen if each["type"] in names}
 
 
@@ -124,7 +123,8 @@ async def live_through(
     told: dict[int, dict[str, Any]],
     books: Books,
 ) -> dict[int, object]:
-    """Runs the history with prunings; returns all its admin events by seq, and adds all events."""
+    """Runs the history with prunings; returns by seq what administrators did, and adds to `told`
+    all events."""
     admin: dict[int, object] = {}
     async with trio.open_nursery() as nursery:
         await nursery.start(log.run)

@@ -15,7 +15,7 @@ from eventlog import Reader
 from tracker.cli import trust
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import CannotError, say
-from tracker.ledger.account import Ledger, Sums, find_account
+from tracker.ledger.account import Ledger, find_account
 from tracker.ledger.walk import Decryption, Walk
 from tracker.ports import LedgerCorrection, LedgerOpening
 from tracker.store import checked_segments
@@ -24,6 +24,7 @@ from tracker.times import rfc3339
 if TYPE_CHECKING:
     import argparse
 
+    from tracker.ledger.sums import Sums
     from tracker.ports import Client, LedgerEntry
 
 _COLUMNS = (

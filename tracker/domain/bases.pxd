@@ -1,5 +1,5 @@
 cimport cython
-from tracker.domain cimport packed
+from tracker.domain cimport by_age, packed
 from cpython.array cimport array
 
 cdef unsigned long long _day_us
@@ -8,25 +8,29 @@ cdef unsigned int _low
 cdef class Bases:
     cdef public Py_ssize_t count, hand
     cdef public bytearray rows
-    cdef public array _free, _lists, _used
+    cdef public array _counts, _free, _roots, _torrents, _used
     cdef public dict _days
+    cdef public set _gone
     cdef public list _tables
 
     @cython.locals(names=bytes, key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, rows=bytearray, number=Py_ssize_t, start=Py_ssize_t, seen_us=cython.longlong)
     cpdef Py_ssize_t find(self, unsigned int account, bytes info_hash, bytes peer_id, long long after_us=*)
-    @cython.locals(rows=bytearray, number=Py_ssize_t)
-    cpdef Py_ssize_t by_seq(self, Py_ssize_t account, unsigned long long seq)
-    @cython.locals(number=Py_ssize_t)
+    cpdef Py_ssize_t by_seq(self, Py_ssize_t account, unsigned long long seq) except -1
     cpdef list of_account(self, Py_ssize_t account)
-    @cython.locals(account=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, rows=bytearray, newer=Py_ssize_t, older=Py_ssize_t)
+    cpdef Py_ssize_t _root(self, Py_ssize_t account) except -1
+    @cython.locals(account=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, rows=bytearray, oldest=Py_ssize_t)
     cpdef add(self, base, unsigned int most)
-    cpdef _link(self, Py_ssize_t account, Py_ssize_t newer, Py_ssize_t older)
-    @cython.locals(rows=bytearray, lists=array, start=Py_ssize_t, account=Py_ssize_t, day=cython.ulonglong)
+    cpdef _note_torrent(self, Py_ssize_t number)
+    @cython.locals(account=Py_ssize_t)
+    cpdef limit(self, unsigned int most)
+    @cython.locals(number=Py_ssize_t)
+    cpdef _limit(self, Py_ssize_t account, unsigned int most)
+    @cython.locals(rows=bytearray, root=Py_ssize_t, start=Py_ssize_t, account=Py_ssize_t, day=cython.ulonglong)
     cpdef drop(self, Py_ssize_t number)
-    @cython.locals(rows=bytearray, first_us=cython.ulonglong, end_us=cython.ulonglong, number=Py_ssize_t, seen_us=cython.ulonglong)
-    cpdef drop_days(self, days)
-    @cython.locals(rows=bytearray, end=Py_ssize_t, start=Py_ssize_t, seen_us=cython.longlong)
-    cpdef expire(self, long long before_us)
+    @cython.locals(torrents=array, first=cython.uint, number=Py_ssize_t)
+    cpdef drop_torrent(self, bytes info_hash)
+    @cython.locals(rows=bytearray, gone=set, end=Py_ssize_t, start=Py_ssize_t, seen_us=cython.longlong)
+    cpdef expire(self, long long before_us, Py_ssize_t most)
     @cython.locals(start=Py_ssize_t, names=bytes)
     cpdef unsigned long long _key(self, Py_ssize_t number) except? 0xFFFFFFFFFFFFFFFE
     @cython.locals(key=cython.ulonglong, part=Py_ssize_t, used=cython.uint, table=array, smaller=array, at=Py_ssize_t, each=cython.uint)
@@ -37,9 +41,6 @@ cdef class Bases:
     cpdef dict _by_day(self)
     @cython.locals(rows=bytearray, number=Py_ssize_t)
     cpdef _enter_all(self)
-    @cython.locals(rows=bytearray, lists=array, start=Py_ssize_t, slots=Py_ssize_t, account=Py_ssize_t, newer=Py_ssize_t, older=Py_ssize_t, above=Py_ssize_t)
-    cpdef bint _is_linked(self, Py_ssize_t number) except -1
-    cpdef tuple _links(self, Py_ssize_t number)
 
 @cython.locals(mask=Py_ssize_t, at=Py_ssize_t)
 cpdef _put(array table, unsigned long long key, unsigned int number)

@@ -1,8 +1,8 @@
 """Orders the peers of accounts that have several in a torrent, so that counting their common time
 looks at the latest announces and at no others.
 
-A group is named by its account and torrent, see `swarms.share`. Groups are no part of the state:
-`State.regroup` makes them for a state that was loaded.
+A group is named by its account and torrent, see `seeding.share`. Groups are no part of the state:
+`Seeding.regroup` makes them for a state that was loaded.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.domain import addresses_by_day, plain_json
+from tracker.domain import addresses_by_day, events, plain_json
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
 from tracker.domain.bases import Bases
@@ -108,7 +108,11 @@ def _without_facts(plain: dict[str, Buffer]) -> dict[str, Buffer]:
     largest = bytes(len(plain["completed"]))
     bases = Bases()
     empty = dict.fromkeys(("accounts.partial_us", "accounts.terms", "bases.free", "shared"), b"")
-    rows = {"bases.rows": bytes(bases.rows), "bases.lists": bytes(bases._lists)}
+    rows = {
+        "bases.rows": bytes(bases.rows),
+        "bases.roots": bytes(bases._roots),
+        "bases.counts": bytes(bases._counts),
+    }
     plain = {**plain, **empty, **rows}
     return {**plain, "largest": largest, "retired.largest": b"", "facts": b"", "facts.texts": b"[]"}
 
@@ -149,7 +153,7 @@ def dump(state: State, *, addresses: bool = True) -> Image:
     plain["identities.accounts"] = _words(swarms.identities.addresses, 24, 0, 4)
     _dump_access(state.access, plain)
     plain["bases.rows"] = state.bases.without_tails()
-    plain["shared"] = _bytes(array("Q", chain.from_iterable(sorted(swarms.shared.items()))))
+    plain["shared"] = _bytes(array("Q", chain.from_iterable(sorted(state.seeding.settled.items()))))
     private = addresses_by_day.dump(swarms, state.bases) if addresses else {}
     return Image(plain, private)
 
@@ -198,7 +202,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         directory.addresses = bytearray(len(directory.owners) * directory.width)
     _load_access(state.access, plain)
     shared = _like(array("Q"), plain["shared"])
-    swarms.shared = dict(zip(shared[::2], shared[1::2], strict=True))
+    state.seeding.settled = dict(zip(shared[::2], shared[1::2], strict=True))
     lost = addresses_by_day.load(swarms, private)
     _fill_words(swarms.identities.addresses, 24, 0, plain["identities.accounts"], _WORD)
     addresses_by_day.load_identities(swarms)
@@ -207,9 +211,11 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
             raise ImageError("a peer beyond all places")  # the pure build puts it at the end
         directory.index_all()
     swarms.list_accounts(len(state.access.account_of))
-    state.regroup()
+    state.seeding.regroup()
     state.bases.rows = bytearray(plain["bases.rows"])
     addresses_by_day.load_bases(state.bases, private)
+    if state.bases.count:
+        state.bases.drop_days(map(events.day_number, state.tally.shredded))
     (hidden,) = plain[HIDDEN]
     if lost or hidden:
         state.hidden = Hidden(swarms, look=True)
@@ -229,7 +235,7 @@ def _owners(state: State) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         yield prefix, directory, ("owners",)
     yield "of_key.", swarms.of_key, ("_first",)
     yield "accounts.", state.accounts, (*Totals._fields, "terms")
-    yield "bases.", state.bases, ("_free", "_lists")
+    yield "bases.", state.bases, ("_free", "_roots", "_counts")
     yield "keys.", state.access, ("account_of", "hashes", "last_used")
     yield "sweep.", state.sweep, ("_torrents",)
 

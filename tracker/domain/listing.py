@@ -39,7 +39,8 @@ class Listing:
         self.since_seq = NEVER  # the event that put rules 2 in force
         self.timeout_us = 0  # in force
         self.plain_from_us = 0  # after announces from then on only `timeout_us` counts
-        self.ticked_us = 0  # log time of the last tick, or of the end of the run after it
+        # Log time of the last tick, or of the end of a run or of an outage after it.
+        self.ticked_us = 0
         self.awake_us = 0  # log time of the last event at which time was counted
         # When each timeout came into force, and the timeout, in microseconds.
         self.timeouts: list[tuple[int, int]] = []
@@ -67,11 +68,13 @@ class Listing:
         """Enters an outage.
 
         After a crash events may be later than its begin. Then it is for the peers that were listed
-        at the last of these.
+        at the last of these. The next outage begins at its end at the earliest, so that no time is
+        in two of them where a run ends before its first tick.
         """
         if self.since_seq != NEVER and begin_us < end_us:
             outage = begin_us, max(begin_us, min(self.awake_us, end_us)), end_us
             self.outages = [*self.outages[1 - MOST_OUTAGES :], outage]
+            self.ticked_us = self.awake_us = end_us
             self._go_on()
 
     def _go_on(self) -> None:
@@ -104,6 +107,21 @@ class Listing:
             if over_us > seen_us and awake_us < end_us:
                 end_us += min(over_us - max(begin_us, seen_us), DAY_US)
         return end_us
+
+    def gained(
+        self, settled_us: int, seeder_us: int, partial_us: int, time_us: int
+    ) -> tuple[int, int, int]:
+        """Returns the time that an account's peers in a torrent gain between two log times.
+
+        `seeder_us` and `partial_us`: the latest announces of its seeders and of its partial seeds,
+        0 = it has none. No peer of them announced or left after `settled_us`. Returns the later of
+        the two log times, and the microseconds of seeding and of partial seeding.
+        """
+        end_us = min(self.until(seeder_us), time_us) if seeder_us else 0
+        seeding_us = max(0, end_us - settled_us)
+        begin_us = max(settled_us, end_us)
+        end_us = min(self.until(partial_us), time_us) if partial_us else 0
+        return max(settled_us, time_us), seeding_us, max(0, end_us - begin_us)
 
     def as_data(self) -> dict[str, Any] | None:
         """Returns it for JSON; None = rules 2 are not in force."""

@@ -6,6 +6,7 @@ from tracker.domain.booking cimport Booking
 from tracker.domain.hidden_peers cimport Hidden
 from tracker.domain.listing cimport Listing
 from tracker.domain.peer_by_seq cimport Recent
+from tracker.domain.seeding cimport Seeding
 from tracker.domain.swarms cimport Swarms
 
 cdef unsigned long long _day_us
@@ -13,6 +14,7 @@ cdef unsigned long long _day_us
 cdef class State:
     cdef public unsigned long long seq, time_us
     cdef public Listing listing
+    cdef public Seeding seeding
     cdef public object settings, settings_seq, access, dates, factors, sweep, tally, clients, facts, hidden
     cdef public Accounts accounts
     cdef public Bases bases
@@ -36,7 +38,7 @@ cdef class State:
     cpdef _apply_hidden(self, plain, protected)
     cpdef Py_ssize_t _announcer(self, Py_ssize_t torrent, unsigned int account, bytes peer_id, bytes endpoint)
     @cython.locals(
-        swarms=Swarms, event=cython.int, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,
+        swarms=Swarms, event=cython.int, stops=cython.bint, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,
         seen_us=cython.ulonglong, last_seq=cython.ulonglong, since_seq=cython.ulonglong, done=cython.bint,
         accounts=Accounts, rows=bytearray, group=cython.int, kept=cython.int, most_up=cython.ulonglong,
     )
@@ -46,11 +48,4 @@ cdef class State:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule,
         Py_ssize_t base,
     )
-    @cython.locals(swarms=Swarms, name=cython.ulonglong)
-    cpdef Py_ssize_t _settle(self, unsigned int account, Py_ssize_t torrent, unsigned long long time_us) except -1
-    @cython.locals(
-        rows=bytearray, peer=Py_ssize_t, mark=cython.int, _up=cython.ulonglong, _down=cython.ulonglong, seen_us=cython.ulonglong,
-        last_seq=cython.ulonglong, seeder_us=cython.ulonglong, partial_us=cython.ulonglong,
-    )
-    cpdef tuple _gained(self, list peers, unsigned long long settled_us, unsigned long long since_seq, unsigned long long time_us)
     cpdef Py_ssize_t base_for(self, unsigned int account, bytes info_hash, bytes peer_id, unsigned long long time_us)

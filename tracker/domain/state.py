@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tracker.domain import events, packed, slice_digest
 from tracker.domain.access import Access
 from tracker.domain.accounts import MOST, Accounts
-from tracker.domain.bases import Base, Bases
+from tracker.domain.bases import LOOKED_AT_ONCE, Base, Bases
 from tracker.domain.clients import Clients
 from tracker.domain.dates import Dates
 from tracker.domain.events import codec, schemas
@@ -24,14 +24,13 @@ from tracker.domain.factors import EVEN, Factors, as_words, better, from_words, 
 from tracker.domain.hidden_peers import Hidden, stand_in
 from tracker.domain.listing import NEVER, Listing
 from tracker.domain.peer_by_seq import Recent
+from tracker.domain.seeding import Seeding
 from tracker.domain.settings import Settings
-from tracker.domain.swarms import BUCKETS, MARK_SEEDER, MARK_SHARED, ROW_SIZE, Swarms, share
+from tracker.domain.swarms import BUCKETS, MARK_COMPLETED, MARK_SNATCHED, ROW_SIZE, Swarms
 from tracker.domain.sweep import Sweep
 from tracker.domain.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tracker.domain.accounts import Totals
     from tracker.domain.booking import Booking
     from tracker.domain.events.registry import AdminEvent, FixedRecord
@@ -57,6 +56,7 @@ class State:
         "hidden",
         "listing",
         "recent",
+        "seeding",
         "seq",
         "settings",
         "settings_seq",
@@ -78,6 +78,7 @@ class State:
         self.accounts = Accounts(self.factors)
         # What accounting rules 2 need besides.
         self.listing = Listing()
+        self.seeding = Seeding(self.swarms, self.accounts, self.listing)
         self.bases = Bases()
         self.sweep = Sweep()
         self.tally = Tally()
@@ -344,15 +345,10 @@ class State:
             mark, last_up, last_down, seen_us, last_seq = packed.session(rows, peer * 72)
         if seq >= since_seq:
             # Accounting rules 2.
-            if mark & 0x80:  # MARK_SHARED
-                group = self._settle(account, torrent, time_us)
-            elif peer and last_seq >= since_seq:
-                if mark & 0x14:  # a seeder, or a partial seed
-                    accounts.listed(
-                        account, mark, seen_us, min(time_us, self.listing.until(seen_us))
-                    )
-            elif torrent and event != 3:  # events.STOPPED
-                group = self._join(account, torrent, peer, time_us)
+            stops = event == 3  # events.STOPPED
+            group = self.seeding.count(
+                account, torrent, peer, mark, seen_us, last_seq, time_us, stops
+            )
             if accounts.credited_uploaded:
                 now = self.factors.applied(account, info_hash, time_us)
         if seq < since_seq or (peer and last_seq < since_seq):
@@ -395,24 +391,13 @@ class State:
                 kept |= 0x40  # MARK_SNATCHED
             if kept:
                 swarms.mark(peer, kept)
+            if base and event == 1 and rule == 4 and not kept & 0x20:  # events.COMPLETED
+                swarms.add_completed(info_hash, 1)  # as of a peer that was not swept
             if now is not None:
                 accounts.keep_terms(peer, now)
-            if group > 1:
-                if mark & 0x80:  # MARK_SHARED
-                    swarms.groups.announced(share(account, torrent), peer, rows[peer * 72 + 20])
-                else:
-                    swarms.mark(peer, 0x80)
-                    swarms.groups.add(share(account, torrent), peer, rows[peer * 72 + 20])
-        if group == 1:  # no other peer of the account is left in the torrent
-            if peer:
-                swarms.unmark(peer, 0x80)
-            self._part(account, torrent)
+            if group:
+                self.seeding.announced(account, torrent, peer, group)
         return peer
-
-    def _part(self, account: int, torrent: int) -> None:
-        """Lets the last peer of an account in a torrent count by itself."""
-        del self.swarms.shared[share(account, torrent)]
-        self.swarms.groups.end(share(account, torrent))
 
     def _most_resumed(self, gap_us: int) -> int:
         """Returns the most bytes of upload that are counted for a gap in which a peer was not
@@ -421,92 +406,21 @@ class State:
         rate = self.settings.policy.resumed_rate
         return min(rate * gap_us // 1_000_000, MOST) if rate else MOST
 
-    def _join(self, account: int, torrent: int, peer: int, time_us: int) -> int:
-        """Lets a peer count together with the account's other peers in the torrent, from now on.
-
-        `peer`: 0 = a new one. Returns their number and this one; 0 = there are no others.
-        """
-        swarms, since_seq = self.swarms, self.listing.since_seq
-        name = share(account, torrent)
-        if swarms.groups.size(name):
-            return self._settle(account, torrent, time_us) + 1
-        others = [one for one in swarms.of_account(torrent, account) if one != peer]
-        if not others:
-            return 0
-        for one in sorted(others, key=swarms.seen_us):
-            mark, _, _, seen_us, last_seq = packed.session(swarms.rows, one * 72)
-            if last_seq >= since_seq:
-                until_us = min(time_us, self.listing.until(seen_us))
-                self.accounts.listed(account, mark, seen_us, until_us)
-            swarms.mark(one, 0x80)
-            swarms.groups.add(name, one, mark)
-        swarms.shared[name] = time_us
-        return len(others) + 1
-
-    def _settle(self, account: int, torrent: int, time_us: int) -> int:
-        """Counts the time of an account with several peers in a torrent, up to a log time.
-
-        Returns their number.
-        """
-        swarms, since_seq, shared = self.swarms, self.listing.since_seq, self.swarms.shared
-        name = share(account, torrent)
-        latest = [one for one in swarms.groups.latest(name) if one]
-        settled_us, seeding_us, partial_us = self._gained(latest, shared[name], since_seq, time_us)
-        if seeding_us:
-            self.accounts.listed(account, 0x10, 0, seeding_us)
-        if partial_us:
-            self.accounts.listed(account, 0x04, 0, partial_us)
-        shared[name] = settled_us
-        return swarms.groups.size(name)
-
-    def regroup(self) -> None:
-        """Makes the groups of a state that was loaded."""
-        swarms = self.swarms
-        for name in swarms.shared:
-            account, torrent = name >> 32, name & 0xFFFFFFFF
-            for peer in sorted(swarms.of_account(torrent, account), key=swarms.seen_us):
-                swarms.groups.add(name, peer, swarms.peer(peer).mark)
-
-    def _gained(
-        self, peers: list[int], settled_us: int, since_seq: int, time_us: int
-    ) -> tuple[int, int, int]:
-        """Returns up to when the time of these peers is counted then, and the microseconds that a
-        group gains: seeding and partial seeding.
-        """
-        rows = self.swarms.rows
-        seeder_us = partial_us = 0  # the latest announces of each
-        for peer in peers:
-            mark, _up, _down, seen_us, last_seq = packed.session(rows, peer * 72)
-            if last_seq < since_seq:
-                continue  # by the old rule
-            if mark & 0x10:
-                seeder_us = max(seeder_us, seen_us)
-            elif mark & 0x04:
-                partial_us = max(partial_us, seen_us)
-        return gained(self.listing, settled_us, seeder_us, partial_us, time_us)
-
     def leave(self, torrent: int, peer: int, remembered: bool = False) -> None:
         """Removes a peer; counts its time. `remembered`: leaves a base where the rules say so."""
-        swarms, listing, book = self.swarms, self.listing, self.book
-        if listing.since_seq != NEVER and swarms.identified(peer):
+        swarms, book = self.swarms, self.book
+        if self.listing.since_seq != NEVER and swarms.identified(peer):
             account = swarms.account_of(peer)
-            mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
-            last_us = seen_us  # of the account's peers there
             if book is not None:
                 book.begin(self.accounts, account)
-                if mark & 0x80:  # MARK_SHARED
-                    latest = swarms.groups.latest(share(account, torrent))
-                    last_us = max(seen_us, *(swarms.seen_us(one) for one in latest if one), 0)
-            if mark & 0x80:
-                if self._settle(account, torrent, self.time_us) == 1:
-                    self._part(account, torrent)
-            elif last_seq >= listing.since_seq:
-                until_us = min(self.time_us, listing.until(seen_us))
-                self.accounts.listed(account, mark, seen_us, until_us)
+                last_us = self.seeding.last_us(account, torrent, peer)
+            mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
+            time_us = self.time_us
+            self.seeding.count(account, torrent, peer, mark, seen_us, last_seq, time_us, True)
             if book is not None:
                 info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
                 book.left(self.accounts, account, info_hash, self.dates.of(last_us))
-            if remembered and last_seq >= listing.since_seq:
+            if remembered and last_seq >= self.listing.since_seq:
                 self._remember(torrent, peer, account)
         swarms.remove(torrent, peer)
 
@@ -527,9 +441,9 @@ class State:
         self.bases.add(base, self.settings.policy.bases_per_account)
 
     def forget_old_bases(self) -> None:
-        """Removes some of the bases that are too old."""
+        """Frees the memory of some of the bases that are too old or gone."""
         if self.bases.count:
-            self.bases.expire(self.time_us - self._remember_us())
+            self.bases.expire(self.time_us - self._remember_us(), LOOKED_AT_ONCE)
 
     def drop_peers(self) -> None:
         """Removes every peer, torrent and base. The completed counts and their total stay."""
@@ -545,7 +459,7 @@ class State:
         """Returns the totals of an account, with the time for which its peers are listed so far."""
         totals = self.accounts.totals(account)
         seeding_us = partial_us = 0
-        for _, seeding, partial in self.open_times(account):
+        for _, seeding, partial in self.seeding.open(account, self.time_us):
             seeding_us += seeding
             partial_us += partial
         return totals._replace(
@@ -553,39 +467,23 @@ class State:
             partial_us=min(totals.partial_us + partial_us, MOST),
         )
 
-    def open_times(self, account: int) -> Iterator[tuple[bytes, int, int]]:
-        """Yields the time for which an account's peers are listed so far, and that is not counted
-        yet: info hash, microseconds of seeding and of partial seeding.
-        """
-        listing, swarms = self.listing, self.swarms
-        if listing.since_seq == NEVER:
-            return
-        for torrent, peers in self._torrents_of(account).items():
-            settled_us = swarms.shared.get(share(account, torrent), 0)
-            if not settled_us:
-                settled_us = swarms.seen_us(peers[0])
-            _, seeding, partial = self._gained(peers, settled_us, listing.since_seq, self.time_us)
-            yield bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20]), seeding, partial
-
-    def _torrents_of(self, account: int) -> dict[int, list[int]]:
-        """Returns the peers of an account by torrent."""
-        found: dict[int, list[int]] = {}
-        for peer in self.swarms.peers_of(account):
-            torrent, _ = packed.standing(self.swarms.rows, peer * 72)
-            found.setdefault(torrent, []).append(peer)
-        return found
-
     def announced(self, next_seq: int, time_us: int) -> None:
         """Ends a batch of announces. `next_seq`: number of the next event; `time_us`: log time."""
         self.seq = next_seq
         self.time_us = self.listing.awake_us = time_us
 
     def change_settings(self, settings: Settings, seq: int) -> None:
-        """Puts the settings of event `seq` in force. Removes all peers if `private` changes."""
+        """Puts the settings of event `seq` in force. Removes all peers if `private` changes.
+
+        Bases that were too old until now are removed at once, because none may be used again where
+        the new settings remember for longer.
+        """
         if settings.private != self.settings.private:
             self.drop_peers()
+        self.bases.expire(self.time_us - self._remember_us() + 1, self.bases.slots)
         self.settings = settings
         self.settings_seq = seq
+        self.bases.limit(settings.policy.bases_per_account)
         timeout_us = settings.max_peer_timeout * 1_000_000
         self.listing.obey(settings.accounting, timeout_us, seq, self.time_us)
 
@@ -646,7 +544,7 @@ class State:
         data = (
             self.settings.policy.added(),
             self.listing.as_data(),
-            sorted(self.swarms.shared.items()),
+            sorted(self.seeding.settled.items()),
         )
         if any(data):
             hasher.update(repr(data).encode())
@@ -655,26 +553,8 @@ class State:
         return hasher.hexdigest()
 
 
-def gained(
-    listing: Listing, settled_us: int, seeder_us: int, partial_us: int, time_us: int
-) -> tuple[int, int, int]:
-    """Returns the time that the account's peers in a torrent gain between two log times.
-
-    `seeder_us` and `partial_us`: the latest announces of its seeders and of its partial seeds, 0 =
-    it has none. No peer of them announced or left after `settled_us`. Returns the later of the two
-    log times, and the microseconds of seeding and of partial seeding.
-    """
-    end_us = min(listing.until(seeder_us), time_us) if seeder_us else 0
-    seeding_us = max(0, end_us - settled_us)
-    begin_us = max(settled_us, end_us)
-    end_us = min(listing.until(partial_us), time_us) if partial_us else 0
-    return max(settled_us, time_us), seeding_us, max(0, end_us - begin_us)
-
-
 # Fails when one of these constants changes, because the code above has literals in their place.
-if (ROW_SIZE, MARK_SEEDER, MARK_SHARED, events.STOPPED, events.PAUSED) != (
-    (72, 0x10, 0x80, 3, 4)
-) or (
+if (ROW_SIZE, MARK_COMPLETED | MARK_SNATCHED, events.STOPPED) != (72, 0x60, 3) or (
     (events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED, events.RULE_RESUMED)
     != (1, 2, 3, 4)
 ):

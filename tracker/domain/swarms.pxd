@@ -2,7 +2,6 @@ cimport cython
 from tracker.domain cimport packed
 from cpython.array cimport array
 from tracker.domain.directory cimport Directory, Tables
-from tracker.domain.groups cimport Groups
 from tracker.domain.peer_lists cimport PeerLists
 
 cdef unsigned int _nowhere
@@ -22,8 +21,6 @@ cdef class Swarms:
     cdef public array _free_peers
     cdef public Directory v4, v6, identities
     cdef public PeerLists of_key, _of_account
-    cdef public dict shared
-    cdef public Groups groups
 
     @cython.locals(bucket=dict)
     cpdef Py_ssize_t lookup(self, bytes info_hash)

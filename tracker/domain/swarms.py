@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import events, packed
 from tracker.domain.directory import NOWHERE, TORRENT_WORDS, Directory, Tables, fill_column
-from tracker.domain.groups import Groups
 from tracker.domain.peer_lists import PeerLists
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
 MARK_COMPLETED = 0x20  # the peer sent `completed` in this session; it is not counted again
 MARK_SNATCHED = 0x40  # this session's download was counted for the peer's account
-MARK_SHARED = 0x80  # the account has (or just had) other peers in the torrent; see `shared`
+MARK_SHARED = 0x80  # the account has (or just had) other peers in the torrent; see `Seeding`
 
 _STEP = 16  # one step along a list of peers takes as long as this many along a swarm
 
@@ -129,10 +128,6 @@ class Swarms:
         self.of_key = PeerLists()
         # By account; not saved, because `list_accounts` makes it.
         self._of_account = PeerLists()
-        # For accounts with several peers in a torrent, by account and torrent (`share`): the log
-        # time up to which their seeding time is counted. Only accounting rules 2 have it.
-        self.shared: dict[int, int] = {}
-        self.groups = Groups()  # the same accounts and torrents; not saved
 
     def lookup(self, info_hash: bytes) -> int:
         """Returns the torrent's number; 0 = the tracker has no such torrent now."""
@@ -347,8 +342,6 @@ class Swarms:
         `State.leave` counts what the peer's account gets for its time, and then calls this.
         """
         mark = self.rows[peer * ROW_SIZE + _MARK]
-        if mark & MARK_SHARED:
-            self.groups.left(share(self.account_of(peer), torrent), peer)
         for directory in (self.v4, self.v6, self.identities):
             if peer in directory:
                 directory.remove(torrent, peer)
@@ -379,8 +372,8 @@ class Swarms:
         self.torrents_removed += 1
         self._free_torrents.append(torrent)
 
-    def import_completed(self, info_hash: bytes, completed: int) -> None:
-        """Adds completions that another tracker counted before this log began."""
+    def add_completed(self, info_hash: bytes, completed: int) -> None:
+        """Adds completions that no announce of a present peer told."""
         torrent = self.lookup(info_hash)
         if torrent:
             self.completed[torrent] += completed
@@ -561,11 +554,6 @@ class Swarms:
         self.tables.add_peer()
         self.of_key.add_peer()
         return peer
-
-
-def share(account: int, torrent: int) -> int:
-    """Returns the name of an account and a torrent in `Swarms.shared`."""
-    return account << 32 | torrent
 
 
 def _is_partial(mark: int) -> bool:

@@ -15,7 +15,7 @@ from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve
+from attrs import evolve
 
 from tracker.domain import events
 from tracker.domain.accounts import NOTHING, Totals
@@ -25,25 +25,17 @@ from tracker.domain.events.admin import CreditCorrected, KeyIssued
 from tracker.domain.events.records import ClientNamed
 from tracker.domain.swarms import MARK_EVENT
 from tracker.ledger.rules import AccountingRules
-from tracker.ports import (
-    BookRow,
-    Client,
-    LedgerAnnounce,
-    LedgerCorrection,
-    LedgerOpening,
-    LedgerSums,
-    LedgerTotals,
-)
+from tracker.ledger.sums import Entry, Sums, dated, shown_totals, sums_of, with_open
+from tracker.ports import Client, LedgerAnnounce, LedgerCorrection, LedgerOpening
 from tracker.store.frames import admin, current, newest, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from eventlog import Frame
-    from tracker.domain.dates import Dates
     from tracker.domain.state import State
-    from tracker.ledger.rules import Counted, Gain
-    from tracker.ports import BookRead
+    from tracker.ledger.rules import Counted
+    from tracker.ports import BookRead, BookRow
 
 _KEY_REF = Struct("<60xI16x")  # of a record of `codec.PLAIN`
 
@@ -51,119 +43,6 @@ DUPLICATE_US = 30_000_000
 """Microseconds within which an announce that repeats the previous one is a duplicate. The client
 announced from another of its addresses, or tried again.
 """
-
-
-_Entry = LedgerAnnounce | LedgerCorrection
-
-
-@define
-class Sums:
-    """Sums up the entries of a torrent, or of the account. The times in it are dates."""
-
-    announces: int = 0
-    corrections: int = 0
-    totals: Totals = NOTHING
-    corrected: tuple[int, int] = (0, 0)  # credited bytes, up and down, that corrections added
-    completed_us: int = 0  # the first completed download; 0 = there was none
-    client: int = 0  # number of the client of the last announce; 0 = it has none
-
-    def open(self, balance: Totals) -> None:
-        """Adds the totals of an opening. Corrections may have been added before."""
-        self._plus(balance)
-        self.totals = self.totals._replace(first_us=balance.first_us, last_us=balance.last_us)
-
-    def add(self, one: _Entry, then: Totals, now: Totals) -> None:
-        """Adds an entry that took the account's totals from `then` to `now`."""
-        self._plus(now, then)
-        if isinstance(one, LedgerCorrection):
-            self.corrections += 1
-            up, down = self.corrected
-            self.corrected = up + one.credited_uploaded, down + one.credited_downloaded
-            return
-        self.announces += 1
-        self.client = one.client.number if one.client else 0
-        if now.snatched > then.snatched:
-            self.completed_us = self.completed_us or one.time_us
-        first_us = self.totals.first_us or one.time_us
-        self.totals = self.totals._replace(first_us=first_us, last_us=one.time_us)
-
-    def add_sums(self, later: Sums) -> None:
-        """Adds the sums of later entries."""
-        first_us = self.totals.first_us or later.totals.first_us
-        last_us = later.totals.last_us or self.totals.last_us
-        self._plus(later.totals)
-        self.totals = self.totals._replace(first_us=first_us, last_us=last_us)
-        self.announces += later.announces
-        self.corrections += later.corrections
-        self.corrected = (
-            self.corrected[0] + later.corrected[0],
-            self.corrected[1] + later.corrected[1],
-        )
-        self.completed_us = self.completed_us or later.completed_us
-        if later.announces:
-            self.client = later.client
-
-    def _plus(self, more: Totals, less: Totals = NOTHING) -> None:
-        """Adds the difference of two totals, except for the two times of announces."""
-        first_us, last_us = self.totals.first_us, self.totals.last_us
-        summed = (a + b - c for a, b, c in zip(self.totals, more, less, strict=True))
-        self.totals = Totals._make(summed)._replace(first_us=first_us, last_us=last_us)
-
-    def less(self, other: Sums) -> None:
-        """Takes amounts away."""
-        self._plus(NOTHING, other.totals)
-
-    def gain(self, seeding_us: int, partial_us: int) -> None:
-        """Adds time for which peers were listed."""
-        self._plus(NOTHING._replace(seeding_us=seeding_us, partial_us=partial_us))
-
-    def value(self) -> LedgerSums:
-        return LedgerSums(self.announces, self.corrections, _shown(self.totals))
-
-    def row(self, account: int, info_hash: bytes | None) -> BookRow:
-        """Returns the row of the book for these sums, without their corrections."""
-        totals = self.totals
-        up, down = self.corrected
-        return BookRow(
-            account=account,
-            info_hash=info_hash,
-            uploaded=totals.uploaded,
-            downloaded=totals.downloaded,
-            credited_uploaded=totals.credited_uploaded - up,
-            credited_downloaded=totals.credited_downloaded - down,
-            seeding_us=totals.seeding_us,
-            partial_us=totals.partial_us,
-            first_us=totals.first_us or None,
-            last_us=totals.last_us or None,
-            completed_us=self.completed_us or None,
-            snatched=totals.snatched,
-            sessions=totals.sessions,
-            announces=self.announces,
-            corrections=0,
-            client=self.client or None,
-        )
-
-
-def sums_of(row: BookRow) -> Sums:
-    """Returns the sums that a row of the book has for a torrent."""
-    totals = Totals(
-        row.uploaded, row.downloaded, row.credited_uploaded, row.credited_downloaded,
-        row.seeding_us, row.sessions, row.snatched, row.first_us or 0, row.last_us or 0,
-        row.partial_us,
-    )  # fmt: skip
-    completed_us, client = row.completed_us or 0, row.client or 0
-    return Sums(row.announces, 0, totals, completed_us=completed_us, client=client)
-
-
-def dated(totals: Totals, dates: Dates) -> Totals:
-    """Returns the totals with dates in the place of log times; 0 = never, as before."""
-    first_us, last_us = (each and dates.of(each) for each in (totals.first_us, totals.last_us))
-    return totals._replace(first_us=first_us, last_us=last_us)
-
-
-def _shown(totals: Totals) -> LedgerTotals:
-    times = {"first_us": totals.first_us or None, "last_us": totals.last_us or None}
-    return LedgerTotals(**{**totals._asdict(), **times})
 
 
 def find_account(who: str, frames: Iterable[Frame]) -> int | None:
@@ -249,7 +128,7 @@ class Ledger:
             sums = self.torrents.get(self._info_hash)
             shown = sums.totals if sums else None
         if shown is not None:
-            yield LedgerOpening(state.seq, state.dates.of(state.time_us), _shown(shown))
+            yield LedgerOpening(state.seq, state.dates.of(state.time_us), shown_totals(shown))
 
     def _open_rows(self, book: BookRead, balance: Totals) -> None:
         """Splits the balance by torrent. What belongs to no torrent is the rest of it, so the sums
@@ -302,11 +181,11 @@ class Ledger:
         self._rules.go_on(state, state.accounts, lambda account, _: account == self._account)
         self._clients = state.clients
 
-    def entries(self, frames: Iterable[Frame]) -> Iterator[_Entry]:
+    def entries(self, frames: Iterable[Frame]) -> Iterator[Entry]:
         for frame in frames:
             if not readable(frame):
                 continue
-            found: Iterable[_Entry] = ()
+            found: Iterable[Entry] = ()
             if frame.header.kind == events.ADMIN:
                 found = self._corrections(frame)
             elif frame.header.kind == events.ANNOUNCE and self._keys:
@@ -409,10 +288,10 @@ class Ledger:
     def _totals(self) -> Totals:
         return self._rules.accounts.totals(self._account)
 
-    def _add(self, entry: _Entry, then: Totals) -> None:
+    def _add(self, entry: Entry, then: Totals) -> None:
         self._sum(entry, then, self._totals())
 
-    def _sum(self, entry: _Entry, then: Totals, now: Totals) -> None:
+    def _sum(self, entry: Entry, then: Totals, now: Totals) -> None:
         self._torrent_of.note(entry.seq, entry.info_hash)
         self.torrents.setdefault(entry.info_hash, Sums()).add(entry, then, now)
         self.account.add(entry, then, now)
@@ -425,19 +304,6 @@ def _corrected(
     return LedgerCorrection(
         seq, date_us, info_hash, event.uploaded, event.downloaded, event.corrects, reason
     )
-
-
-def with_open(
-    sums: dict[bytes | None, Sums], open_: Iterable[Gain], *, of_all: bool = False
-) -> dict[bytes | None, Sums]:
-    """Returns copies of the sums by torrent, with the time for which peers are listed so far.
-
-    `of_all`: the sums are of all torrents, under None.
-    """
-    found = {name: evolve(each) for name, each in sums.items()}
-    for _, info_hash, seeding_us, partial_us in open_:
-        found.setdefault(None if of_all else info_hash, Sums()).gain(seeding_us, partial_us)
-    return found
 
 
 def _rule(counted: Counted, rule: int) -> tuple[str, tuple[int, ...]]:

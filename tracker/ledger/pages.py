@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tracker.ledger.account import Sums
+    from tracker.ledger.sums import Sums
     from tracker.ledger.walk import Decryption
     from tracker.ports import BookRow, LedgerEntry
 

@@ -27,9 +27,9 @@ from tracker.domain.events.records import RECORDS, Evicted, Tick
 from tracker.domain.events.registry import AccountingEvent, ClockEvent
 from tracker.domain.factors import EVEN, Applied, Factors, better, from_words, worse
 from tracker.domain.listing import NEVER, Listing
+from tracker.domain.seeding import share
 from tracker.domain.settings import Settings
-from tracker.domain.state import gained
-from tracker.domain.swarms import MARK_COMPLETED, MARK_SEEDER, MARK_SNATCHED, Peer, share
+from tracker.domain.swarms import MARK_COMPLETED, MARK_SEEDER, MARK_SNATCHED, Peer
 from tracker.store.frames import newest
 
 if TYPE_CHECKING:
@@ -121,13 +121,13 @@ class AccountingRules:
         self.settings, self.dates, self.factors = state.settings, state.dates, state.factors
         self.accounts = accounts
         self.listing, self.time_us = state.listing, state.time_us
-        swarms = state.swarms
+        swarms, settled = state.swarms, state.seeding.settled
         for number in range(1, swarms.peer_slots):
             if swarms.identified(number):
                 row, account = swarms.peer(number), swarms.account_of(number)
                 info_hash = bytes(swarms.hashes[row.torrent * 20 : row.torrent * 20 + 20])
                 if of(account, info_hash):
-                    settled_us = swarms.shared.get(share(account, row.torrent), row.seen_us)
+                    settled_us = settled.get(share(account, row.torrent), row.seen_us)
                     self._enter(
                         _stay(account, info_hash, row, state.accounts.terms_of(number)), settled_us
                     )
@@ -241,7 +241,7 @@ class AccountingRules:
                 seeders.append(stay.seen_us)
             elif stay.mark & events.PAUSED:
                 partial.append(stay.seen_us)
-        return gained(self.listing, group.settled_us, max(seeders), max(partial), time_us)
+        return self.listing.gained(group.settled_us, max(seeders), max(partial), time_us)
 
     def open(self) -> Iterable[Gain]:
         """Yields the time for which peers are listed so far, and that is not counted yet."""

@@ -18,8 +18,8 @@ from tracker.domain import events
 from tracker.domain.accounts import Accounts
 from tracker.domain.events import codec
 from tracker.domain.events.admin import CreditCorrected, KeyIssued
-from tracker.ledger.account import Sums, dated, sums_of
 from tracker.ledger.rules import AccountingRules
+from tracker.ledger.sums import Sums, dated, sums_of
 from tracker.store.frames import admin, newest, readable
 
 if TYPE_CHECKING:

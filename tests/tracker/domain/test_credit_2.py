@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tests.support import (
     key_text,
     replayed,
 )
-from tracker.domain import events, image, packed
+from tracker.domain import by_age, events, image, packed
 from tracker.domain.bases import Base, Bases
 from tracker.domain.events.admin import (
     AddressesLost,
@@ -183,7 +184,7 @@ def test_several_clients_across_a_snapshot() -> None:
         loaded.apply(head.kind, head.schema, head.base_seq, frame.plain, frame.protected)
     assert loaded.digest() == site.state.digest()
     assert loaded.totals(1) == site.totals(1)
-    assert (site.state.swarms.shared, loaded.swarms.shared) == ({}, {})
+    assert (site.state.seeding.settled, loaded.seeding.settled) == ({}, {})
     site.check()
 
 
@@ -196,6 +197,17 @@ def test_an_outage_counts_as_listed() -> None:
     site.at("16:10", quiet=True).service.append(TrackerStarted("test", 2))
     assert site.at("16:35").says() == "continued"
     assert site.seconds() == (9300, 0)
+
+
+def test_runs_without_a_tick() -> None:
+    """The tracker ends soon after each start from 10:10 on: no time is in two outages."""
+    site = Site.begun()
+    site.at("10:00").says()
+    site.at("10:10")
+    for epoch, time in enumerate(("10:40", "11:10", "11:40"), 2):
+        site.at(time, quiet=True).service.append(TrackerStarted("test", epoch))
+    assert site.at("12:16").says() == "resumed"
+    assert site.seconds() == (135 * MINUTE, 0)
 
 
 @pytest.mark.parametrize(("left", "rule"), [("16:44", "continued"), ("16:46", "resumed")])
@@ -295,6 +307,31 @@ def test_a_swept_peer_keeps_its_counters() -> None:
     assert site.stops(up=150, down=15) == "continued"
     assert site.says(up=200) == "first"
     assert site.credited() == (50, 5, 50, 5)
+
+
+@pytest.mark.parametrize("cleanup", [0, 10])
+def test_a_download_that_ends_in_a_gap(cleanup: int) -> None:
+    """It is completed once, whether the peer was swept or not."""
+    site = Site.begun(inactive_peer_cleanup_interval=cleanup)
+    site.at("10:00").says(left=9)
+    for time, rule in ("12:00", "resumed"), ("12:01", "continued"), ("14:00", "resumed"):
+        assert site.at(time).says(event=events.COMPLETED) == rule
+        assert site.state.swarms.counts(HASH)[1] == site.state.swarms.completed_total == 1
+        assert site.totals(1).snatched == 1
+    site.check()
+
+
+def test_no_byte_counts_twice_where_the_policy_changes() -> None:
+    """A base that was too old stays so, also where a later policy remembers for longer."""
+    site = hourly(Site.begun(policy=Policy(remember_days=1)))
+    site.at("10:00").says(up=100)
+    site.at("09:00 +1")
+    site.at("11:00 +1", quiet=True).says(up=500)
+    assert site.state.bases.count == 1
+    site.service.change_settings(evolve(site.state.settings, policy=Policy(remember_days=7)))
+    site.stops(up=600)
+    assert site.says(up=700) == "first"
+    assert site.credited() == (100, 0, 100, 0)
 
 
 def test_a_peer_that_is_late_but_not_swept_is_resumed() -> None:
@@ -408,7 +445,7 @@ def test_what_ends_a_base(what: str) -> None:
         assert site.totals(1).uploaded == (50 if rule == "resumed" else 0)
         site.check()
     assert account
-    assert site.state.bases.count == 0
+    assert list(site.state.bases.numbers()) == []
 
 
 def test_a_peer_that_is_not_swept_yet_ends_as_a_base() -> None:
@@ -460,6 +497,27 @@ def test_an_account_keeps_its_newest_bases() -> None:
     site.check()
 
 
+def test_which_bases_an_account_keeps() -> None:
+    """Those of a shredded day count no more. A lower limit holds at once."""
+
+    def base(seq: int, day: int) -> Base:
+        return Base(HASH, b"%020d" % seq, 1, 1, 0, 0, day * events.DAY_US, seq, 0, 0, 0, 0)
+
+    def seqs() -> list[int]:
+        return sorted(bases.base(number).seq for number in bases.numbers())
+
+    bases = Bases()
+    for seq, day in ((2, 1), (3, 2), (4, 2)):
+        bases.add(base(seq, day), 3)
+    bases.drop_days([2])
+    bases.add(base(5, 3), 3)
+    assert seqs() == [2, 5]
+    bases.limit(1)
+    assert seqs() == [5]
+    bases.add(base(1, 1), 1)
+    assert seqs() == [5]
+
+
 @pytest.mark.parametrize("days", [0, 1])
 def test_how_long_a_base_stays(days: int) -> None:
     """Old bases leave the memory with the ticks, and none of them counts before that."""
@@ -494,8 +552,11 @@ def test_a_shredded_day_takes_its_bases_and_no_others() -> None:
         else frame
         for frame in site.log.frames()
     ]
+    assert len(list(site.state.bases.numbers())) == 2
+    loaded = image.load(*image.dump(site.state))
+    assert replayed(frames).digest() == loaded.digest() == site.state.digest()
+    site.service.tick()
     assert site.state.bases.count == 2
-    assert replayed(frames).digest() == site.state.digest()
     assert [site.says(client, up=5) for client in (1, 2, 3)] == ["first", "resumed", "resumed"]
     site.check()
 
@@ -509,23 +570,55 @@ def test_many_bases_of_many_days() -> None:
         account = 1 + number % 7
         bases.add(Base(HASH, peer_id, account, 1, 0, 0, seen_us, number + 1, 0, 0, 0, 0), 0)
     bases.drop_days([2, 4, 9])
+    tails, digest = bases.tails(), bases.digest(addresses=True)
     loaded = Bases()
     loaded.rows = bytearray(bases.without_tails())
-    loaded._free, loaded._lists, loaded.hand = bases._free[:], bases._lists[:], bases.hand
-    tails = bases.tails()
+    loaded._free, loaded._roots = bases._free[:], bases._roots[:]
+    loaded._counts, loaded.hand = bases._counts[:], bases.hand
     loaded.settle(tails)
+    loaded.drop_days([2, 4, 9])
     assert sorted(tails) == [1, 3, 5]
-    for one in bases, loaded:
-        assert one.count == 1_800
-        assert one.digest(addresses=True) == bases.digest(addresses=True)
-        for number in range(3_000):
-            day = 1 + number * 7 % 5
-            found = one.find(1 + number % 7, HASH, b"-XX0001-%012d" % number)
-            assert bool(found) == (day not in (2, 4)), number
-            assert not found or one.base(found).seq == number + 1
+    for rows in 3_000, 2_200, 1_800:
+        for one in bases, loaded:
+            assert (one.count, len(list(one.numbers()))) == (rows, 1_800)
+            assert one.digest(addresses=True) == digest
+            for number in range(3_000):
+                day = 1 + number * 7 % 5
+                found = one.find(1 + number % 7, HASH, b"-XX0001-%012d" % number)
+                assert bool(found) == (day not in (2, 4)), number
+                assert not found or one.base(found).seq == number + 1
+            one.expire(0, 2_000)
+        digest = bases.digest(addresses=True)
     for number in loaded.numbers():
         loaded.drop(number)
     assert (loaded.count, loaded.tails()) == (0, {})
+
+
+def test_the_order_of_an_account() -> None:
+    """It has the bases by their announces, in whatever order they come and go. Nonsense is refused
+    in its place.
+    """
+    bases, there = Bases(), dict[int, int]()
+    for step in range(600):
+        seq = 1 + step * 7919 % 601
+        if step % 3 == 2:
+            bases.drop(there.pop(sorted(there)[step % len(there)]))
+        else:
+            one = Base(HASH, b"%020d" % seq, 1, 1, 0, 0, 1, seq, 0, 0, 0, 0)
+            bases.add(one, 0)
+            there[seq] = bases.find(1, HASH, one.peer_id)
+    order = [there[seq] for seq in sorted(there, reverse=True)]
+    assert bases.of_account(1) == order
+    assert bases._counts.tolist() == [0, 200]
+    for seq in range(1, 602):
+        assert bases.by_seq(1, seq) == there.get(seq, 0)
+    by_age.check(bases.rows, bases._roots, bases._counts)
+    for number, at in itertools.product(order, (96, 100)):
+        for wrong in number, bases.slots:
+            rows = bytearray(bases.rows)
+            packed.put_word(rows, number * 104 + at, wrong)
+            with pytest.raises((ValueError, IndexError)):
+                by_age.check(rows, bases._roots, bases._counts)
 
 
 def test_no_base_in_a_public_mode() -> None:
@@ -574,5 +667,5 @@ def test_a_base_is_small() -> None:
         )
         bases.add(base, 0)
     index = sum(table.itemsize * len(table) for table in bases._tables)
-    size = len(bases.rows) + index + bases._lists.itemsize * len(bases._lists)
+    size = len(bases.rows) + index + 2 * bases._roots.itemsize * len(bases._roots)
     assert size / bases.count <= BASE_SIZE

@@ -184,7 +184,7 @@ class Site:
             ledger = Ledger(account)
             list(ledger.entries(frames))
             sums = ledger.sums()
-            for info_hash, seeding_us, partial_us in state.open_times(account):
+            for info_hash, seeding_us, partial_us in state.seeding.open(account, state.time_us):
                 sums[info_hash].gain(-seeding_us, -partial_us)
             found |= {(account, info_hash): each.value() for info_hash, each in sums.items()}
         return found

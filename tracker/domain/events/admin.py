@@ -211,7 +211,7 @@ class CompletedImported(AdminEvent):
     completed: int
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
-        to.swarms.import_completed(self.info_hash, self.completed)
+        to.swarms.add_completed(self.info_hash, self.completed)
 
 
 @admin_event(31, "torrent_described")

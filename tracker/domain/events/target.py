@@ -62,7 +62,7 @@ class Target(Accounting, Protocol):
         """Removes every peer, torrent and base."""
 
     def forget_old_bases(self) -> None:
-        """Removes some of the bases that are too old."""
+        """Frees the memory of some of the bases that are too old or gone."""
 
     def compare(self, number: int, digest: int) -> None:
         """Compares a slice with its logged digest. Raises `ReplayError` when they differ."""

@@ -220,6 +220,55 @@ def test_listed_peers_hold_nothing_back(tmp_path: Path, private: bool) -> None:
     assert opened.digest(addresses=False) == rig.state.digest(addresses=False)
 
 
+def test_bases_hold_nothing_back(tmp_path: Path) -> None:
+    """The announces of swept peers go too, and the peers go on from their bases as before: live,
+    from a snapshot, and from the opening with the keys and without.
+    """
+    folder, keys = tmp_path / "log", keys_of(tmp_path / "secrets")
+    log = open_log(
+        folder, codec.RECORD_SIZES, keys.tags, segment_bytes=400, linger_seconds=0, encryptor=keys
+    )
+    rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
+
+    def same() -> None:
+        started, reader = snapshots.start(folder, keys, to_end=True)
+        assert replay(reader, state=started).digest() == rig.state.digest()
+        for readable in keys, None:
+            opened = replay(Reader(folder, to_end=True, keys=readable))
+            assert opened.digest(addresses=False) == rig.state.digest(addresses=False)
+
+    async def busy() -> None:
+        async with running(log):
+            settings = Settings(private=True, accounting=2, inactive_peer_cleanup_interval=10)
+            rig.service.change_settings(settings)
+            one = Announce(hash_of(1), endpoint4(1), b"-XX0001-000000000001", 100, key=rig.issue(1))
+            two = evolve(one, endpoint=endpoint4(2), peer_id=b"-XX0001-000000000002")
+            rig.announce(one, two, evolve(one, info_hash=hash_of(3)))
+            rig.time.advance(2 * settings.max_peer_timeout * SECOND)
+            rig.service.tick()
+            rig.service.tick()
+            for left, again in (
+                (3, evolve(one, uploaded=150)),
+                (2, evolve(two, uploaded=170, event=3)),
+            ):
+                for number in range(30):
+                    rig.announce(evolve(one, info_hash=hash_of(2), uploaded=number))
+                    await log.wait_durable(log.next_seq - 1)
+                assert (made := await prune(rig.service, log, keys=keys))
+                bases = list(map(rig.state.bases.base, rig.state.bases.numbers()))
+                assert len(bases) == left
+                assert max(base.seq for base in bases) < made.first_seq
+                same()
+                rig.announce(again)
+                await log.wait_durable(log.next_seq - 1)
+                same()
+
+    trio.run(busy)
+    assert rig.state.bases.count == 1
+    assert rig.totals(1).uploaded == 29 + 29 + 50 + 70
+    assert list(Verification(folder, keys).findings(lambda _done, _total: None)) == []
+
+
 def test_on_a_disk_that_is_nearly_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

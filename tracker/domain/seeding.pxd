@@ -1,0 +1,31 @@
+cimport cython
+from tracker.domain cimport packed
+from tracker.domain.accounts cimport Accounts
+from tracker.domain.groups cimport Groups
+from tracker.domain.listing cimport Listing
+from tracker.domain.swarms cimport Swarms
+
+cdef class Seeding:
+    cdef public Swarms _swarms
+    cdef public Accounts _accounts
+    cdef public Listing _listing
+    cdef public Groups _groups
+    cdef public dict settled
+
+    @cython.locals(group=Py_ssize_t, until_us=cython.ulonglong)
+    cpdef Py_ssize_t count(
+        self, unsigned int account, Py_ssize_t torrent, Py_ssize_t peer, int mark, unsigned long long seen_us, unsigned long long last_seq,
+        unsigned long long time_us, bint leaves,
+    ) except -1
+    @cython.locals(swarms=Swarms, mark=cython.int)
+    cpdef announced(self, unsigned int account, Py_ssize_t torrent, Py_ssize_t peer, Py_ssize_t group)
+    cpdef Py_ssize_t _join(self, unsigned int account, Py_ssize_t torrent, Py_ssize_t peer, unsigned long long time_us) except -1
+    @cython.locals(name=cython.ulonglong)
+    cpdef Py_ssize_t _settle(self, unsigned int account, Py_ssize_t torrent, unsigned long long time_us) except -1
+    @cython.locals(
+        rows=bytearray, since_seq=cython.ulonglong, peer=Py_ssize_t, mark=cython.int, _up=cython.ulonglong, _down=cython.ulonglong,
+        seen_us=cython.ulonglong, last_seq=cython.ulonglong, seeder_us=cython.ulonglong, partial_us=cython.ulonglong,
+    )
+    cpdef tuple _gained(self, list peers, unsigned long long settled_us, unsigned long long time_us)
+
+cpdef unsigned long long share(unsigned long long account, unsigned long long torrent) except? 0xFFFFFFFFFFFFFFFE
