@@ -206,6 +206,22 @@ SECTION_PROBLEMS = [
         'http_api.bind_address = "unix:/x"\nhttp_api.tls_config = {ssl_cert_path = "a", ssl_key_path = "b"}',
         "http_api: has TLS on a Unix socket: that is for the proxy in front of it",
     ),
+    (
+        'http_trackers = [{bind_address = "unix:/x", tls_config = {ssl_cert_path = "a", ssl_key_path = "b"}}]',
+        "http_trackers[0]: has TLS on a Unix socket: that is for the proxy in front of it",
+    ),
+    (
+        'http_trackers = [{bind_address = "unix:/x", network.proxy_protocol = ["unix", "::1"]}]',
+        'http_trackers[0].network.proxy_protocol: must be ["unix"], because a proxy connects over the Unix socket',
+    ),
+    (
+        'http_trackers = [{network.proxy_protocol = ["unix"]}]',
+        'http_trackers[0].network.proxy_protocol: must not hold "unix", because bind_address is no Unix socket',
+    ),
+    (
+        'http_trackers = [{bind_address = "unix:/x", network.on_reverse_proxy = true}, {bind_address = "unix:/x", network.on_reverse_proxy = true}]',
+        "http_trackers[1].bind_address: unix:/x is already taken by http_trackers[0]",
+    ),
     ("core.private_mode = {}", PRIVATE_MODE_LINE),
     ("core.private_mode.check_keys_expiration = true", PRIVATE_MODE_LINE),
     (

@@ -44,6 +44,11 @@ REMARKS = [
         "core.announce_policy.max_peers_per_announce: a reply has 74 peers at most",
     ),
     (
+        'http_trackers = [{bind_address = "unix:/x"}]',
+        ("http_trackers[0].bind_address: over a Unix socket come no clients' addresses, so all peers count as on this machine; "
+        "set on_reverse_proxy or proxy_protocol in its network table"),
+    ),
+    (
         "policy.peers_per_account = 2",
         "policy.peers_per_account: has no effect where there are no keys (core.private = false)",
     ),
