@@ -214,7 +214,7 @@ def _check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace)
             parser.error(f"--{name} is at least 1")
     if options.seconds <= 0:
         parser.error("--seconds is more than 0")
-    if options.peers < max(options.torrents, options.addresses):
+    if options.what != "log" and options.peers < max(options.torrents, options.addresses):
         parser.error("there are at least as many --peers as --torrents and as --addresses")
     if options.ipv6 and options.peers > MOST_IPV6_PEERS:
         parser.error(f"--ipv6 has at most {MOST_IPV6_PEERS:,} --peers, one for each port of ::1")

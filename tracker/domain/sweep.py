@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
 PIECE = 20_000
-"""Largest number of peers and torrents that one piece looks at; a removal counts ten more."""
-_REMOVAL = 10  # added to the count for each removed peer
+"""Largest number of peers and torrents that one piece looks at; a removal counts as several."""
+_REMOVAL, _REMEMBERED = 10, 40  # added to the count for a removed peer, and for one with a base
 _START = -1  # the place of a directory that the sweep has not begun
 
 
@@ -60,12 +60,15 @@ class Sweep:
         before_us: int,
         drop_empty: bool,
         remove: Callable[[int, int], None],
+        *,
+        remembers: bool = False,
     ) -> None:
         """Does one piece: removes peers last seen at or before a time.
 
         With `drop_empty` it also removes the torrents that are left without peers. `remove` gets
-        the torrent and the peer.
+        the torrent and the peer. `remembers`: it takes longer, because peers leave bases.
         """
+        cost = _REMEMBERED if remembers else _REMOVAL
         budget = PIECE
         while budget > 0 and not self.done:
             torrent = self._torrents[self._at]
@@ -73,7 +76,7 @@ class Sweep:
             families = swarms.v4, swarms.v6, swarms.identities
             while budget > 0 and self._family < len(families):
                 budget = self._walk(
-                    swarms, families[self._family], torrent, before_us, budget, remove
+                    swarms, families[self._family], torrent, before_us, budget, remove, cost
                 )
             if self._family == len(families):
                 self._family = 0
@@ -90,6 +93,7 @@ class Sweep:
         before_us: int,
         budget: int,
         remove: Callable[[int, int], None],
+        cost: int,
     ) -> int:
         """Sweeps the peers of one torrent in one directory, as far as the budget goes.
 
@@ -102,7 +106,7 @@ class Sweep:
             peer = directory.owners[directory.run(torrent)[0] + place]
             if swarms.seen_us(peer) <= before_us:
                 remove(torrent, peer)
-                budget -= _REMOVAL
+                budget -= cost
             place -= 1
             budget -= 1
         if place < 0:

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from eventlog import (
     LogCorruptError,
     LogError,
+    LogPrunedError,
     base_seq_of,
     border,
     kept_digests,
@@ -248,11 +249,14 @@ def check_old(path: Path, seq: int, keys: Keyring | None, report: Report = lambd
     if keys is None:
         return
     every = segments_of(path)
-    old = list(takewhile(_is_old, every))
-    later = every[len(old) :]
-    if not old or not later or base_seq_of(later[0]) <= seq:
-        return
-    stamps = {one.name: _stamp(one) for one in old}
+    try:
+        old = list(takewhile(_is_old, every))
+        later = every[len(old) :]
+        if not old or not later or base_seq_of(later[0]) <= seq:
+            return
+        stamps = {one.name: _stamp(one) for one in old}
+    except FileNotFoundError:
+        raise LogPrunedError(path) from None
     known = _read(checked_path(keys.secrets, read_identity(path))).segments
     if all(known.get(name) == stamp for name, stamp in stamps.items()):
         return

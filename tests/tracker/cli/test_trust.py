@@ -16,6 +16,8 @@ from tests.nonsense.whole import put, whole
 from tests.tracker.logged import HASH
 from tracker.cli import main
 from tracker.offline.verify import Verification
+from tracker.store import tag_keys
+from tracker.store.address_keys import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +74,15 @@ def test_a_log_without_tags(
         assert "no tags yet (format 1)" in said.out.splitlines()[-1]
     assert main(line) == 4
     assert "tags not checked" in capsys.readouterr().err
+
+
+def test_while_segments_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a removal takes after it was listed is passed over."""
+    put(tmp_path, whole(pruned=False))
+    listed = tag_keys.segments_of(tmp_path / "log")
+    monkeypatch.setattr(tag_keys, "segments_of", lambda _: listed)
+    listed[0].unlink()
+    assert tag_keys.can_check(tmp_path / "log", Keyring(tmp_path / "secrets").tags)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
