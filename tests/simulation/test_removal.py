@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from eventlog import EventLog, Reader, list_segments, make_folder, open_log
+from eventlog import EventLog, LogFailedError, Reader, list_segments, make_folder, open_log
 from eventlog.seals import write_missing
 from tests.simulation import scheduling
 from tests.simulation.disk import Disk, PowerCut
@@ -46,7 +46,7 @@ def test_a_cut_while_pruning(tmp_path: Path, seed: int) -> None:
         digest = _written(disk)
         try:
             _pruned(disk, chance.randrange(CALLS), chance)
-        except* (PowerCut, LogUnavailableError):
+        except* (PowerCut, LogUnavailableError, LogFailedError):
             assert disk.dead
     disk.power_up()
     with disk.attached():
