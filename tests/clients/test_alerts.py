@@ -25,6 +25,7 @@ HOURS = 2  # hours of series, one value a minute
 
 WELL = {
     'up{job="tracker_metrics"}': "1x120",
+    'swarmlog_udp_kernel_dropped_total{server_binding_port="6969"}': "7x120",
     "swarmlog_durable_lag_events": "3x120",
     "swarmlog_commits_total": "0+100x120",
     "swarmlog_last_commit_seconds": "0.002x120",
@@ -64,6 +65,11 @@ class Case:
 
 CASES = {
     "TrackerDown": Case({'up{job="tracker_metrics"}': "1x9 0x110"}, 11, job="tracker_metrics"),
+    "DatagramsLostInKernel": Case(
+        {'swarmlog_udp_kernel_dropped_total{server_binding_port="6969"}': "7x9 9x110"},
+        11,
+        labels={"server_binding_port": "6969"},
+    ),
     "LogNotDurable": Case({"swarmlog_commits_total": "0+100x9 900x110"}, 13),
     "LogCommitsSlow": Case({"swarmlog_last_commit_seconds": "1.5x120"}, 5),
     "LogWriteFailed": Case({"swarmlog_rewrites_total": "0x9 1x110"}, 11),
