@@ -149,7 +149,8 @@ class Accounts:
             packed.put_u64(self.first_us, account, time_us)
         packed.put_u64(self.last_us, account, time_us)
         if not goes_on:
-            self.sessions[account] += event != 3  # events.STOPPED
+            if event != 3:  # events.STOPPED
+                _add(self.sessions, account, 1)
             return False
         # `stopped` may come with zeros after larger values. Then the totals stay.
         up = _add(self.uploaded, account, uploaded - last_up) if uploaded > last_up else 0
@@ -198,7 +199,8 @@ class Accounts:
             packed.put_u64(self.first_us, account, time_us)
         packed.put_u64(self.last_us, account, time_us)
         if not goes_on:
-            self.sessions[account] += event != 3  # events.STOPPED
+            if event != 3:  # events.STOPPED
+                _add(self.sessions, account, 1)
             return False
         up = min(uploaded - last_up, most_up) if uploaded > last_up else 0
         up = _add(self.uploaded, account, up)

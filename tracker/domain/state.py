@@ -448,8 +448,8 @@ class State:
     def drop_peers(self) -> None:
         """Removes every peer, torrent and base. The completed counts and their total stay."""
         swarms = self.swarms
-        for bucket in swarms.buckets:
-            for torrent in list(bucket.values()):
+        for bucket in range(BUCKETS):
+            for torrent in swarms.torrents_in(bucket):
                 for peer in swarms.peers(torrent):
                     self.leave(torrent, peer)
                 swarms.drop_if_empty(torrent)
