@@ -157,8 +157,8 @@ class Accounts:
         down = (
             _add(self.downloaded, account, downloaded - last_down) if downloaded > last_down else 0
         )
-        if self.credited_uploaded:
-            applied = self._factors.applied(account, info_hash, time_us)
+        if len(self.credited_uploaded):
+            applied = self._factors.applied(account, info_hash[:20], time_us)
             _add(self.credited_uploaded, account, min(up * applied.upload_percent // 100, MOST))
             _add(
                 self.credited_downloaded, account, min(down * applied.download_percent // 100, MOST)
@@ -207,7 +207,7 @@ class Accounts:
         down = (
             _add(self.downloaded, account, downloaded - last_down) if downloaded > last_down else 0
         )
-        if self.credited_uploaded:
+        if len(self.credited_uploaded):
             _add(self.credited_uploaded, account, min(up * terms.upload_percent // 100, MOST))
             _add(self.credited_downloaded, account, min(down * terms.download_percent // 100, MOST))
         sent = event == 1 and left in (0, events.LEFT_UNKNOWN)  # events.COMPLETED, as above

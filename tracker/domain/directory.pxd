@@ -30,6 +30,8 @@ cdef class Directory:
     cdef Py_ssize_t _find_indexed(self, Py_ssize_t torrent, char *endpoint, Py_ssize_t first, Py_ssize_t size) except -1
     @cython.locals(torrents=array, row=Py_ssize_t, first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t, boundary=Py_ssize_t)
     cpdef insert(self, Py_ssize_t torrent, Py_ssize_t peer, char *endpoint, bint seeder)
+    @cython.locals(_=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t)
+    cpdef rename(self, Py_ssize_t torrent, Py_ssize_t peer, char *endpoint)
     @cython.locals(torrents=array, row=Py_ssize_t, first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t, last_seeder=Py_ssize_t)
     cpdef remove(self, Py_ssize_t torrent, Py_ssize_t peer)
     @cython.locals(out=bytearray, start=Py_ssize_t, size=Py_ssize_t)

@@ -273,12 +273,12 @@ class Directory:
 
     def rename(self, torrent: int, peer: int, endpoint: bytes) -> None:
         """Gives a peer another endpoint at the same place."""
-        room = self._torrents[torrent * TORRENT_WORDS + self._word + ROOM]
-        place = self.position(peer)
-        if room > _SCANNED:
+        _, _, _, room = packed.run(self._torrents, torrent * 64 + self._byte)
+        place = packed.u32(self._peers, peer * 3 + self._column)
+        if room > 6:  # _SCANNED
             self._forget(torrent, peer, place)
-        packed.put(self.addresses, endpoint, place * self.width)
-        if room > _SCANNED:
+        packed.put_endpoint(self.addresses, endpoint, place * self.width, self.width)
+        if room > 6:
             self._remember(torrent, peer, place)
 
     def set_role(self, torrent: int, peer: int, seeder: bool) -> None:

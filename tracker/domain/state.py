@@ -276,7 +276,10 @@ class State:
             if unreadable:
                 if rule != 2:
                     peer_id = hidden.peer_id(swarms, peer, seq, peer_id, account != 0)
-                endpoint = stand_in(seq, what & 0x10 != 0) if fresh else b""
+                v6 = what & 0x10 != 0
+                endpoint = (
+                    stand_in(seq, v6) if fresh else (swarms.v6 if v6 else swarms.v4).endpoint(peer)
+                )
             elif not stopped:
                 holder = swarms.find(torrent, endpoint) if torrent else 0
                 if holder and holder != peer:
@@ -296,7 +299,7 @@ class State:
                     book.announced(self.accounts, account, info_hash, time_us, client)
             else:
                 if peer and not stopped:
-                    swarms.move(torrent, peer, endpoint)
+                    swarms.move(torrent, peer, endpoint, what & 0x10 != 0)
                 peer = swarms.announce(
                     seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
                     left, what, rule,
@@ -332,7 +335,7 @@ class State:
         """Applies an announce in a private mode to swarms, account and key.
 
         `peer` comes from `swarms.keyed`; no other peer may have the endpoint (see `swarms.move`).
-        `base`: from which a new peer goes on, 0 = none.
+        `base`: from which a new peer goes on, 0 = none. In compiled code the names are pointers.
         """
         swarms = self.swarms
         rows = swarms.rows
@@ -349,12 +352,13 @@ class State:
             group = self.seeding.count(
                 account, torrent, peer, mark, seen_us, last_seq, time_us, stops
             )
-            if accounts.credited_uploaded:
-                now = self.factors.applied(account, info_hash, time_us)
+            if len(accounts.credited_uploaded):
+                now = self.factors.applied(account, info_hash[:20], time_us)
         if seq < since_seq or (peer and last_seq < since_seq):
+            timeout = self.settings.max_peer_timeout if mark & 0x10 else 0  # seconds
             done = accounts.announced(
                 account, peer != 0 and rule != 3, mark, last_up, last_down, seen_us, time_us, info_hash, uploaded,
-                downloaded, left, event, self.settings.max_peer_timeout * 1_000_000 if mark & 0x10 else 0,
+                downloaded, left, event, timeout * 1_000_000,
             )  # fmt: skip
         else:
             terms, most_up = now or EVEN, MOST
@@ -379,7 +383,7 @@ class State:
             )  # fmt: skip
         packed.put_u64(self.access.last_used, key_ref, time_us)
         if peer and event != 3:  # events.STOPPED
-            swarms.move(torrent, peer, endpoint)
+            swarms.move(torrent, peer, endpoint, what & 0x10 != 0)
         peer = swarms.announce(
             seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
             uploaded, downloaded, left, what, rule,
@@ -392,7 +396,7 @@ class State:
             if kept:
                 swarms.mark(peer, kept)
             if base and event == 1 and rule == 4 and not kept & 0x20:  # events.COMPLETED
-                swarms.add_completed(info_hash, 1)  # as of a peer that was not swept
+                swarms.add_completed(info_hash[:20], 1)  # as of a peer that was not swept
             if now is not None:
                 accounts.keep_terms(peer, now)
             if group:

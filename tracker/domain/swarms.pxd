@@ -51,6 +51,6 @@ cdef class Swarms:
     @cython.locals(rows=bytearray, mark=cython.int)
     cpdef remove(self, Py_ssize_t torrent, Py_ssize_t peer)
     @cython.locals(directory=Directory, seeder=cython.bint)
-    cpdef move(self, Py_ssize_t torrent, Py_ssize_t peer, bytes endpoint)
+    cpdef move(self, Py_ssize_t torrent, Py_ssize_t peer, char *endpoint, bint v6)
     @cython.locals(days=Py_ssize_t, own=Py_ssize_t, before=Py_ssize_t, other=Directory, rows=bytearray)
     cpdef keep_family(self, Py_ssize_t torrent, Py_ssize_t peer, bint v6, long long day)

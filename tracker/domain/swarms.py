@@ -84,7 +84,6 @@ class Swarms:
         "bucket_sizes",
         "completed",
         "completed_total",
-        "groups",
         "hashes",
         "identities",
         "largest",
@@ -278,15 +277,14 @@ class Swarms:
         packed.put_word(rows, row + 28, key_ref)  # _KEY_REF_AT
         self.of_key.move(peer, key_ref)
 
-    def move(self, torrent: int, peer: int, endpoint: bytes) -> None:
-        """Gives a known peer the endpoint from which it announces. The endpoint must be free; b"" =
-        the peer keeps its own.
+    def move(self, torrent: int, peer: int, endpoint: bytes, v6: bool) -> None:
+        """Gives a known peer the endpoint from which it announces. The endpoint must be free.
 
         A peer has one endpoint for each family. A new endpoint takes the place of the old one, so
         that the order of a swarm does not depend on addresses, and replay works without them.
         """
-        directory = self.v4 if len(endpoint) == 6 else self.v6
-        if not endpoint or directory.is_at(peer, endpoint):
+        directory = self.v6 if v6 else self.v4
+        if directory.is_at(peer, endpoint):
             return
         if directory.position(peer) == _nowhere:
             seeder = self.rows[peer * 72 + 20] & 0x10 != 0  # MARK_SEEDER

@@ -419,8 +419,8 @@ class Announcing:
         seq = self._seq
         self._seq = seq + 1
         self.peer = state.apply_keyed(
-            key_ref, account, seq, self._now_us, torrent, peer, info_hash[:20], peer_id[:20],
-            endpoint[: 18 if v6 else 6], uploaded, downloaded, left, what, rule, base,
+            key_ref, account, seq, self._now_us, torrent, peer, info_hash, peer_id, endpoint,
+            uploaded, downloaded, left, what, rule, base,
         )  # fmt: skip
         if early:
             return EARLY
