@@ -93,7 +93,6 @@ class Swarms:
         "retired_largest",
         "rows",
         "seeders_total",
-        "shared",
         "sizing",
         "tables",
         "torrents_added",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from tracker.domain.index import Index
 from tracker.domain.swarms import Swarms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Few tables and few places, so that entries stand in each other's way, also across a table's end.
 keys = st.builds(
@@ -47,6 +48,32 @@ def test_any_history(steps: list[tuple[int, int]], again: bool) -> None:
     for key, _ in steps:
         assert sorted(entries(index, key)) == sorted(n for other, n in model if other == key)
     assert sum(len(table) - table.count(0) for table in index.tables) == len(model)
+
+
+CHOSEN = {
+    "counted up": lambda n: n.to_bytes(20, "big"),
+    "counted up from the other end": lambda n: n.to_bytes(20, "little"),
+    "the same sum of words": lambda n: b"".join(
+        each.to_bytes(4, "little") for each in (n, 2**32 - 1 - n, n, 2**32 - 1 - n, 7)
+    ),
+    "words far apart": lambda n: (n << 141).to_bytes(20, "little"),
+}
+
+
+@pytest.mark.parametrize("make", CHOSEN.values(), ids=CHOSEN.keys())
+def test_chosen_info_hashes_spread_like_random_ones(make: Callable[[int], bytes]) -> None:
+    """Whatever info hashes strangers choose, no table gets many more than its share, and searches
+    are short."""
+    swarms = Swarms()
+    for number in range(1, 16_385):
+        swarms._add_torrent(make(number))
+    assert all(swarms.lookup(make(number)) == number for number in range(1, 16_385, 100))
+    steps = 0
+    for table in swarms._index.tables:
+        assert len(table) <= 256  # of 64 entries on average
+        mask = len(table) - 1
+        steps += sum(at - (entry >> 40) & mask for at, entry in enumerate(table) if entry)
+    assert steps < 4 * 16_384  # one for each entry, on average
 
 
 def test_torrents_keep_the_order_in_which_they_came() -> None:
