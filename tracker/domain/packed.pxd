@@ -420,6 +420,20 @@ cdef inline int _fits(int value, int bits) except -1:
     return 0
 
 
+cdef extern from "Python.h":
+    ctypedef struct PyByteArrayObject:
+        Py_ssize_t ob_alloc
+
+
+cdef inline char *_added(bytearray records, Py_ssize_t count) except NULL:
+    """Adds bytes to a section of a frame, which doubles: a bytearray by itself grows by an eighth."""
+    cdef Py_ssize_t size = PyByteArray_GET_SIZE(records)
+    if size + count >= (<PyByteArrayObject *>records).ob_alloc:
+        PyByteArray_Resize(records, 2 * (size + count))
+    PyByteArray_Resize(records, size + count)
+    return PyByteArray_AS_STRING(records) + size
+
+
 cdef inline int add_plain(
     bytearray records, uint64_t time_us, char *info_hash, char *peer_id, uint64_t uploaded,
     uint64_t downloaded, uint64_t left, uint32_t key_ref, uint64_t prev_seq, int asked, int flags,
@@ -428,9 +442,7 @@ cdef inline int add_plain(
     _fits(asked | named, 16)
     _fits(flags | listener | what | rule, 8)
     cdef uint16_t numwant = <uint16_t>asked, client = <uint16_t>named
-    cdef Py_ssize_t size = PyByteArray_GET_SIZE(records)
-    PyByteArray_Resize(records, size + 80)
-    cdef char *to = PyByteArray_AS_STRING(records) + size
+    cdef char *to = _added(records, 80)
     memcpy(to, &time_us, 8)
     memcpy(to + 8, info_hash, 20)
     memcpy(to + 28, peer_id, 8)
@@ -452,9 +464,7 @@ cdef inline int add_protected(
     bytearray records, char *address, char *peer_id, char *port, int key_hash, bint v6
 ) except -1:
     _fits(key_hash, 16)
-    cdef Py_ssize_t size = PyByteArray_GET_SIZE(records)
-    PyByteArray_Resize(records, size + 32)
-    cdef char *to = PyByteArray_AS_STRING(records) + size
+    cdef char *to = _added(records, 32)
     if v6:
         memcpy(to, address, 16)
     else:
