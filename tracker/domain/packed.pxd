@@ -8,6 +8,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 
 
 cdef enum:
+    COMPILED = 1
     PEER_ROW = 72  # bytes
     TORRENT_WORDS = 16  # of 32 bits
 

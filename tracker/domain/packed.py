@@ -13,6 +13,9 @@ from typing import Any
 
 from tracker.domain.events import announce
 
+COMPILED = False
+"""Compiled code reads 1 here. Where it makes a difference, the pure build has the simpler way."""
+
 # An entry of a column.
 u32 = u64 = getitem
 put_u32 = put_u64 = setitem

@@ -10,7 +10,7 @@ cdef unsigned int _nowhere, _low
 cdef class Swarms:
     cdef public Index _index
     cdef public PeerLists _in_order
-    cdef public dict retired
+    cdef public dict retired, _named
     cdef public array announces, bucket_sizes
     cdef public Py_ssize_t torrents_total, torrents_added, torrents_removed, seeders_total, leechers_total
     cdef public object completed_total

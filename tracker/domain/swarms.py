@@ -78,6 +78,7 @@ class Swarms:
         "_free_torrents",
         "_in_order",
         "_index",
+        "_named",
         "_of_account",
         "_scratch",
         "announces",
@@ -103,7 +104,9 @@ class Swarms:
     )
 
     def __init__(self) -> None:
-        self._index = Index()  # torrents by info hash
+        # Torrents by info hash: in a table, and in the pure build in a dictionary.
+        self._index = Index()
+        self._named: dict[bytes, int] = {}
         # The torrents of each bucket, listed by its number and 1; the latest is the first.
         self._in_order = PeerLists()
         self.bucket_sizes = array("I", bytes(4 * BUCKETS))
@@ -141,6 +144,8 @@ class Swarms:
 
     def torrent_of(self, info_hash: bytes) -> int:
         """Does it for an info hash of 20 bytes, which compiled code gives as a pointer."""
+        if not packed.COMPILED:
+            return self._named.get(info_hash, 0)
         index = self._index
         key = packed.hashed(index.secret, info_hash, 20, 0)
         table = index.tables[key & 255]
@@ -172,7 +177,10 @@ class Swarms:
     def enter(self, torrent: int) -> None:
         """Makes a torrent known whose info hash is in its place."""
         info_hash = packed.view(self.hashes, torrent * 20, 20)
-        self._index.add(packed.hashed(self._index.secret, info_hash, 20, 0), torrent)
+        if packed.COMPILED:
+            self._index.add(packed.hashed(self._index.secret, info_hash, 20, 0), torrent)
+        else:
+            self._named[info_hash[:20]] = torrent
         bucket = self.hashes[torrent * 20]
         self._in_order.move(torrent, bucket + 1)
         packed.put_u32(self.bucket_sizes, bucket, packed.u32(self.bucket_sizes, bucket) + 1)
@@ -417,7 +425,10 @@ class Swarms:
             self.retired[info_hash] = self.completed[torrent]
             if self.largest[torrent]:
                 self.retired_largest[info_hash] = self.largest[torrent]
-        self._index.drop(packed.hashed(self._index.secret, info_hash, 20, 0), torrent)
+        if packed.COMPILED:
+            self._index.drop(packed.hashed(self._index.secret, info_hash, 20, 0), torrent)
+        else:
+            del self._named[info_hash]
         self._in_order.remove(torrent)
         self.bucket_sizes[info_hash[0]] -= 1
         self.torrents_total -= 1

@@ -59,11 +59,12 @@ class ConnectionIds:
     def knows(self, connection_id: int, address: bytes, v6: bool) -> bool:
         """Tells whether it remembers that this id is good for this address."""
         known = self._known
+        high, low = udp.halves(address, v6)
         at = ((connection_id >> 8) & 16383) * 3  # _PLACES - 1
         return (
             packed.u64(known, at) == connection_id != 0
-            and packed.u64(known, at + 1) == udp.high_half(address, v6)
-            and packed.u64(known, at + 2) == udp.low_half(address, v6)
+            and packed.u64(known, at + 1) == high
+            and packed.u64(known, at + 2) == low
         )
 
     def issue(self, address: bytes) -> bytes:
@@ -89,10 +90,10 @@ class ConnectionIds:
         return blake2s(text, key=self._key, digest_size=7).digest() + _BYTES[slot & 0xFF]
 
     def _remember(self, connection_id: bytes, address: bytes) -> None:
-        number, v6 = int.from_bytes(connection_id, "big"), len(address) == 16
+        number = int.from_bytes(connection_id, "big")
         at = (number >> 8 & _PLACES - 1) * 3
-        halves = udp.high_half(address, v6), udp.low_half(address, v6)
-        self._known[at : at + 3] = array("Q", (number, *halves))
+        high, low = udp.halves(address, len(address) == 16)
+        self._known[at : at + 3] = array("Q", (number, high, low))
 
 
 _BYTES = [bytes([value]) for value in range(256)]

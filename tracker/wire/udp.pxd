@@ -52,21 +52,17 @@ cdef inline int put_announce_head(
     return 0
 
 
-cdef inline uint64_t low_half(char *address, bint v6) noexcept:
-    cdef uint64_t half = 0
+cdef inline (uint64_t, uint64_t) halves(char *address, bint v6) noexcept:
+    cdef uint64_t high = <uint64_t>-1, low = 0
     if v6:
-        memcpy(&half, address + 8, 8)
-        return be64toh(half)
-    memcpy(<char *>&half + 4, address, 4)
-    return be64toh(half)
-
-
-cdef inline uint64_t high_half(char *address, bint v6) noexcept:
-    cdef uint64_t half = <uint64_t>-1
-    if v6:
-        memcpy(&half, address, 8)
-    return be64toh(half)
+        memcpy(&high, address, 8)
+        memcpy(&low, address + 8, 8)
+        return be64toh(high), be64toh(low)
+    memcpy(<char *>&low + 4, address, 4)
+    return high, be64toh(low)
 
 
 cdef inline bint is_mapped(char *address) noexcept:
-    return high_half(address, True) == 0 and low_half(address, True) >> 32 == 0xFFFF
+    cdef uint64_t high, low
+    high, low = halves(address, True)
+    return high == 0 and low >> 32 == 0xFFFF

@@ -50,14 +50,12 @@ def is_zero(port: bytes) -> bool:
     return port == b"\0\0"
 
 
-def low_half(address: bytes, v6: bool) -> int:
-    """Returns the last 64 bits of an IPv6 address, or an IPv4 address."""
-    return int.from_bytes(address[8:] if v6 else address, "big")
-
-
-def high_half(address: bytes, v6: bool) -> int:
-    """Returns the first 64 bits of an IPv6 address; for IPv4 those of no address that can send."""
-    return int.from_bytes(address[:8], "big") if v6 else 0xFFFFFFFFFFFFFFFF
+def halves(address: bytes, v6: bool) -> tuple[int, int]:
+    """Returns an address as two numbers of 64 bits; the first of an IPv4 address is that of no
+    address that can send."""
+    if v6:
+        return int.from_bytes(address[:8], "big"), int.from_bytes(address[8:], "big")
+    return 0xFFFFFFFFFFFFFFFF, int.from_bytes(address, "big")
 
 
 def is_mapped(address: bytes) -> bool:

@@ -135,6 +135,7 @@ class DatagramHandler:
     def answer_all(self, batch: Batch, count: int) -> None:
         """Answers the first `count` datagrams of a batch, in its slots."""
         end = 0
+        batch.silent = False
         for slot in range(count):
             v6 = batch.v6
             if v6:
@@ -148,7 +149,9 @@ class DatagramHandler:
                 batch.data, slot * 2016, mmsg.size_of(batch.heads, slot), address, v6,
                 batch.replies, end, 65536,
             )  # fmt: skip
-            batch.reply(slot, end, size)
+            mmsg.put_vector(batch.vectors, slot * 16, batch.base + end, size)
+            if not size:
+                batch.silent = True
             end += size
 
     def answers(

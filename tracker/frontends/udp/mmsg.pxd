@@ -54,11 +54,11 @@ cdef inline Py_ssize_t size_of(bytearray messages, Py_ssize_t slot) except -1:
     return size
 
 
-cdef inline int put_vector(bytearray vectors, Py_ssize_t slot, uint64_t start, uint64_t size) except -1:
+cdef inline int put_vector(bytearray vectors, Py_ssize_t at, uint64_t start, uint64_t size) except -1:
     cdef uint64_t[2] vector = [start, size]
-    if slot < 0 or slot * 16 + 16 > PyByteArray_GET_SIZE(vectors):
+    if at < 0 or at + 16 > PyByteArray_GET_SIZE(vectors):
         raise IndexError("no such vector")
-    memcpy(PyByteArray_AS_STRING(vectors) + slot * 16, vector, 16)
+    memcpy(PyByteArray_AS_STRING(vectors) + at, vector, 16)
     return 0
 
 

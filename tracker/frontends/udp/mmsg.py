@@ -75,8 +75,7 @@ def size_of(messages: bytearray, slot: int) -> int:
     return size
 
 
-def put_vector(vectors: bytearray, slot: int, start: int, size: int) -> None:
-    VECTOR.pack_into(vectors, slot * VECTOR.size, start, size)
+put_vector = VECTOR.pack_into  # vectors, at this byte: the address and the number of bytes
 
 
 def vector_size(vectors: bytearray, slot: int) -> int:

@@ -25,11 +25,14 @@ class Batch:
     """Holds the buffers of one socket.
 
     `data` has the received datagrams, SLOT bytes each, and `replies` what is sent. `names` and
-    `heads` have the sources and the structures that the kernel fills.
+    `heads` have the sources and the structures that the kernel fills. `vectors` have the place and
+    size of each slot's reply; `base` is where `replies` lie. If a slot has none, its size is 0 and
+    `silent` is true.
     """
 
     __slots__ = (
-        "_base", "_buffers", "_descriptor", "_out", "_vectors", "data", "heads", "names", "replies", "v6",
+        "_buffers", "_descriptor", "_out", "base", "data", "heads", "names", "replies", "silent", "v6",
+        "vectors",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, *, local_addresses: bool) -> None:
@@ -39,27 +42,29 @@ class Batch:
         """
         if mmsg.library() is None:
             raise OSError(errno.ENOSYS, "this system has no recvmmsg")
+        self.silent = False
         self._descriptor = sock.fileno()
         self.v6 = sock.family == socket.AF_INET6
         self.data = bytearray(BATCH * SLOT)
         self.replies = bytearray(BATCH * SLOT)
         self.names = bytearray(BATCH * _NAME)
         control, vectors = bytearray(BATCH * _CONTROL), bytearray(BATCH * mmsg.VECTOR.size)
-        self._vectors = bytearray(BATCH * mmsg.VECTOR.size)
-        self._base = mmsg.address(self.replies)
+        self.vectors = bytearray(BATCH * mmsg.VECTOR.size)
+        self.base = mmsg.address(self.replies)
         self.heads, self._out = bytearray(), bytearray()
         # The kernel returns this many control bytes: one IP_PKTINFO or IPV6_PKTINFO, padded.
         control_size = (40 if self.v6 else 32) if local_addresses else 0
         control_at = mmsg.address(control) if local_addresses else 0
         for slot in range(BATCH):
-            mmsg.put_vector(vectors, slot, mmsg.address(self.data) + slot * SLOT, SLOT)
+            at = slot * mmsg.VECTOR.size
+            mmsg.put_vector(vectors, at, mmsg.address(self.data) + slot * SLOT, SLOT)
             name = mmsg.address(self.names) + slot * _NAME
             where = control_at + slot * _CONTROL if local_addresses else 0
-            for heads, of in ((self.heads, vectors), (self._out, self._vectors)):
+            for heads, of in ((self.heads, vectors), (self._out, self.vectors)):
                 heads += mmsg.MESSAGE.pack(
                     name,
                     28 if self.v6 else 16,
-                    mmsg.address(of) + slot * mmsg.VECTOR.size,
+                    mmsg.address(of) + at,
                     1,
                     where,
                     control_size,
@@ -67,7 +72,7 @@ class Batch:
                     0,
                 )
         # So that they stay, and where they are: nobody can change the size of a buffer in use.
-        fixed = self.data, self.replies, self.names, self._vectors, control, vectors
+        fixed = self.data, self.replies, self.names, self.vectors, control, vectors
         self._buffers = tuple(memoryview(each) for each in fixed)
 
     def receive(self) -> int:
@@ -77,10 +82,6 @@ class Batch:
         """
         return mmsg.receive(self._descriptor, self.heads, 256)  # BATCH
 
-    def reply(self, slot: int, start: int, size: int) -> None:
-        """Takes a part of `replies` for the reply to a slot's datagram; size 0 = none."""
-        mmsg.put_vector(self._vectors, slot, self._base + start, size)
-
     def send(self, count: int) -> int:
         """Sends the replies of the first `count` slots; returns how many the kernel did not take.
 
@@ -89,8 +90,8 @@ class Batch:
         """
         dropped = first = 0
         while first < count:
-            last = first
-            while last < count and mmsg.vector_size(self._vectors, last):
+            last = first if self.silent else count
+            while last < count and mmsg.vector_size(self.vectors, last):
                 last += 1
             while first < last:
                 sent = mmsg.send(self._descriptor, self._out, first, last)
