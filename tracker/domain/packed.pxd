@@ -513,6 +513,21 @@ cdef inline int concerns(bytes plain, Py_ssize_t number, bytearray hashes, Py_ss
     return not memcmp(record + 8, _inside(hashes, torrent * 20, 20), 20)
 
 
+cdef inline (char *, char *, char *) announcer_in(
+    bytearray scratch, bytes plain, bytes protected, Py_ssize_t number
+):
+    """The names lie in the record and in the scratch of 38 bytes."""
+    cdef char *record = _record(plain, number * 80, 80)
+    cdef char *where = _record(protected, number * 32, 32)
+    cdef char *made = _inside(scratch, 0, 38)
+    cdef Py_ssize_t size = 16 if record[76] & 0x10 else 4
+    memcpy(made, record + 28, 8)
+    memcpy(made + 8, where + 16, 12)
+    memcpy(made + 20, where + 16 - size, size)
+    memcpy(made + 20 + size, where + 28, 2)
+    return record + 8, made, made + 20
+
+
 cdef inline tuple announcer(bytes plain, bytes protected, Py_ssize_t number):
     cdef char *record = _record(plain, number * 80, 80)
     cdef char *where = _record(protected, number * 32, 32)

@@ -45,6 +45,7 @@ class State:
     """The state of the tracker. Only one thread may use it."""
 
     __slots__ = (
+        "_scratch",
         "access",
         "accounts",
         "bases",
@@ -87,6 +88,7 @@ class State:
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
         self.recent = Recent()
+        self._scratch = bytearray(38)  # for the names of the record that is applied
         self.book: Booking | None = None  # where gains are noted for the book
 
     def apply(
@@ -159,21 +161,23 @@ class State:
             (
                 time_us, uploaded, downloaded, left, key_ref, prev_seq, what, rule,
             ) = packed.announced(plain, number * 80)  # fmt: skip
-            account = account_of[key_ref]
+            account = packed.u32(account_of, key_ref)
             peer = recent.peer(prev_seq) if rule != 1 else 0  # events.RULE_FIRST
             torrent, last_seq = packed.standing(swarms.rows, peer * 72)
             known = peer != 0 and last_seq == prev_seq and swarms.present(peer)
             if known and rule == 2 and not account:  # events.RULE_CONTINUED
                 info_hash = peer_id = endpoint = b""  # the row has them
             else:
-                info_hash, peer_id, endpoint = packed.announcer(plain, protected, number)
+                info_hash, peer_id, endpoint = packed.announcer_in(
+                    self._scratch, plain, protected, number
+                )
             if not known:
-                torrent = swarms.lookup(info_hash)
-                peer = self._announcer(torrent, account, peer_id, endpoint)
+                torrent = swarms.torrent_of(info_hash)
+                peer = self._announcer(torrent, account, peer_id, endpoint, what & 0x10 != 0)
                 _, last_seq = packed.standing(swarms.rows, peer * 72)
             base = 0
             if last_seq != prev_seq and account and not peer and rule > 2:
-                base = self._base(account, prev_seq, info_hash, peer_id)
+                base = self._base(account, prev_seq, info_hash[:20], peer_id[:20])
             if last_seq != prev_seq and not base:
                 raise ReplayError(
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
@@ -187,7 +191,7 @@ class State:
                 )  # fmt: skip
                 if book is not None:
                     client = packed.client(plain, number)
-                    book.announced(self.accounts, account, info_hash, time_us, client)
+                    book.announced(self.accounts, account, info_hash[:20], time_us, client)
             else:
                 peer = swarms.announce(
                     seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
@@ -222,13 +226,16 @@ class State:
     def _remember_us(self) -> int:
         return self.settings.policy.remember_days * events.DAY_US
 
-    def _announcer(self, torrent: int, account: int, peer_id: bytes, endpoint: bytes) -> int:
+    def _announcer(
+        self, torrent: int, account: int, peer_id: bytes, endpoint: bytes, v6: bool
+    ) -> int:
         """Finds the peer as the live tracker did; 0 = a new peer."""
         if not torrent:
             return 0
+        swarms = self.swarms
         if account:
-            return self.swarms.keyed(torrent, account, peer_id)
-        return self.swarms.find(torrent, endpoint)
+            return swarms.keyed(torrent, account, peer_id)
+        return (swarms.v6 if v6 else swarms.v4).find(torrent, endpoint)
 
     def _hides(self, protected: Section) -> bool:
         """Tells whether peers have stand-ins for their addresses, this frame included."""
