@@ -283,6 +283,26 @@ cdef extern from *:
     void FETCH(char *at) nogil
 
 
+cdef inline void _fetch(char *first, char *end) noexcept:
+    while first < end:
+        FETCH(first)
+        first += 64  # a line of memory
+    FETCH(end - 1)
+
+
+cdef inline int fetch(bytearray pool, Py_ssize_t at, Py_ssize_t size) except -1:
+    _fetch(_inside(pool, at, size), _inside(pool, at, size) + size)
+    return 0
+
+
+cdef inline int fetch_words(array column, Py_ssize_t at, Py_ssize_t count) except -1:
+    if at < 0 or at + count > column.ob_size:
+        raise IndexError("no such place in a column")
+    cdef char *first = <char *>column.data.as_chars + at * column.ob_descr.itemsize
+    _fetch(first, first + count * column.ob_descr.itemsize)
+    return 0
+
+
 cdef inline int fetch_ahead(bytes plain, array ring, bytearray rows, array places) except -1:
     """Rows of 72 bytes, and of 12."""
     cdef char *record = PyBytes_AS_STRING(plain)

@@ -266,6 +266,14 @@ def fetch_ahead(plain: bytes, ring: array[int], rows: bytearray, places: array[i
     """
 
 
+def fetch(pool: bytearray, at: int, size: int) -> None:
+    """Fetches bytes into the processor's cache; this build does nothing."""
+
+
+def fetch_words(column: array[int], at: int, count: int) -> None:
+    """Fetches entries of a column."""
+
+
 def concerns(plain: bytes, number: int, hashes: bytearray, torrent: int) -> bool:
     """Tells whether a frame's record, by its number, is about this torrent."""
     return plain[number * 80 + 8 : number * 80 + 28] == hashes[torrent * 20 : torrent * 20 + 20]

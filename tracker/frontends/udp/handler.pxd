@@ -3,6 +3,7 @@ from cpython.array cimport array
 from tracker.domain cimport packed
 from tracker.wire cimport udp
 from tracker.domain.directory cimport Directory
+from tracker.domain.index cimport Index
 from tracker.domain.swarms cimport Swarms
 from tracker.frontends.udp cimport mmsg
 from tracker.frontends.udp.recvmmsg cimport Batch
@@ -15,7 +16,8 @@ cdef class DatagramHandler:
     cdef public object _bans, _chance, _external, settle, traffic
     cdef public ConnectionIds _ids
     cdef public list _keys
-    cdef public array _secret
+    cdef public array _ahead, _secret
+    cdef public bytearray _scratch
     cdef public Announcing _service
     cdef public int _listener
     cdef public unsigned int _interval
@@ -23,6 +25,12 @@ cdef class DatagramHandler:
 
     @cython.locals(end=Py_ssize_t, slot=Py_ssize_t, size=Py_ssize_t, v6=cython.bint, address=cython.p_char)
     cpdef answer_all(self, Batch batch, Py_ssize_t count)
+    @cython.locals(
+        swarms=Swarms, torrents=array, index=Index, slot=Py_ssize_t, info_hash=cython.p_char, key=cython.ulonglong, table=array,
+        torrent=Py_ssize_t, directory=Directory, width=Py_ssize_t, start=Py_ssize_t, size=Py_ssize_t, _=Py_ssize_t, room=Py_ssize_t,
+        address=cython.p_char, port=cython.p_char, endpoint=cython.p_char, step=cython.int, at=Py_ssize_t, v6=cython.bint,
+    )
+    cdef int _fetch(self, Batch batch, Py_ssize_t first, Py_ssize_t last) except -1
     cpdef answer(self, data, Py_ssize_t at, Py_ssize_t size, bytes address, Py_ssize_t most_peers=*)
     @cython.locals(
         service=Announcing, swarms=Swarms, directory=Directory, ids=ConnectionIds, source=bytes, text=bytes, place=Py_ssize_t, connection_id=cython.ulonglong, action=cython.uint,

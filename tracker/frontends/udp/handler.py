@@ -61,6 +61,7 @@ _ERROR = udp.ERROR.to_bytes(4, "big")
 _REFUSED = b"Tracker "
 """How the texts begin that refuse a request with nothing wrong in it, see `refusals`."""
 _MOST_PEERS = 1 << 16  # no bound but that of the settings
+_AHEAD = 16  # datagrams for which memory is fetched at a time
 _REPLY_BYTES = 2016  # room for any reply
 _left_unknown = events.LEFT_UNKNOWN  # has a type in the .pxd, as `_nowhere` in `directory.py`
 
@@ -70,7 +71,7 @@ if (
     (events.STOPPED, events.PAUSED, events.UDP4, events.UDP6) != (3, 4, 2, 3)
     or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, udp.ANNOUNCE_REPLY.size, EARLY) != (1, 98, 20, -100)
     or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
-    or (_KEYS, MOST_OPTIONS) != (32768, 128)
+    or (_KEYS, MOST_OPTIONS, _AHEAD) != (32768, 128, 16)
 ):
     raise AssertionError("DatagramHandler spells these numbers out")
 
@@ -79,6 +80,7 @@ class DatagramHandler:
     """Answers the datagrams of one listener."""
 
     __slots__ = (
+        "_ahead",
         "_bans",
         "_chance",
         "_external",
@@ -86,6 +88,7 @@ class DatagramHandler:
         "_interval",
         "_keys",
         "_listener",
+        "_scratch",
         "_secret",
         "_service",
         "_swarms",
@@ -122,6 +125,8 @@ class DatagramHandler:
         self._interval = service.settings.interval
         # That were once valid: in pairs, the options (BEP 41) that they came in, and the key.
         self._keys: list[bytes | None] = [None] * (2 * _KEYS)
+        self._ahead = array("I", bytes(4 * _AHEAD))  # torrents of the datagrams that come next
+        self._scratch = bytearray(18)  # for an endpoint
         self._secret = array("Q", os.urandom(8 * _SECRET_WORDS))
         self.settle = service.settle if service.strict else None
 
@@ -137,6 +142,8 @@ class DatagramHandler:
         end = 0
         batch.silent = False
         for slot in range(count):
+            if packed.COMPILED and not slot & 15:  # _AHEAD - 1
+                self._fetch(batch, slot, min(slot + 16, count))
             v6 = batch.v6
             if v6:
                 address = packed.view(batch.names, slot * 32 + 8, 16)  # of a sockaddr_in6
@@ -153,6 +160,45 @@ class DatagramHandler:
             if not size:
                 batch.silent = True
             end += size
+
+    def _fetch(self, batch: Batch, first: int, last: int) -> None:
+        """Fetches what some datagrams will need into the processor's cache.
+
+        It does each step for all of them, because otherwise each announce would wait for memory
+        several times, and one announce after the other. Nothing depends on it.
+        """
+        swarms, torrents, index = self._swarms, self._ahead, self._swarms._index
+        for slot in range(first, last):
+            info_hash = packed.view(batch.data, slot * 2016 + 16, 20)
+            key = packed.hashed(index.secret, info_hash, 20, 0)
+            table = index.tables[key & 255]
+            packed.fetch_words(table, (key >> 8) & (len(table) - 1), 1)
+        for slot in range(first, last):
+            torrent = swarms.torrent_of(packed.view(batch.data, slot * 2016 + 16, 20))
+            packed.put_u32(torrents, slot & 15, torrent)
+            packed.fetch_words(swarms.tables.torrents, torrent * 16, 16)
+        for step in range(2):
+            for slot in range(first, last):
+                torrent = packed.u32(torrents, slot & 15)
+                at = slot * 32 + (8 if batch.v6 else 4)
+                v6 = batch.v6 and not udp.is_mapped(packed.view(batch.names, at, 16))
+                if batch.v6 and not v6:
+                    at += 12
+                directory = swarms.v6 if v6 else swarms.v4
+                start, size, _, room = packed.run(
+                    directory._torrents, torrent * 64 + directory._byte
+                )
+                if not (torrent and size) or room > 6:
+                    continue  # `Directory.find` would not look through the endpoints
+                if not step:
+                    width = directory.width
+                    packed.fetch(directory.addresses, start * width, size * width)
+                    packed.fetch_words(directory.owners, start, size)
+                else:
+                    address = packed.view(batch.names, at, 16 if v6 else 4)
+                    port = packed.view(batch.data, slot * 2016 + 96, 2)
+                    endpoint = packed.endpoint(self._scratch, address, port, v6)
+                    packed.fetch(swarms.rows, directory.find(torrent, endpoint) * 72, 72)
 
     def answers(
         self,

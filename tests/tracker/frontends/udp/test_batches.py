@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 
 import pytest
 import trio
@@ -52,3 +53,57 @@ async def test_gaps_between_replies(host: str) -> None:
     for client in clients:
         client.close()
     assert handler.traffic.ignored == sum(gap.count("s") for gap in GAPS) * 2
+
+
+ANNOUNCE = struct.Struct(">8sI4s20s20sqqqIIIiH")
+
+
+def announces(connection_id: bytes, torrents: int, ports: range) -> list[bytes]:
+    """Builds an announce for each port, by turns in these torrents."""
+    return [
+        ANNOUNCE.pack(
+            connection_id, 1, port.to_bytes(4, "big"), bytes([port % torrents]) * 20,
+            b"-XX0001-%012d" % port, 0, 0, 0, 0, 0, 0, -1, port,
+        )
+        for port in ports
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(not recvmmsg.available, reason="needs recvmmsg")
+@pytest.mark.parametrize("torrents", [1, 30])
+async def test_both_families_on_one_socket(torrents: int) -> None:
+    """IPv4 and IPv6 clients, new and known, in one batch: each reply lists its own family."""
+    sock = open_socket("::", 0)
+    ids = ConnectionIds(b"k")
+    handler = DatagramHandler(Rig().service, ids, 0)
+    port = sock.getsockname()[1]
+    clients = []
+    for host, address in (("127.0.0.1", b"\x7f\0\0\1"), ("::1", bytes(15) + b"\1")):
+        client = socket.socket(
+            socket.AF_INET6 if len(address) == 16 else socket.AF_INET, socket.SOCK_DGRAM
+        )
+        client.connect((host, port))
+        handler.begin()
+        clients.append((client, ids.issue(address), len(address) + 2))
+        handler.end()
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve, sock, handler)
+            for known in (False, True):
+                for client, connection_id, _ in clients:
+                    for datagram in announces(connection_id, torrents, range(1, 51)):
+                        client.send(datagram)
+                for client, _, width in clients:
+                    client.setblocking(False)
+                    for number in range(1, 51):
+                        await trio.lowlevel.wait_readable(client)
+                        reply = client.recv(2048)
+                        assert reply[4:8] == number.to_bytes(4, "big")
+                        others = (50 if known else number) // torrents
+                        assert (len(reply) - 20) % width == 0
+                        assert (len(reply) - 20) // width >= min(others - 1, 74)
+                        assert int.from_bytes(reply[16:20], "big") >= others
+            nursery.cancel_scope.cancel()
+    for client, _, _ in clients:
+        client.close()
+    assert handler._swarms.seeders_total == 100
