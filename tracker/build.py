@@ -21,6 +21,7 @@ MODULES = (
     "domain/directory",
     "domain/groups",
     "domain/hidden_peers",
+    "domain/index",
     "domain/listing",
     "domain/peer_by_seq",
     "domain/peer_lists",
@@ -30,8 +31,10 @@ MODULES = (
     "frontends/http/engine",
     "frontends/http/handler",
     "frontends/udp/handler",
+    "frontends/udp/recvmmsg",
     "service/announce",
     "store/book_packing",
+    "wire/connection_id",
     "wire/query",
     "wire/request",
 )

@@ -28,8 +28,7 @@ def facts(state: State) -> dict[str, Any]:
         "counters": sorted([*key, count] for key, count in state.tally.counters.items()),
         "torrents": {
             info_hash.hex(): [*swarms.counts(info_hash), _peers(state, info_hash)]
-            for bucket in swarms.buckets
-            for info_hash in bucket
+            for info_hash in swarms.all_hashes()
         },
         "retired": {info_hash.hex(): count for info_hash, count in swarms.retired.items()},
         "whitelist": sorted(each.hex() for each in access.whitelist),
@@ -54,7 +53,7 @@ def facts(state: State) -> dict[str, Any]:
 def _later(state: State) -> dict[str, Any]:
     """What came with format 2; in a log of format 1 there is none of it."""
     swarms = state.swarms
-    hashes = {*swarms.retired, *(info_hash for bucket in swarms.buckets for info_hash in bucket)}
+    hashes = {*swarms.retired, *swarms.all_hashes()}
     sizes = {one.hex(): size for one in hashes if (size := swarms.least_size(one))}
     found = {
         "clients": [[each.hex() for each in pair] for pair in state.clients.pairs],

@@ -149,15 +149,16 @@ class Accounts:
             packed.put_u64(self.first_us, account, time_us)
         packed.put_u64(self.last_us, account, time_us)
         if not goes_on:
-            self.sessions[account] += event != 3  # events.STOPPED
+            if event != 3:  # events.STOPPED
+                _add(self.sessions, account, 1)
             return False
         # `stopped` may come with zeros after larger values. Then the totals stay.
         up = _add(self.uploaded, account, uploaded - last_up) if uploaded > last_up else 0
         down = (
             _add(self.downloaded, account, downloaded - last_down) if downloaded > last_down else 0
         )
-        if self.credited_uploaded:
-            applied = self._factors.applied(account, info_hash, time_us)
+        if len(self.credited_uploaded):
+            applied = self._factors.applied(account, info_hash[:20], time_us)
             _add(self.credited_uploaded, account, min(up * applied.upload_percent // 100, MOST))
             _add(
                 self.credited_downloaded, account, min(down * applied.download_percent // 100, MOST)
@@ -198,14 +199,15 @@ class Accounts:
             packed.put_u64(self.first_us, account, time_us)
         packed.put_u64(self.last_us, account, time_us)
         if not goes_on:
-            self.sessions[account] += event != 3  # events.STOPPED
+            if event != 3:  # events.STOPPED
+                _add(self.sessions, account, 1)
             return False
         up = min(uploaded - last_up, most_up) if uploaded > last_up else 0
         up = _add(self.uploaded, account, up)
         down = (
             _add(self.downloaded, account, downloaded - last_down) if downloaded > last_down else 0
         )
-        if self.credited_uploaded:
+        if len(self.credited_uploaded):
             _add(self.credited_uploaded, account, min(up * terms.upload_percent // 100, MOST))
             _add(self.credited_downloaded, account, min(down * terms.download_percent // 100, MOST))
         sent = event == 1 and left in (0, events.LEFT_UNKNOWN)  # events.COMPLETED, as above

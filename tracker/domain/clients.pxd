@@ -8,4 +8,4 @@ cdef class Clients:
     cdef public array _table
 
     @cython.locals(which=cython.ulonglong, prefix=cython.ulonglong, found=cython.ulonglong, at=Py_ssize_t, table=array)
-    cpdef int find(self, bytes peer_id, bytes agent) except -1
+    cpdef int find(self, char *peer_id, bytes agent) except -1

@@ -54,7 +54,7 @@ class Clients:
     def find(self, peer_id: bytes, agent: bytes) -> int:
         """Returns the number of the client with this peer_id and User-Agent (b"" = none).
 
-        0 = it has none, or needs the longer way by `prefix_of` and `number`.
+        `peer_id`: 20 bytes. 0 = it has none, or needs the longer way by `prefix_of` and `number`.
         """
         which = 0
         if agent:

@@ -1,6 +1,7 @@
 cimport cython
 from tracker.domain cimport packed
 from cpython.array cimport array
+from tracker.domain.index cimport Index
 
 cdef unsigned int _nowhere, _low
 
@@ -18,38 +19,44 @@ cdef class Directory:
     cdef public bytearray addresses
     cdef public array owners
     cdef public list free
-    cdef public list _tables
-    cdef public array _used
+    cdef public Index _index
 
     @cython.locals(place=Py_ssize_t)
     cpdef bint has_port(self, Py_ssize_t peer, bytes port)
     cpdef unsigned int position(self, Py_ssize_t peer) except? 0xFFFFFFFE
     @cython.locals(first=Py_ssize_t, size=Py_ssize_t, room=cython.uint, width=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, at=Py_ssize_t, peer=Py_ssize_t)
-    cpdef Py_ssize_t find(self, Py_ssize_t torrent, bytes endpoint)
-    @cython.locals(key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, entry=cython.ulonglong, peer=Py_ssize_t, place=Py_ssize_t)
-    cpdef Py_ssize_t _find_indexed(self, Py_ssize_t torrent, bytes endpoint, Py_ssize_t first, Py_ssize_t size)
+    cpdef Py_ssize_t find(self, Py_ssize_t torrent, char *endpoint) except -1
+    @cython.locals(index=Index, width=Py_ssize_t, key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, entry=cython.ulonglong, peer=Py_ssize_t, place=Py_ssize_t)
+    cdef Py_ssize_t _find_indexed(self, Py_ssize_t torrent, char *endpoint, Py_ssize_t first, Py_ssize_t size) except -1
     @cython.locals(torrents=array, row=Py_ssize_t, first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t, boundary=Py_ssize_t)
-    cpdef insert(self, Py_ssize_t torrent, Py_ssize_t peer, bytes endpoint, bint seeder)
+    cpdef insert(self, Py_ssize_t torrent, Py_ssize_t peer, char *endpoint, bint seeder)
+    @cython.locals(_=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t)
+    cpdef rename(self, Py_ssize_t torrent, Py_ssize_t peer, char *endpoint)
     @cython.locals(torrents=array, row=Py_ssize_t, first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t, last_seeder=Py_ssize_t)
     cpdef remove(self, Py_ssize_t torrent, Py_ssize_t peer)
-    @cython.locals(seeds=Py_ssize_t, draw=cython.ulonglong, size=Py_ssize_t, first=Py_ssize_t, place=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, width=Py_ssize_t, addresses=bytearray, boundary=Py_ssize_t, seeders=Py_ssize_t, leechers=Py_ssize_t, of_leechers=Py_ssize_t, of_seeders=Py_ssize_t, some=bytearray)
+    @cython.locals(out=bytearray, start=Py_ssize_t, size=Py_ssize_t)
     cpdef bytes pick(self, bytes prefix, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, chance)
-    @cython.locals(width=Py_ssize_t, size=Py_ssize_t, within=bint, taken=Py_ssize_t, begin=Py_ssize_t, stop=Py_ssize_t, skipped=Py_ssize_t, drop=Py_ssize_t)
-    cpdef bytearray _run(self, Py_ssize_t start, Py_ssize_t end, Py_ssize_t want, Py_ssize_t place, unsigned long long chance)
+    @cython.locals(seeds=Py_ssize_t, draw=cython.ulonglong, size=Py_ssize_t, first=Py_ssize_t, place=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, width=Py_ssize_t, addresses=bytearray, boundary=Py_ssize_t, seeders=Py_ssize_t, leechers=Py_ssize_t, of_leechers=Py_ssize_t, of_seeders=Py_ssize_t, done=Py_ssize_t)
+    cpdef Py_ssize_t put_picked(self, bytearray out, Py_ssize_t to, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, chance) except -1
+    @cython.locals(size=Py_ssize_t, offset=Py_ssize_t, before=Py_ssize_t, done=Py_ssize_t)
+    cdef Py_ssize_t _put_some(self, bytearray out, Py_ssize_t to, Py_ssize_t start, Py_ssize_t end, Py_ssize_t want, Py_ssize_t place, unsigned long long chance) except -1
+    @cython.locals(width=Py_ssize_t, begin=Py_ssize_t, straight=Py_ssize_t, done=Py_ssize_t)
+    cdef Py_ssize_t _put_ring(self, bytearray out, Py_ssize_t to, Py_ssize_t start, Py_ssize_t end, Py_ssize_t offset, Py_ssize_t count) except -1
     @cython.locals(first=Py_ssize_t, size=Py_ssize_t, at=Py_ssize_t, width=Py_ssize_t, addresses=bytearray)
     cpdef list beginning_with(self, Py_ssize_t torrent, bytes prefix)
-    @cython.locals(place=Py_ssize_t)
-    cpdef bint is_at(self, Py_ssize_t peer, bytes endpoint)
+    @cython.locals(place=Py_ssize_t, width=Py_ssize_t)
+    cpdef bint is_at(self, Py_ssize_t peer, char *endpoint) except -1
     @cython.locals(width=Py_ssize_t, peer=Py_ssize_t)
     cpdef _move(self, Py_ssize_t source, Py_ssize_t target)
-    @cython.locals(start=Py_ssize_t)
+    @cython.locals(start=Py_ssize_t, place=Py_ssize_t)
     cpdef Py_ssize_t _grow(self, Py_ssize_t torrent, Py_ssize_t size, Py_ssize_t room)
-    @cython.locals(torrents=array, owners=array, peers=array, row=Py_ssize_t, old=Py_ssize_t, start=Py_ssize_t, step=Py_ssize_t, peer=Py_ssize_t, old_room=Py_ssize_t)
+    @cython.locals(torrents=array, owners=array, peers=array, free=array, row=Py_ssize_t, old=Py_ssize_t, start=Py_ssize_t, step=Py_ssize_t, peer=Py_ssize_t, old_room=Py_ssize_t)
     cpdef Py_ssize_t _relocate(self, Py_ssize_t torrent, Py_ssize_t size, Py_ssize_t room)
     @cython.locals(free=array, start=Py_ssize_t)
     cpdef Py_ssize_t _take_run(self, Py_ssize_t room)
-    @cython.locals(key=cython.ulonglong, part=Py_ssize_t, table=array, used=Py_ssize_t)
-    cpdef _remember(self, Py_ssize_t torrent, Py_ssize_t peer, bytes endpoint)
-
-@cython.locals(mask=Py_ssize_t, at=Py_ssize_t)
-cpdef _put(array table, unsigned long long entry)
+    @cython.locals(width=Py_ssize_t, endpoint=cython.p_char)
+    cpdef unsigned int _key(self, Py_ssize_t torrent, Py_ssize_t place) except? 0xFFFFFFFE
+    cpdef _remember(self, Py_ssize_t torrent, Py_ssize_t peer, Py_ssize_t place)
+    cpdef _forget(self, Py_ssize_t torrent, Py_ssize_t peer, Py_ssize_t place)
+    @cython.locals(free=array, place=Py_ssize_t)
+    cpdef _shrink(self, Py_ssize_t torrent, Py_ssize_t first, Py_ssize_t size, Py_ssize_t room)

@@ -13,13 +13,13 @@ there are only typed arrays and byte arrays.
 from __future__ import annotations
 
 from array import array
-from struct import Struct
 from typing import TYPE_CHECKING
 
 from tracker.domain import packed
+from tracker.domain.index import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 NOWHERE = 0xFFFFFFFF  # the place of a peer that has no endpoint in a directory
 # The same number with a type (see the .pxd), as a place and as a mask. It has a type because a
@@ -44,11 +44,6 @@ _SCANNED = 6
 The search is cheap, because most swarms are small and the reply reads their endpoints anyway.
 """
 
-_PARTITIONS = 256  # number of tables of the index
-_FIRST_TABLE = 8  # entries of an empty table
-
-_join = b"".join
-
 
 class Tables:
     """The rows of torrents and of peers. Row 0 is unused."""
@@ -68,10 +63,10 @@ class Tables:
         self.peers[:] = array("I", _NO_PEER * peers)
 
     def add_torrent(self) -> None:
-        self.torrents.frombytes(_NO_TORRENT)
+        packed.add_words(self.torrents, 16, 0)  # TORRENT_WORDS
 
     def add_peer(self) -> None:
-        self.peers.frombytes(_NO_PEER)
+        packed.add_words(self.peers, 3, 0xFF)  # PEER_WORDS
 
 
 def fill_column(table: array[int], word: int, words: int, values: array[int]) -> None:
@@ -94,10 +89,9 @@ class Directory:
         "_found_at",
         "_found_end",
         "_found_start",
+        "_index",
         "_peers",
-        "_tables",
         "_torrents",
-        "_used",
         "_word",
         "addresses",
         "free",
@@ -124,12 +118,8 @@ class Directory:
         self._found_at = self._found_start = self._found_end = 0
         # Runs given back, by log2 of their room.
         self.free = [array("I") for _ in range(32)]
-        # The index: open addressing in many small tables, so that growing a table never takes long.
-        # An entry is the key (high half) and the peer (low half); 0 = empty. A key is the
-        # endpoint's hash plus the torrent's number. The key's low byte chooses the table, so that
-        # the many torrents of one client spread over all tables.
-        self._tables = [array("Q", bytes(8 * _FIRST_TABLE)) for _ in range(_PARTITIONS)]
-        self._used = array("I", bytes(4 * _PARTITIONS))
+        # By endpoint and torrent; of large swarms only.
+        self._index = Index()
 
     # Columns, for readers of many rows; the announce path reads one row at a time.
 
@@ -169,32 +159,32 @@ class Directory:
         width = self.width
         start = first * width
         end = start + size * width
-        at = packed.find(self.addresses, endpoint, start, end)
-        while at >= 0:
-            if not (at - start) % width:
-                self._found_start = start
-                self._found_at = at
-                self._found_end = end
-                self._found = peer = packed.u32(self.owners, at // width)
-                return peer
-            # The bytes that were found lie across two endpoints.
-            at = packed.find(self.addresses, endpoint, at + 1, end)
-        return 0
+        at = packed.find(self.addresses, endpoint, start, end, width)
+        if at < 0:
+            return 0
+        self._found_start = start
+        self._found_at = at
+        self._found_end = end
+        self._found = peer = packed.u32(self.owners, at // width)
+        return peer
 
     def _find_indexed(self, torrent: int, endpoint: bytes, first: int, size: int) -> int:
-        key = (hash(endpoint) + torrent) & _low
-        table = self._tables[key & 255]
+        index, width = self._index, self.width
+        key = packed.hashed(index.secret, endpoint, width, torrent)
+        table = index.tables[key & 255]
         mask = len(table) - 1
         at = (key >> 8) & mask
-        while entry := packed.u64(table, at):
+        entry = packed.u64(table, at)
+        while entry:
             if entry >> 32 == key:
                 peer = entry & _low
                 place = packed.u32(self._peers, peer * 3 + self._column)
-                if 0 <= place - first < size and packed.has(
-                    self.addresses, endpoint, place * self.width
+                if 0 <= place - first < size and packed.has_endpoint(
+                    self.addresses, endpoint, place * width, width
                 ):
                     return peer
             at = (at + 1) & mask
+            entry = packed.u64(table, at)
         return 0
 
     def beginning_with(self, torrent: int, prefix: bytes) -> list[int]:
@@ -211,7 +201,10 @@ class Directory:
     def is_at(self, peer: int, endpoint: bytes) -> bool:
         """Tells whether a peer has this endpoint."""
         place = packed.u32(self._peers, peer * 3 + self._column)
-        return place != _nowhere and packed.has(self.addresses, endpoint, place * self.width)
+        width = self.width
+        return place != _nowhere and packed.has_endpoint(
+            self.addresses, endpoint, place * width, width
+        )
 
     def has_port(self, peer: int, port: bytes) -> bool:
         """Tells whether the endpoint of a peer, if it has one, has this port."""
@@ -248,13 +241,13 @@ class Directory:
                 self._move(boundary, place)
             place = boundary
             packed.put_u32(torrents, row + 2, seeds + 1)  # SEEDS
-        packed.put(self.addresses, endpoint, place * self.width)
+        packed.put_endpoint(self.addresses, endpoint, place * self.width, self.width)
         packed.put_u32(self.owners, place, peer)
         packed.put_u32(self._peers, peer * 3 + self._column, place)
         packed.put_u32(torrents, row + 1, size + 1)  # COUNT
         self.total += 1
         if room > 6:  # _SCANNED
-            self._remember(torrent, peer, endpoint)
+            self._remember(torrent, peer, place)
 
     def remove(self, torrent: int, peer: int) -> None:
         self._found = _nowhere
@@ -280,13 +273,13 @@ class Directory:
 
     def rename(self, torrent: int, peer: int, endpoint: bytes) -> None:
         """Gives a peer another endpoint at the same place."""
-        room = self._torrents[torrent * TORRENT_WORDS + self._word + ROOM]
-        place = self.position(peer)
-        if room > _SCANNED:
+        _, _, _, room = packed.run(self._torrents, torrent * 64 + self._byte)
+        place = packed.u32(self._peers, peer * 3 + self._column)
+        if room > 6:  # _SCANNED
             self._forget(torrent, peer, place)
-        packed.put(self.addresses, endpoint, place * self.width)
-        if room > _SCANNED:
-            self._remember(torrent, peer, endpoint)
+        packed.put_endpoint(self.addresses, endpoint, place * self.width, self.width)
+        if room > 6:
+            self._remember(torrent, peer, place)
 
     def set_role(self, torrent: int, peer: int, seeder: bool) -> None:
         """Moves a peer across the boundary of seeders and leechers. The peer must be on the other
@@ -310,11 +303,29 @@ class Directory:
         seeder: bool,
         chance: Callable[[], int],
     ) -> bytes:
-        """Returns `prefix` and up to `want` endpoints for `peer`, without its own.
+        """Returns `prefix` and the endpoints that `put_picked` chooses."""
+        out = bytearray(prefix)
+        start = len(out)
+        packed.add_bytes(out, want * self.width)
+        size = self.put_picked(out, start, torrent, want, peer, seeder, chance)
+        return bytes(out[: start + size])
 
-        A small swarm is returned whole. From a larger swarm the peer gets a run of leechers and a
+    def put_picked(
+        self,
+        out: bytearray,
+        to: int,
+        torrent: int,
+        want: int,
+        peer: int,
+        seeder: bool,
+        chance: Callable[[], int],
+    ) -> int:
+        """Writes up to `want` endpoints for `peer`, without its own, into `out` at `to`.
+
+        A small swarm is written whole. From a larger swarm the peer gets a run of leechers and a
         run of seeders. The 64 bits of `chance` decide where each begins. A seeder gets leechers
-        first; a leecher gets equal numbers of both, as far as there are enough.
+        first; a leecher gets equal numbers of both, as far as there are enough. Returns the bytes
+        written.
         """
         width = self.width
         addresses = self.addresses
@@ -322,15 +333,15 @@ class Directory:
             start = self._found_start
             end = self._found_end
             if end - start <= (want + 1) * width:
-                return packed.around(prefix, addresses, start, self._found_at, width, end)
+                return packed.put_around(out, to, addresses, start, self._found_at, width, end)
         first, size, seeds, _ = packed.run(self._torrents, torrent * 64 + self._byte)
         place = packed.u32(self._peers, peer * 3 + self._column)
         if place == _nowhere:
             if size <= want:
-                return prefix + addresses[first * width : (first + size) * width]
+                return packed.put_run(out, to, addresses, first * width, size * width)
         elif size <= want + 1:
-            return packed.around(
-                prefix, addresses, first * width, place * width, width, (first + size) * width
+            return packed.put_around(
+                out, to, addresses, first * width, place * width, width, (first + size) * width
             )
         draw = chance()
         boundary = first + seeds
@@ -338,30 +349,40 @@ class Directory:
         leechers = first + size - boundary - (boundary <= place < first + size)
         of_leechers = min(leechers, want if seeder else max(want // 2, want - seeders))
         of_seeders = min(seeders, want - of_leechers)
-        some = self._run(boundary, first + size, of_leechers, place, draw & _low)
-        return _join((prefix, some, self._run(first, boundary, of_seeders, place, draw >> 32)))
+        done = self._put_some(out, to, boundary, first + size, of_leechers, place, draw & _low)
+        return done + self._put_some(out, to + done, first, boundary, of_seeders, place, draw >> 32)
 
-    def _run(self, start: int, end: int, want: int, place: int, chance: int) -> bytearray:
-        """Returns `want` endpoints from a random start, without the endpoint at `place`.
+    def _put_some(
+        self, out: bytearray, to: int, start: int, end: int, want: int, place: int, chance: int
+    ) -> int:
+        """Writes `want` endpoints from a random start, without the endpoint at `place`.
 
-        The places from `start` to `end` form a ring.
+        The places from `start` to `end` form a ring. Returns the bytes written.
         """
-        width = self.width
         size = end - start
         if not want:
-            return bytearray()
-        within = start <= place < end
-        taken = want + 1 if within else want
-        begin = start + chance % size
-        stop = begin + taken
-        found = self.addresses[begin * width : min(stop, end) * width]
-        if stop > end:
-            found += self.addresses[start * width : (start + stop - end) * width]
-        if within:
-            skipped = (place - begin) % size
-            drop = skipped if skipped < taken else want
-            del found[drop * width : (drop + 1) * width]
-        return found
+            return 0
+        offset = chance % size
+        before = want
+        if start <= place < end:
+            before = min((place - start - offset) % size, want)
+        done = self._put_ring(out, to, start, end, offset, before)
+        if before < want:
+            offset = (offset + before + 1) % size
+            done += self._put_ring(out, to + done, start, end, offset, want - before)
+        return done
+
+    def _put_ring(
+        self, out: bytearray, to: int, start: int, end: int, offset: int, count: int
+    ) -> int:
+        """Writes `count` endpoints of a ring, from this offset on."""
+        width = self.width
+        begin = start + offset
+        straight = min(count, end - begin)
+        done = packed.put_run(out, to, self.addresses, begin * width, straight * width)
+        return done + packed.put_run(
+            out, to + done, self.addresses, start * width, (count - straight) * width
+        )
 
     # Moving entries.
 
@@ -385,27 +406,28 @@ class Directory:
     def _grow(self, torrent: int, size: int, room: int) -> int:
         """Gives a torrent a run of 2**room places, and returns its start."""
         start = self._relocate(torrent, size, room)
-        if room == _SCANNED + 1:
-            for peer in self.owners[start : start + size]:
-                self._remember(torrent, peer, self.endpoint(peer))
+        if room == 7:  # _SCANNED + 1
+            for place in range(start, start + size):
+                self._remember(torrent, packed.u32(self.owners, place), place)
         return start
 
     def _shrink(self, torrent: int, first: int, size: int, room: int) -> None:
         if not size:
-            self.free[room].append(first)
+            free = self.free[room]
+            packed.append(free, first)
         elif room >= 3 and size <= 1 << (room - 2):
-            if room == _SCANNED + 1:
+            if room == 7:  # _SCANNED + 1
                 for place in range(first, first + size):
-                    self._forget(torrent, self.owners[place], place)
+                    self._forget(torrent, packed.u32(self.owners, place), place)
             self._relocate(torrent, size, room - 1)
 
     def _take_run(self, room: int) -> int:
         free = self.free[room]
-        if free:
-            return free.pop()
+        if len(free):
+            return packed.pop(free)
         start = len(self.owners)
-        self.owners.frombytes(bytes(4 << room))
-        self.addresses += bytes(self.width << room)
+        packed.add_words(self.owners, 1 << room, 0)
+        packed.add_bytes(self.addresses, self.width << room)
         return start
 
     def _relocate(self, torrent: int, size: int, room: int) -> int:
@@ -423,85 +445,35 @@ class Directory:
             peer = packed.u32(owners, old + step)
             packed.put_u32(owners, start + step, peer)
             packed.put_u32(peers, peer * 3 + self._column, start + step)
-        self.free[old_room].append(old)
+        free = self.free[old_room]
+        packed.append(free, old)
         return start
 
     # The index over swarms that are too large for a search from end to end.
 
-    def _remember(self, torrent: int, peer: int, endpoint: bytes) -> None:
-        key = (hash(endpoint) + torrent) & _low
-        part = key & 255
-        table = self._tables[part]
-        used = self._used[part] + 1
-        if used * 3 > len(table) * 2:
-            table = self._tables[part] = _doubled(table)
-        _put(table, key << 32 | peer)
-        self._used[part] = used
+    def _key(self, torrent: int, place: int) -> int:
+        """Returns the key of the endpoint at a place, in the index."""
+        width = self.width
+        endpoint = packed.view(self.addresses, place * width, width)
+        return packed.hashed(self._index.secret, endpoint, width, torrent)
 
-    def index_all(self) -> None:
-        """Counts the endpoints and builds the index of a loaded directory.
-
-        An image has no index, because hashes differ from process to process.
-        """
-        self.total = sum(self.column(COUNT))
-        parts: list[list[int]] = [[] for _ in range(_PARTITIONS)]
-        endpoints = Struct(f"{self.width}s")
-        for torrent, room in enumerate(self.column(ROOM)):
-            first, size, _ = self.run(torrent)
-            if room > _SCANNED and size:
-                run = self.addresses[first * self.width : (first + size) * self.width]
-                owners = self.owners[first : first + size]
-                for (endpoint,), peer in zip(endpoints.iter_unpack(run), owners, strict=True):
-                    key = (hash(endpoint) + torrent) & _low
-                    parts[key & 255].append(key << 32 | peer)
-        self._used = array("I", map(len, parts))
-        self._tables = [_table(part) for part in parts]
+    def _remember(self, torrent: int, peer: int, place: int) -> None:
+        self._index.add(self._key(torrent, place), peer)
 
     def _forget(self, torrent: int, peer: int, place: int) -> None:
-        """Removes an entry and closes the gap, so that no probe ends early."""
-        start = place * self.width
-        key = (hash(bytes(self.addresses[start : start + self.width])) + torrent) & _low
-        table = self._tables[key & 255]
-        mask = len(table) - 1
-        gap = (key >> 8) & mask
-        sought = key << 32 | peer
-        while table[gap] != sought:
-            gap = (gap + 1) & mask
-        at = (gap + 1) & mask
-        while entry := table[at]:
-            home = (entry >> 40) & mask
-            if (at - home) & mask >= (at - gap) & mask:
-                table[gap] = entry
-                gap = at
-            at = (at + 1) & mask
-        table[gap] = 0
-        self._used[key & 255] -= 1
+        self._index.drop(self._key(torrent, place), peer)
 
+    def index_all(self) -> None:
+        """Counts the endpoints and builds the index of a loaded directory."""
+        self.total = sum(self.column(COUNT))
+        self._index.fill(self._entries())
 
-def _put(table: array[int], entry: int) -> None:
-    mask = len(table) - 1
-    at = (entry >> 40) & mask
-    while table[at]:
-        at = (at + 1) & mask
-    table[at] = entry
-
-
-def _table(entries: list[int]) -> array[int]:
-    size = _FIRST_TABLE
-    while len(entries) * 3 > size * 2:
-        size *= 2
-    table = array("Q", bytes(8 * size))
-    for entry in entries:
-        _put(table, entry)
-    return table
-
-
-def _doubled(table: array[int]) -> array[int]:
-    larger = array("Q", bytes(16 * len(table)))
-    for entry in table:
-        if entry:
-            _put(larger, entry)
-    return larger
+    def _entries(self) -> Iterator[tuple[int, int]]:
+        for torrent, room in enumerate(self.column(ROOM)):
+            if room > _SCANNED:
+                first, size, _ = self.run(torrent)
+                for place in range(first, first + size):
+                    yield self._key(torrent, place), self.owners[place]
 
 
 # Fails when one of these constants changes, because the code above has literals in their place.

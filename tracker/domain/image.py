@@ -31,7 +31,7 @@ from tracker.domain.hidden_peers import Hidden
 from tracker.domain.peer_lists import AFTER, BEFORE, KEY
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
-from tracker.domain.swarms import LEECHERS, PARTIAL, ROW_SIZE, SEEDERS, Swarms
+from tracker.domain.swarms import BUCKETS, LEECHERS, PARTIAL, ROW_SIZE, SEEDERS, Swarms
 from tracker.domain.tally import Tally
 
 if TYPE_CHECKING:
@@ -129,11 +129,12 @@ def dump(state: State, *, addresses: bool = True) -> Image:
     swarms = state.swarms
     plain = {"state": json.dumps(_rest(state), ensure_ascii=False).encode()}
     plain[HIDDEN] = bytes([state.hidden is not None])
-    plain["announces"] = _bytes(array("Q", swarms.announces))
+    plain["announces"] = _bytes(swarms.announces)
     for prefix, owner, names in _owners(state):
         for name in names:
             plain[prefix + name.strip("_")] = _bytes(getattr(owner, name))
-    plain["buckets"] = _bytes(array("I", chain.from_iterable(b.values() for b in swarms.buckets)))
+    torrents = chain.from_iterable(map(swarms.torrents_in, range(BUCKETS)))
+    plain["buckets"] = _bytes(array("I", torrents))
     plain["retired"] = b"".join(swarms.retired)
     plain["retired.completed"] = _bytes(array("Q", swarms.retired.values()))
     largest = swarms.retired_largest
@@ -176,7 +177,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     for prefix, owner, names in _owners(state):
         for name in names:
             setattr(owner, name, _like(getattr(owner, name), plain[prefix + name.strip("_")]))
-    swarms.announces = list(_like(array("Q"), plain["announces"]))
+    swarms.announces = _like(array("Q"), plain["announces"])
     if len(swarms.announces) != 4:
         raise ImageError("announces over other than four paths")
     swarms.rows = bytearray(plain["rows"])
@@ -274,10 +275,10 @@ def _load_rows(swarms: Swarms, plain: Mapping[str, Buffer]) -> None:
 
 def _load_buckets(swarms: Swarms, torrents: array[int]) -> None:
     """Fills the buckets in the order they had, because the sweep follows it."""
-    hashes, buckets = bytes(swarms.hashes), swarms.buckets
     for torrent in torrents:
-        info_hash = hashes[torrent * 20 : torrent * 20 + 20]
-        buckets[info_hash[0]][info_hash] = torrent
+        if not 0 < torrent < len(swarms.completed) or swarms.lookup(swarms.hash_of(torrent)):
+            raise ImageError("a bucket holds what is no torrent, or a torrent twice")
+        swarms.enter(torrent)
 
 
 def _load_free(directory: Directory, free: Buffer, counts: Buffer) -> None:

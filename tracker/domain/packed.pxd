@@ -1,13 +1,14 @@
 # What packed.py says with Struct, for compiled callers. Little-endian machines of 64 bits only: scripts/compiling.py sees to that.
 
 from cpython.array cimport array, resize_smart
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 
 cdef enum:
+    COMPILED = 1
     PEER_ROW = 72  # bytes
     TORRENT_WORDS = 16  # of 32 bits
 
@@ -66,42 +67,39 @@ cdef inline Py_ssize_t _find6(char *pool, char *sought, Py_ssize_t start, Py_ssi
     return -1
 
 
-cdef inline Py_ssize_t find(bytearray addresses, bytes endpoint, Py_ssize_t start, Py_ssize_t end) except -2:
-    """Of what `bytearray.find` finds, only what is a whole number of endpoints from the start."""
-    cdef Py_ssize_t width = PyBytes_GET_SIZE(endpoint)
+cdef inline Py_ssize_t find(
+    bytearray addresses, char *endpoint, Py_ssize_t start, Py_ssize_t end, Py_ssize_t width
+) except -2:
     if start < 0 or end > PyByteArray_GET_SIZE(addresses):
         raise IndexError("no such run")
     cdef char *pool = PyByteArray_AS_STRING(addresses)
-    cdef char *sought = PyBytes_AS_STRING(endpoint)
     if width == 6:  # most are: without a call for each
-        return _find6(pool, sought, start, end)
+        return _find6(pool, endpoint, start, end)
     while start + width <= end:
-        if not memcmp(pool + start, sought, width):
+        if not memcmp(pool + start, endpoint, width):
             return start
         start += width
     return -1
-
-
-cdef inline bytes around(
-    bytes prefix, bytearray addresses, Py_ssize_t start, Py_ssize_t own, Py_ssize_t width,
-    Py_ssize_t end,
-):
-    if not 0 <= start <= own <= own + width <= end <= PyByteArray_GET_SIZE(addresses):
-        raise IndexError("no such run")
-    cdef Py_ssize_t head = PyBytes_GET_SIZE(prefix), before = own - start
-    cdef bytes joined = PyBytes_FromStringAndSize(NULL, head + end - start - width)
-    cdef char *to = PyBytes_AS_STRING(joined)
-    cdef char *pool = PyByteArray_AS_STRING(addresses)
-    memcpy(to, PyBytes_AS_STRING(prefix), head)
-    memcpy(to + head, pool + start, before)
-    memcpy(to + head + before, pool + own + width, end - own - width)
-    return joined
 
 
 cdef inline char *_inside(bytearray rows, Py_ssize_t at, Py_ssize_t size) except NULL:
     if at < 0 or at + size > PyByteArray_GET_SIZE(rows):
         raise IndexError("no such row")
     return PyByteArray_AS_STRING(rows) + at
+
+
+cdef inline Py_ssize_t put_around(
+    bytearray out, Py_ssize_t to, bytearray addresses, Py_ssize_t start, Py_ssize_t own,
+    Py_ssize_t width, Py_ssize_t end,
+) except -1:
+    if not 0 <= start <= own <= own + width <= end <= PyByteArray_GET_SIZE(addresses):
+        raise IndexError("no such run")
+    cdef Py_ssize_t size = end - start - width, before = own - start
+    cdef char *target = _inside(out, to, size)
+    cdef char *pool = PyByteArray_AS_STRING(addresses)
+    memcpy(target, pool + start, before)
+    memcpy(target + before, pool + own + width, size - before)
+    return size
 
 
 cdef inline int _sized(bytes value, Py_ssize_t size) except -1:
@@ -118,9 +116,8 @@ cdef inline (char *, uint64_t, uint64_t, uint64_t) numbers(bytearray rows, Py_ss
     return row, totals[0], totals[1], totals[4]
 
 
-cdef inline int same_id(char *there, bytes peer_id) except -1:
-    _sized(peer_id, 20)
-    return not memcmp(there, PyBytes_AS_STRING(peer_id), 20)
+cdef inline bint same_id(char *there, char *peer_id) noexcept:
+    return not memcmp(there, peer_id, 20)
 
 
 cdef inline int put_totals(
@@ -132,17 +129,16 @@ cdef inline int put_totals(
     return 0
 
 
-cdef inline int put_peer_id(bytearray rows, Py_ssize_t at, bytes peer_id) except -1:
-    _sized(peer_id, 20)
-    memcpy(_inside(rows, at, 20), PyBytes_AS_STRING(peer_id), 20)
+cdef inline int put_peer_id(bytearray rows, Py_ssize_t at, char *peer_id) except -1:
+    memcpy(_inside(rows, at, 20), peer_id, 20)
     return 0
 
 
 cdef inline int put_identity(
-    bytearray rows, Py_ssize_t at, bytes peer_id, uint32_t torrent
+    bytearray rows, Py_ssize_t at, char *peer_id, uint32_t torrent
 ) except -1:
     cdef char *row = _inside(rows, at, 28)
-    put_peer_id(rows, at, peer_id)
+    memcpy(row, peer_id, 20)
     memset(row + 20, 0, 4)
     memcpy(row + 24, &torrent, 4)
     return 0
@@ -178,6 +174,11 @@ cdef inline uint64_t wide(bytearray rows, Py_ssize_t at) except? 0xFFFFFFFFFFFFF
     return value
 
 
+cdef inline char *view(bytearray rows, Py_ssize_t at, Py_ssize_t size) except NULL:
+    """It holds until something is added to the rows."""
+    return _inside(rows, at, size)
+
+
 cdef inline bytes piece(bytearray rows, Py_ssize_t at, Py_ssize_t size):
     return PyBytes_FromStringAndSize(_inside(rows, at, size), size)
 
@@ -208,6 +209,34 @@ cdef inline (int, int, uint64_t) seen(bytearray rows, Py_ssize_t at):
 cdef inline int append(array column, uint32_t value) except -1:
     resize_smart(column, column.ob_size + 1)
     column.data.as_uints[column.ob_size - 1] = value
+    return 0
+
+
+cdef inline uint32_t pop(array column) except? 0xFFFFFFFE:
+    if not column.ob_size:
+        raise IndexError("an empty column")
+    cdef uint32_t value = column.data.as_uints[column.ob_size - 1]
+    resize_smart(column, column.ob_size - 1)
+    return value
+
+
+cdef inline int add_words(array column, Py_ssize_t count, int filling) except -1:
+    cdef Py_ssize_t size = column.ob_size
+    resize_smart(column, size + count)
+    memset(column.data.as_uints + size, filling, count * 4)
+    return 0
+
+
+cdef inline int add_wide(array column) except -1:
+    resize_smart(column, column.ob_size + 1)
+    column.data.as_ulonglongs[column.ob_size - 1] = 0
+    return 0
+
+
+cdef inline int add_bytes(bytearray pool, Py_ssize_t count) except -1:
+    cdef Py_ssize_t size = PyByteArray_GET_SIZE(pool)
+    PyByteArray_Resize(pool, size + count)
+    memset(PyByteArray_AS_STRING(pool) + size, 0, count)
     return 0
 
 
@@ -254,6 +283,26 @@ cdef extern from *:
     void FETCH(char *at) nogil
 
 
+cdef inline void _fetch(char *first, char *end) noexcept:
+    while first < end:
+        FETCH(first)
+        first += 64  # a line of memory
+    FETCH(end - 1)
+
+
+cdef inline int fetch(bytearray pool, Py_ssize_t at, Py_ssize_t size) except -1:
+    _fetch(_inside(pool, at, size), _inside(pool, at, size) + size)
+    return 0
+
+
+cdef inline int fetch_words(array column, Py_ssize_t at, Py_ssize_t count) except -1:
+    if at < 0 or at + count > column.ob_size:
+        raise IndexError("no such place in a column")
+    cdef char *first = <char *>column.data.as_chars + at * column.ob_descr.itemsize
+    _fetch(first, first + count * column.ob_descr.itemsize)
+    return 0
+
+
 cdef inline int fetch_ahead(bytes plain, array ring, bytearray rows, array places) except -1:
     """Rows of 72 bytes, and of 12."""
     cdef char *record = PyBytes_AS_STRING(plain)
@@ -275,6 +324,35 @@ cdef inline int fetch_ahead(bytes plain, array ring, bytearray rows, array place
 cdef inline int has(bytearray addresses, bytes endpoint, Py_ssize_t at) except -1:
     cdef Py_ssize_t width = PyBytes_GET_SIZE(endpoint)
     return not memcmp(_inside(addresses, at, width), PyBytes_AS_STRING(endpoint), width)
+
+
+cdef inline bint has_endpoint(
+    bytearray addresses, char *endpoint, Py_ssize_t at, Py_ssize_t width
+) except -1:
+    return not memcmp(_inside(addresses, at, width), endpoint, width)
+
+
+cdef inline int put_endpoint(
+    bytearray addresses, char *endpoint, Py_ssize_t at, Py_ssize_t width
+) except -1:
+    memcpy(_inside(addresses, at, width), endpoint, width)
+    return 0
+
+
+cdef inline char *endpoint(bytearray scratch, char *address, char *port, bint v6) except NULL:
+    """It lies in the scratch of 18 bytes."""
+    cdef char *made = _inside(scratch, 0, 18)
+    cdef Py_ssize_t size = 16 if v6 else 4
+    memcpy(made, address, size)
+    memcpy(made + size, port, 2)
+    return made
+
+
+cdef inline Py_ssize_t put_run(
+    bytearray out, Py_ssize_t to, bytearray addresses, Py_ssize_t start, Py_ssize_t size
+) except -1:
+    memcpy(_inside(out, to, size), _inside(addresses, start, size), size)
+    return size
 
 
 cdef inline int put(bytearray addresses, bytes endpoint, Py_ssize_t at) except -1:
@@ -299,11 +377,58 @@ cdef inline bytes identity(uint32_t account, bytes peer_id):
     return made
 
 
-cdef inline uint64_t prefix(bytes peer_id) except? 0xFFFFFFFFFFFFFFFE:
-    _sized(peer_id, 20)
+cdef inline char *identity_in(bytearray scratch, uint32_t account, char *peer_id) except NULL:
+    """It lies in the scratch of 24 bytes."""
+    cdef char *made = _inside(scratch, 0, 24)
+    memcpy(made, &account, 4)
+    memcpy(made + 4, peer_id, 20)
+    return made
+
+
+cdef inline uint64_t prefix(char *peer_id) noexcept:
     cdef uint64_t first
-    memcpy(&first, PyBytes_AS_STRING(peer_id), 8)
+    memcpy(&first, peer_id, 8)
     return first if first >> 56 == 0x2D else 0
+
+
+cdef inline uint32_t hashed(array secret, char *name, Py_ssize_t width, uint64_t number) noexcept:
+    """A multilinear hash (Lemire and Kaser 2014): two names have one hash with probability 2**-32,
+    whoever chooses them, unless he knows the secret."""
+    cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs
+    cdef uint64_t total = factors[0] + factors[1] * <uint32_t>number
+    cdef uint32_t word
+    cdef uint16_t rest
+    factors += 2
+    while width >= 4:
+        memcpy(&word, name, 4)
+        total += factors[0] * word
+        factors += 1
+        name += 4
+        width -= 4
+    if width:  # a port
+        memcpy(&rest, name, 2)
+        total += factors[0] * rest
+    return <uint32_t>(total >> 32)
+
+
+cdef inline uint32_t text_hash(array secret, char *text, Py_ssize_t size) except? 0xFFFFFFFE:
+    """The same over a text of 4 bytes or more. Its last word may have bytes of the one before."""
+    cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs
+    cdef uint64_t total
+    cdef Py_ssize_t at
+    cdef uint32_t word
+    if size < 4 or size // 4 + 3 > secret.ob_size:
+        raise ValueError("no text that this secret is for")
+    memcpy(&word, text + size - 4, 4)
+    total = factors[0] + factors[1] * <uint32_t>size + factors[2] * word
+    for at in range(size // 4):
+        memcpy(&word, text + at * 4, 4)
+        total += factors[at + 3] * word
+    return <uint32_t>(total >> 32)
+
+
+cdef inline bint is_text(bytes known, char *text, Py_ssize_t size) except -1:
+    return PyBytes_GET_SIZE(known) == size and not memcmp(PyBytes_AS_STRING(known), text, size)
 
 
 cdef inline Py_ssize_t slot(uint64_t prefix, uint64_t which) noexcept:
@@ -316,21 +441,32 @@ cdef inline int _fits(int value, int bits) except -1:
     return 0
 
 
-cdef inline bytes plain(
-    uint64_t time_us, bytes info_hash, bytes peer_id, uint64_t uploaded, uint64_t downloaded,
-    uint64_t left, uint32_t key_ref, uint64_t prev_seq, int asked, int flags,
+cdef extern from "Python.h":
+    ctypedef struct PyByteArrayObject:
+        Py_ssize_t ob_alloc
+
+
+cdef inline char *_added(bytearray records, Py_ssize_t count) except NULL:
+    """Adds bytes to a section of a frame, which doubles: a bytearray by itself grows by an eighth."""
+    cdef Py_ssize_t size = PyByteArray_GET_SIZE(records)
+    if size + count >= (<PyByteArrayObject *>records).ob_alloc:
+        PyByteArray_Resize(records, 2 * (size + count))
+    PyByteArray_Resize(records, size + count)
+    return PyByteArray_AS_STRING(records) + size
+
+
+cdef inline int add_plain(
+    bytearray records, uint64_t time_us, char *info_hash, char *peer_id, uint64_t uploaded,
+    uint64_t downloaded, uint64_t left, uint32_t key_ref, uint64_t prev_seq, int asked, int flags,
     int listener, int what, int rule, int named,
-):
+) except -1:
     _fits(asked | named, 16)
     _fits(flags | listener | what | rule, 8)
     cdef uint16_t numwant = <uint16_t>asked, client = <uint16_t>named
-    _sized(info_hash, 20)
-    _sized(peer_id, 20)
-    cdef bytes record = PyBytes_FromStringAndSize(NULL, 80)
-    cdef char *to = PyBytes_AS_STRING(record)
+    cdef char *to = _added(records, 80)
     memcpy(to, &time_us, 8)
-    memcpy(to + 8, PyBytes_AS_STRING(info_hash), 20)
-    memcpy(to + 28, PyBytes_AS_STRING(peer_id), 8)
+    memcpy(to + 8, info_hash, 20)
+    memcpy(to + 28, peer_id, 8)
     memcpy(to + 36, &uploaded, 8)
     memcpy(to + 44, &downloaded, 8)
     memcpy(to + 52, &left, 8)
@@ -342,30 +478,24 @@ cdef inline bytes plain(
     to[76] = <char>what
     to[77] = <char>rule
     memcpy(to + 78, &client, 2)
-    return record
+    return 0
 
 
-cdef inline bytes protected(bytes address, bytes id_tail, bytes port, int key_hash):
-    _sized(address, 16)
-    return protected4(address[:12], address[12:], id_tail, port, key_hash)
-
-
-cdef inline bytes protected4(
-    bytes mapped, bytes address, bytes id_tail, bytes port, int key_hash
-):
+cdef inline int add_protected(
+    bytearray records, char *address, char *peer_id, char *port, int key_hash, bint v6
+) except -1:
     _fits(key_hash, 16)
-    _sized(mapped, 12)
-    _sized(address, 4)
-    _sized(id_tail, 12)
-    _sized(port, 2)
-    cdef bytes record = PyBytes_FromStringAndSize(NULL, 32)
-    cdef char *to = PyBytes_AS_STRING(record)
-    memcpy(to, PyBytes_AS_STRING(mapped), 12)
-    memcpy(to + 12, PyBytes_AS_STRING(address), 4)
-    memcpy(to + 16, PyBytes_AS_STRING(id_tail), 12)
-    memcpy(to + 28, PyBytes_AS_STRING(port), 2)
+    cdef char *to = _added(records, 32)
+    if v6:
+        memcpy(to, address, 16)
+    else:
+        memset(to, 0, 10)
+        memset(to + 10, 0xFF, 2)
+        memcpy(to + 12, address, 4)
+    memcpy(to + 16, peer_id + 8, 12)
+    memcpy(to + 28, port, 2)
     memcpy(to + 30, &key_hash, 2)
-    return record
+    return 0
 
 
 cdef inline char *_record(bytes records, Py_ssize_t at, Py_ssize_t size) except NULL:
@@ -401,6 +531,21 @@ cdef inline int client(bytes plain, Py_ssize_t number) except -1:
 cdef inline int concerns(bytes plain, Py_ssize_t number, bytearray hashes, Py_ssize_t torrent) except -1:
     cdef char *record = _record(plain, number * 80, 80)
     return not memcmp(record + 8, _inside(hashes, torrent * 20, 20), 20)
+
+
+cdef inline (char *, char *, char *) announcer_in(
+    bytearray scratch, bytes plain, bytes protected, Py_ssize_t number
+):
+    """The names lie in the record and in the scratch of 38 bytes."""
+    cdef char *record = _record(plain, number * 80, 80)
+    cdef char *where = _record(protected, number * 32, 32)
+    cdef char *made = _inside(scratch, 0, 38)
+    cdef Py_ssize_t size = 16 if record[76] & 0x10 else 4
+    memcpy(made, record + 28, 8)
+    memcpy(made + 8, where + 16, 12)
+    memcpy(made + 20, where + 16 - size, size)
+    memcpy(made + 20 + size, where + 28, 2)
+    return record + 8, made, made + 20
 
 
 cdef inline tuple announcer(bytes plain, bytes protected, Py_ssize_t number):

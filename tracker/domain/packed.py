@@ -13,6 +13,9 @@ from typing import Any
 
 from tracker.domain.events import announce
 
+COMPILED = False
+"""Compiled code reads 1 here. Where it makes a difference, the pure build has the simpler way."""
+
 # An entry of a column.
 u32 = u64 = getitem
 put_u32 = put_u64 = setitem
@@ -28,7 +31,28 @@ def counts(torrents: array[int], torrent: int) -> tuple[int, ...]:
 
 
 # The pool of a directory.
-find = bytearray.find
+def find(addresses: bytearray, endpoint: bytes, start: int, end: int, width: int) -> int:
+    """Returns the byte at which an endpoint of this width begins in a run; -1 = nowhere."""
+    at = addresses.find(endpoint, start, end)
+    while at >= 0 and (at - start) % width:  # these bytes lie across two endpoints
+        at = addresses.find(endpoint, at + 1, end)
+    return at
+
+
+def has_endpoint(addresses: bytearray, endpoint: bytes, at: int, width: int) -> bool:
+    return addresses[at : at + width] == endpoint
+
+
+def put_endpoint(addresses: bytearray, endpoint: bytes, at: int, width: int) -> None:
+    addresses[at : at + width] = endpoint
+
+
+def endpoint(scratch: bytearray, address: bytes, port: bytes, v6: bool) -> bytes:
+    """Joins an address and a port, which lie apart in a request. `scratch`: 18 bytes for it."""
+    del scratch, v6
+    return address + port
+
+
 has = bytearray.startswith  # addresses, endpoint, at
 
 
@@ -40,17 +64,24 @@ def copy(addresses: bytearray, source: int, target: int, size: int) -> None:
     addresses[target : target + size] = addresses[source : source + size]
 
 
-def around(
-    prefix: bytes, addresses: bytearray, start: int, own: int, width: int, end: int
-) -> bytes:
-    """Joins `prefix` and a run of addresses, without the address that begins at `own`.
+def put_run(out: bytearray, to: int, addresses: bytearray, start: int, size: int) -> int:
+    """Copies a run of addresses into a reply. Returns its size."""
+    out[to : to + size] = addresses[start : start + size]
+    return size
+
+
+def put_around(
+    out: bytearray, to: int, addresses: bytearray, start: int, own: int, width: int, end: int
+) -> int:
+    """Copies a run into a reply, without the address that begins at `own`. Returns the size.
 
     An address has `width` bytes.
     """
     run = addresses[start:end]
     own -= start
     del run[own : own + width]
-    return prefix + run
+    out[to : to + len(run)] = run
+    return len(run)
 
 
 # A peer's row. Its bytes from 32 on: uploaded, downloaded, left, last seen us, last seq.
@@ -95,7 +126,41 @@ def piece(rows: bytearray, at: int, size: int) -> bytes:
     return bytes(rows[at : at + size])
 
 
+view = piece
+"""Reads bytes where they lie: compiled code gets no object, but a pointer."""
+
+
 identity = Struct("<I20s").pack  # account, peer_id
+
+
+def identity_in(scratch: bytearray, account: int, peer_id: bytes) -> bytes:
+    """Does it in 24 bytes of scratch, so that compiled code makes no object."""
+    del scratch
+    return identity(account, peer_id)
+
+
+# Keys of an `Index`.
+
+
+def hashed(secret: array[int], name: bytes, width: int, number: int) -> int:
+    """Hashes a name of `width` bytes (20, or one of a directory) and a number to 32 bits.
+
+    Python's own hash has a secret too.
+    """
+    del secret, width
+    return (hash(name) + number) & 0xFFFFFFFF
+
+
+def text_hash(secret: array[int], text: bytes, size: int) -> int:
+    """Hashes a text of `size` bytes, 4 or more."""
+    del secret, size
+    return hash(text) & 0xFFFFFFFF
+
+
+def is_text(known: bytes, text: bytes, size: int) -> bool:
+    del size
+    return known == text
+
 
 # The table of `Clients`.
 _SPREAD = 0x1E3779B97F4A7C15  # odd, so that close keys get distant slots
@@ -116,6 +181,24 @@ def slot(prefix: int, which: int) -> int:
 places = Struct("=III").unpack_from  # in the table of peers, at a byte: the place in each directory
 seen = Struct("<21xBB33xQ").unpack_from  # in a row, at byte 0: two days, last seen us
 append = array.append
+pop = array.pop
+
+
+def add_words(column: array[int], count: int, filling: int) -> None:
+    """Adds words to a column, each byte of them `filling`."""
+    column.frombytes(bytes([filling]) * (4 * count))
+
+
+def add_wide(column: array[int]) -> None:
+    """Adds a zero to a column of numbers of 64 bits."""
+    column.append(0)
+
+
+def add_bytes(pool: bytearray, count: int) -> None:
+    """Adds zeros."""
+    pool += bytes(count)
+
+
 _AT_ONCE = 1 << 14  # pieces joined at a time, because each is an object and takes memory
 
 
@@ -142,10 +225,27 @@ def carry(pool: bytearray, source: int, other: bytearray, target: int, size: int
     other[target : target + size] = pool[source : source + size]
 
 
-# Records. `plain` takes a whole peer_id and keeps its first 8 bytes.
-plain = announce.PLAIN.pack
-protected = announce.PROTECTED.pack
-protected4 = announce.PROTECTED4.pack
+# Records.
+
+
+def add_plain(records: bytearray, *fields: Any) -> None:
+    """Adds a record's plain part. Of the whole peer_id it has the first 8 bytes."""
+    records += _PLAIN(*fields)
+
+
+def add_protected(
+    records: bytearray, address: bytes, peer_id: bytes, port: bytes, key_hash: int, v6: bool
+) -> None:
+    """Adds a record's protected part: the address as IPv6, and the rest of the peer_id."""
+    records += (
+        _PACKED(address, peer_id[8:], port, key_hash)
+        if v6
+        else _PACKED4(announce.V4_MAPPED, address, peer_id[8:], port, key_hash)
+    )
+
+
+_PLAIN = announce.PLAIN.pack
+_PACKED, _PACKED4 = announce.PROTECTED.pack, announce.PROTECTED4.pack
 
 announced = Struct("<Q28xQQQIQ4xBB2x").unpack_from
 """Reads a record's plain part: time us, uploaded, downloaded, left, key_ref, prev_seq, the byte of
@@ -166,6 +266,14 @@ def fetch_ahead(plain: bytes, ring: array[int], rows: bytearray, places: array[i
     """
 
 
+def fetch(pool: bytearray, at: int, size: int) -> None:
+    """Fetches bytes into the processor's cache; this build does nothing."""
+
+
+def fetch_words(column: array[int], at: int, count: int) -> None:
+    """Fetches entries of a column."""
+
+
 def concerns(plain: bytes, number: int, hashes: bytearray, torrent: int) -> bool:
     """Tells whether a frame's record, by its number, is about this torrent."""
     return plain[number * 80 + 8 : number * 80 + 28] == hashes[torrent * 20 : torrent * 20 + 20]
@@ -181,3 +289,11 @@ def announcer(plain: bytes, protected: bytes, number: int) -> tuple[bytes, bytes
     address, id_tail, port, _ = _PROTECTED(protected, number * 32)
     v6 = plain[number * 80 + 76] & 0x10  # odd high nibbles are IPv6
     return info_hash, id_head + id_tail, (address if v6 else address[12:]) + port
+
+
+def announcer_in(
+    scratch: bytearray, plain: bytes, protected: bytes, number: int
+) -> tuple[bytes, bytes, bytes]:
+    """Does it in 38 bytes of scratch, so that compiled code makes no object."""
+    del scratch
+    return announcer(plain, protected, number)

@@ -55,10 +55,10 @@ class PeerLists:
         self.remove(peer)
         missing = peer * 3 + 3 - len(self._links)
         if missing > 0:
-            self._links.frombytes(bytes(4 * missing))
+            packed.add_words(self._links, missing, 0)
         missing = owner + 1 - len(self._first)
         if missing > 0:
-            self._first.frombytes(bytes(4 * missing))
+            packed.add_words(self._first, missing, 0)
         links = self._links
         following = packed.u32(self._first, owner)
         packed.put_u32(self._first, owner, peer)
@@ -85,7 +85,7 @@ class PeerLists:
 
     def add_peer(self) -> None:
         """Makes a row for a peer that may be on no list."""
-        self._links.frombytes(_NO_LINKS)
+        packed.add_words(self._links, 3, 0)
 
     def make_room(self, peers: int) -> None:
         """Makes rows for exactly that many peers."""

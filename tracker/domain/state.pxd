@@ -1,5 +1,6 @@
 cimport cython
 from tracker.domain cimport packed
+from cpython.array cimport array
 from tracker.domain.accounts cimport Accounts
 from tracker.domain.bases cimport Bases
 from tracker.domain.booking cimport Booking
@@ -21,31 +22,33 @@ cdef class State:
     cdef public Swarms swarms
     cdef public Recent recent
     cdef public Booking book
+    cdef public bytearray _scratch
 
     @cython.locals(
-        swarms=Swarms, recent=Recent, book=Booking, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
+        swarms=Swarms, recent=Recent, book=Booking, account_of=array, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
         uploaded=cython.ulonglong, downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint,
         prev_seq=cython.ulonglong, what=cython.int, rule=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t,
-        last_seq=cython.ulonglong, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint, base=Py_ssize_t,
+        last_seq=cython.ulonglong, info_hash=cython.p_char, peer_id=cython.p_char, endpoint=cython.p_char, account=cython.uint, base=Py_ssize_t,
     )
     cpdef _apply_announces(self, plain, protected)
     @cython.locals(
         swarms=Swarms, hidden=Hidden, book=Booking, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong, uploaded=cython.ulonglong,
         downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint, prev_seq=cython.ulonglong, what=cython.int, rule=cython.int,
         torrent=Py_ssize_t, peer=Py_ssize_t, holder=Py_ssize_t, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
-        unreadable=cython.bint, stopped=cython.bint, fresh=cython.bint, base=Py_ssize_t,
+        unreadable=cython.bint, stopped=cython.bint, fresh=cython.bint, v6=cython.bint, base=Py_ssize_t,
     )
     cpdef _apply_hidden(self, plain, protected)
-    cpdef Py_ssize_t _announcer(self, Py_ssize_t torrent, unsigned int account, bytes peer_id, bytes endpoint)
+    @cython.locals(swarms=Swarms)
+    cdef Py_ssize_t _announcer(self, Py_ssize_t torrent, unsigned int account, char *peer_id, char *endpoint, bint v6) except -1
     @cython.locals(
         swarms=Swarms, event=cython.int, stops=cython.bint, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,
         seen_us=cython.ulonglong, last_seq=cython.ulonglong, since_seq=cython.ulonglong, done=cython.bint,
-        accounts=Accounts, rows=bytearray, group=cython.int, kept=cython.int, most_up=cython.ulonglong,
+        accounts=Accounts, rows=bytearray, group=cython.int, kept=cython.int, most_up=cython.ulonglong, timeout=cython.ulonglong,
     )
-    cpdef Py_ssize_t apply_keyed(
+    cdef Py_ssize_t apply_keyed(
         self, unsigned int key_ref, unsigned int account, unsigned long long seq, unsigned long long time_us,
-        Py_ssize_t torrent, Py_ssize_t peer, bytes info_hash, bytes peer_id, bytes endpoint,
+        Py_ssize_t torrent, Py_ssize_t peer, char *info_hash, char *peer_id, char *endpoint,
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule,
         Py_ssize_t base,
-    )
+    ) except? -1
     cpdef Py_ssize_t base_for(self, unsigned int account, bytes info_hash, bytes peer_id, unsigned long long time_us)

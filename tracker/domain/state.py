@@ -45,6 +45,7 @@ class State:
     """The state of the tracker. Only one thread may use it."""
 
     __slots__ = (
+        "_scratch",
         "access",
         "accounts",
         "bases",
@@ -87,6 +88,7 @@ class State:
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
         self.recent = Recent()
+        self._scratch = bytearray(38)  # for the names of the record that is applied
         self.book: Booking | None = None  # where gains are noted for the book
 
     def apply(
@@ -159,21 +161,23 @@ class State:
             (
                 time_us, uploaded, downloaded, left, key_ref, prev_seq, what, rule,
             ) = packed.announced(plain, number * 80)  # fmt: skip
-            account = account_of[key_ref]
+            account = packed.u32(account_of, key_ref)
             peer = recent.peer(prev_seq) if rule != 1 else 0  # events.RULE_FIRST
             torrent, last_seq = packed.standing(swarms.rows, peer * 72)
             known = peer != 0 and last_seq == prev_seq and swarms.present(peer)
             if known and rule == 2 and not account:  # events.RULE_CONTINUED
                 info_hash = peer_id = endpoint = b""  # the row has them
             else:
-                info_hash, peer_id, endpoint = packed.announcer(plain, protected, number)
+                info_hash, peer_id, endpoint = packed.announcer_in(
+                    self._scratch, plain, protected, number
+                )
             if not known:
-                torrent = swarms.lookup(info_hash)
-                peer = self._announcer(torrent, account, peer_id, endpoint)
+                torrent = swarms.torrent_of(info_hash)
+                peer = self._announcer(torrent, account, peer_id, endpoint, what & 0x10 != 0)
                 _, last_seq = packed.standing(swarms.rows, peer * 72)
             base = 0
             if last_seq != prev_seq and account and not peer and rule > 2:
-                base = self._base(account, prev_seq, info_hash, peer_id)
+                base = self._base(account, prev_seq, info_hash[:20], peer_id[:20])
             if last_seq != prev_seq and not base:
                 raise ReplayError(
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
@@ -187,7 +191,7 @@ class State:
                 )  # fmt: skip
                 if book is not None:
                     client = packed.client(plain, number)
-                    book.announced(self.accounts, account, info_hash, time_us, client)
+                    book.announced(self.accounts, account, info_hash[:20], time_us, client)
             else:
                 peer = swarms.announce(
                     seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
@@ -222,13 +226,16 @@ class State:
     def _remember_us(self) -> int:
         return self.settings.policy.remember_days * events.DAY_US
 
-    def _announcer(self, torrent: int, account: int, peer_id: bytes, endpoint: bytes) -> int:
+    def _announcer(
+        self, torrent: int, account: int, peer_id: bytes, endpoint: bytes, v6: bool
+    ) -> int:
         """Finds the peer as the live tracker did; 0 = a new peer."""
         if not torrent:
             return 0
+        swarms = self.swarms
         if account:
-            return self.swarms.keyed(torrent, account, peer_id)
-        return self.swarms.find(torrent, endpoint)
+            return swarms.keyed(torrent, account, peer_id)
+        return (swarms.v6 if v6 else swarms.v4).find(torrent, endpoint)
 
     def _hides(self, protected: Section) -> bool:
         """Tells whether peers have stand-ins for their addresses, this frame included."""
@@ -276,7 +283,10 @@ class State:
             if unreadable:
                 if rule != 2:
                     peer_id = hidden.peer_id(swarms, peer, seq, peer_id, account != 0)
-                endpoint = stand_in(seq, what & 0x10 != 0) if fresh else b""
+                v6 = what & 0x10 != 0
+                endpoint = (
+                    stand_in(seq, v6) if fresh else (swarms.v6 if v6 else swarms.v4).endpoint(peer)
+                )
             elif not stopped:
                 holder = swarms.find(torrent, endpoint) if torrent else 0
                 if holder and holder != peer:
@@ -296,7 +306,7 @@ class State:
                     book.announced(self.accounts, account, info_hash, time_us, client)
             else:
                 if peer and not stopped:
-                    swarms.move(torrent, peer, endpoint)
+                    swarms.move(torrent, peer, endpoint, what & 0x10 != 0)
                 peer = swarms.announce(
                     seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
                     left, what, rule,
@@ -332,7 +342,7 @@ class State:
         """Applies an announce in a private mode to swarms, account and key.
 
         `peer` comes from `swarms.keyed`; no other peer may have the endpoint (see `swarms.move`).
-        `base`: from which a new peer goes on, 0 = none.
+        `base`: from which a new peer goes on, 0 = none. In compiled code the names are pointers.
         """
         swarms = self.swarms
         rows = swarms.rows
@@ -349,12 +359,13 @@ class State:
             group = self.seeding.count(
                 account, torrent, peer, mark, seen_us, last_seq, time_us, stops
             )
-            if accounts.credited_uploaded:
-                now = self.factors.applied(account, info_hash, time_us)
+            if len(accounts.credited_uploaded):
+                now = self.factors.applied(account, info_hash[:20], time_us)
         if seq < since_seq or (peer and last_seq < since_seq):
+            timeout = self.settings.max_peer_timeout if mark & 0x10 else 0  # seconds
             done = accounts.announced(
                 account, peer != 0 and rule != 3, mark, last_up, last_down, seen_us, time_us, info_hash, uploaded,
-                downloaded, left, event, self.settings.max_peer_timeout * 1_000_000 if mark & 0x10 else 0,
+                downloaded, left, event, timeout * 1_000_000,
             )  # fmt: skip
         else:
             terms, most_up = now or EVEN, MOST
@@ -379,7 +390,7 @@ class State:
             )  # fmt: skip
         packed.put_u64(self.access.last_used, key_ref, time_us)
         if peer and event != 3:  # events.STOPPED
-            swarms.move(torrent, peer, endpoint)
+            swarms.move(torrent, peer, endpoint, what & 0x10 != 0)
         peer = swarms.announce(
             seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
             uploaded, downloaded, left, what, rule,
@@ -392,7 +403,7 @@ class State:
             if kept:
                 swarms.mark(peer, kept)
             if base and event == 1 and rule == 4 and not kept & 0x20:  # events.COMPLETED
-                swarms.add_completed(info_hash, 1)  # as of a peer that was not swept
+                swarms.add_completed(info_hash[:20], 1)  # as of a peer that was not swept
             if now is not None:
                 accounts.keep_terms(peer, now)
             if group:
@@ -448,8 +459,8 @@ class State:
     def drop_peers(self) -> None:
         """Removes every peer, torrent and base. The completed counts and their total stay."""
         swarms = self.swarms
-        for bucket in swarms.buckets:
-            for torrent in list(bucket.values()):
+        for bucket in range(BUCKETS):
+            for torrent in swarms.torrents_in(bucket):
                 for peer in swarms.peers(torrent):
                     self.leave(torrent, peer)
                 swarms.drop_if_empty(torrent)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import events, packed
 from tracker.domain.directory import NOWHERE, TORRENT_WORDS, Directory, Tables, fill_column
+from tracker.domain.index import Index
 from tracker.domain.peer_lists import PeerLists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_nowhere = NOWHERE  # as in `Directory`
+_nowhere = _low = NOWHERE  # as in `Directory`
 
 BUCKETS = 256  # one for each first byte of an info hash
 
@@ -75,12 +76,15 @@ class Swarms:
     __slots__ = (
         "_free_peers",
         "_free_torrents",
+        "_in_order",
+        "_index",
+        "_named",
         "_of_account",
+        "_scratch",
         "announces",
-        "buckets",
+        "bucket_sizes",
         "completed",
         "completed_total",
-        "groups",
         "hashes",
         "identities",
         "largest",
@@ -90,7 +94,6 @@ class Swarms:
         "retired_largest",
         "rows",
         "seeders_total",
-        "shared",
         "sizing",
         "tables",
         "torrents_added",
@@ -101,11 +104,16 @@ class Swarms:
     )
 
     def __init__(self) -> None:
-        self.buckets: list[dict[bytes, int]] = [{} for _ in range(BUCKETS)]
+        # Torrents by info hash: in a table, and in the pure build in a dictionary.
+        self._index = Index()
+        self._named: dict[bytes, int] = {}
+        # The torrents of each bucket, listed by its number and 1; the latest is the first.
+        self._in_order = PeerLists()
+        self.bucket_sizes = array("I", bytes(4 * BUCKETS))
         self.retired: dict[bytes, int] = {}  # completed counts of torrents that have no peers now
         self.retired_largest: dict[bytes, int] = {}  # `largest` of some of these torrents
         self.sizing = True  # false while announces are applied that `largest` does not count
-        self.announces = [0, 0, 0, 0]  # applied so far: http4, http6, udp4, udp6
+        self.announces = array("Q", (0, 0, 0, 0))  # applied so far: http4, http6, udp4, udp6
         self.torrents_total = 0
         self.torrents_added = 0  # by this process; no part of the state
         self.torrents_removed = 0  # likewise
@@ -128,11 +136,54 @@ class Swarms:
         self.of_key = PeerLists()
         # By account; not saved, because `list_accounts` makes it.
         self._of_account = PeerLists()
+        self._scratch = bytearray(24)  # for the identity that is looked for
 
     def lookup(self, info_hash: bytes) -> int:
         """Returns the torrent's number; 0 = the tracker has no such torrent now."""
-        bucket = self.buckets[info_hash[0]]
-        return bucket.get(info_hash, 0)
+        return self.torrent_of(info_hash) if len(info_hash) == 20 else 0
+
+    def torrent_of(self, info_hash: bytes) -> int:
+        """Does it for an info hash of 20 bytes, which compiled code gives as a pointer."""
+        if not packed.COMPILED:
+            return self._named.get(info_hash, 0)
+        index = self._index
+        key = packed.hashed(index.secret, info_hash, 20, 0)
+        table = index.tables[key & 255]
+        mask = len(table) - 1
+        at = (key >> 8) & mask
+        entry = packed.u64(table, at)
+        while entry:
+            if entry >> 32 == key and packed.has_endpoint(
+                self.hashes, info_hash, (entry & _low) * 20, 20
+            ):
+                return entry & _low
+            at = (at + 1) & mask
+            entry = packed.u64(table, at)
+        return 0
+
+    def hash_of(self, torrent: int) -> bytes:
+        """Returns the info hash of a torrent."""
+        return bytes(self.hashes[torrent * 20 : torrent * 20 + 20])
+
+    def torrents_in(self, bucket: int) -> list[int]:
+        """Returns the torrents of a bucket in the order in which they came."""
+        return self._in_order.peers(bucket + 1)[::-1]
+
+    def all_hashes(self) -> Iterator[bytes]:
+        """Yields the info hashes of all torrents, bucket by bucket."""
+        for bucket in range(BUCKETS):
+            yield from map(self.hash_of, self.torrents_in(bucket))
+
+    def enter(self, torrent: int) -> None:
+        """Makes a torrent known whose info hash is in its place."""
+        info_hash = packed.view(self.hashes, torrent * 20, 20)
+        if packed.COMPILED:
+            self._index.add(packed.hashed(self._index.secret, info_hash, 20, 0), torrent)
+        else:
+            self._named[info_hash[:20]] = torrent
+        bucket = self.hashes[torrent * 20]
+        self._in_order.move(torrent, bucket + 1)
+        packed.put_u32(self.bucket_sizes, bucket, packed.u32(self.bucket_sizes, bucket) + 1)
 
     def find(self, torrent: int, endpoint: bytes) -> int:
         """Returns the peer at an endpoint of 6 or 18 bytes; 0 = none."""
@@ -159,7 +210,8 @@ class Swarms:
         protocol. `rule` says how the announce relates to the peer's previous one. Returns the
         peer's number, 0 after `stopped`.
         """
-        self.announces[what >> 4] += 1
+        path = what >> 4
+        packed.put_u64(self.announces, path, packed.u64(self.announces, path) + 1)
         event = what & 0x0F
         if event == 3:  # events.STOPPED
             if peer:
@@ -179,11 +231,11 @@ class Swarms:
         else:
             if not torrent:
                 torrent = self._add_torrent(info_hash)
-            peer = self._add_peer(torrent, endpoint, left == 0)
+            peer = self._add_peer(torrent, endpoint, what & 0x10 != 0, left == 0)
             row = peer * 72
             mark = (0x10 if left == 0 else 0) | (0x20 if event == 1 else 0)
             if event == 4 and left:  # events.PAUSED
-                self._count(torrent, PARTIAL, 1)
+                self._count(torrent, 2, 1)  # PARTIAL
             packed.put_identity(rows, row, peer_id, torrent)
             rows[row + 20] = mark | event
         packed.put_totals(rows, row + 32, uploaded, downloaded, left, time_us, seq)
@@ -215,32 +267,34 @@ class Swarms:
 
     def keyed(self, torrent: int, account: int, peer_id: bytes) -> int:
         """Returns the peer of an account with this peer_id, at any address; 0 = none."""
-        return self.identities.find(torrent, packed.identity(account, peer_id))
+        identity = packed.identity_in(self._scratch, account, peer_id)
+        return self.identities.find(torrent, identity)
 
     def identify(self, peer: int, account: int, key_ref: int) -> None:
         """Enters the account and key of a new peer, or another key of a known peer's account."""
         if self.of_key.list_of(peer) == key_ref:
             return  # the row has them already
-        row = self.peer(peer)
-        if peer not in self.identities:
-            identity = packed.identity(account, row.peer_id)
-            self.identities.insert(row.torrent, peer, identity, bool(row.mark & MARK_SEEDER))
+        rows = self.rows
+        row = peer * 72  # ROW_SIZE
+        if self.identities.position(peer) == _nowhere:
+            torrent, _ = packed.standing(rows, row)
+            identity = packed.identity_in(self._scratch, account, packed.view(rows, row, 20))
+            self.identities.insert(torrent, peer, identity, rows[row + 20] & 0x10 != 0)
             self._of_account.move(peer, account)
-        _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, key_ref)
+        packed.put_word(rows, row + 28, key_ref)  # _KEY_REF_AT
         self.of_key.move(peer, key_ref)
 
-    def move(self, torrent: int, peer: int, endpoint: bytes) -> None:
-        """Gives a known peer the endpoint from which it announces. The endpoint must be free; b"" =
-        the peer keeps its own.
+    def move(self, torrent: int, peer: int, endpoint: bytes, v6: bool) -> None:
+        """Gives a known peer the endpoint from which it announces. The endpoint must be free.
 
         A peer has one endpoint for each family. A new endpoint takes the place of the old one, so
         that the order of a swarm does not depend on addresses, and replay works without them.
         """
-        directory = self.v4 if len(endpoint) == 6 else self.v6
-        if not endpoint or directory.is_at(peer, endpoint):
+        directory = self.v6 if v6 else self.v4
+        if directory.is_at(peer, endpoint):
             return
-        if peer not in directory:
-            seeder = bool(self.rows[peer * ROW_SIZE + _MARK] & MARK_SEEDER)
+        if directory.position(peer) == _nowhere:
+            seeder = self.rows[peer * 72 + 20] & 0x10 != 0  # MARK_SEEDER
             directory.insert(torrent, peer, endpoint, seeder)
         else:
             directory.rename(torrent, peer, endpoint)
@@ -341,33 +395,42 @@ class Swarms:
 
         `State.leave` counts what the peer's account gets for its time, and then calls this.
         """
-        mark = self.rows[peer * ROW_SIZE + _MARK]
-        for directory in (self.v4, self.v6, self.identities):
-            if peer in directory:
-                directory.remove(torrent, peer)
+        rows = self.rows
+        mark = rows[peer * 72 + 20]
+        if self.v4.position(peer) != _nowhere:
+            self.v4.remove(torrent, peer)
+        if self.v6.position(peer) != _nowhere:
+            self.v6.remove(torrent, peer)
+        if self.identities.position(peer) != _nowhere:
+            self.identities.remove(torrent, peer)
         self.of_key.remove(peer)
         self._of_account.remove(peer)
-        _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, 0)
-        if _is_partial(mark):
-            self._count(torrent, PARTIAL, -1)
-        if mark & MARK_SEEDER:
-            self._count(torrent, SEEDERS, -1)
+        packed.put_word(rows, peer * 72 + 28, 0)  # _KEY_REF_AT
+        if mark & 0x14 == 0x04:  # a partial seed
+            self._count(torrent, 2, -1)  # PARTIAL
+        if mark & 0x10:  # MARK_SEEDER
+            self._count(torrent, 0, -1)  # SEEDERS
             self.seeders_total -= 1
         else:
-            self._count(torrent, LEECHERS, -1)
+            self._count(torrent, 1, -1)  # LEECHERS
             self.leechers_total -= 1
-        self._free_peers.append(peer)
+        packed.append(self._free_peers, peer)
 
     def drop_if_empty(self, torrent: int) -> None:
         """Removes a torrent if it has no peers. Keeps its completed count until it returns."""
-        info_hash = bytes(self.hashes[torrent * 20 : torrent * 20 + 20])
-        if self.size(torrent) or self.lookup(info_hash) != torrent:
+        if self.size(torrent) or not self._in_order.list_of(torrent):
             return
+        info_hash = self.hash_of(torrent)
         if self.completed[torrent]:
             self.retired[info_hash] = self.completed[torrent]
             if self.largest[torrent]:
                 self.retired_largest[info_hash] = self.largest[torrent]
-        del self.buckets[info_hash[0]][info_hash]
+        if packed.COMPILED:
+            self._index.drop(packed.hashed(self._index.secret, info_hash, 20, 0), torrent)
+        else:
+            del self._named[info_hash]
+        self._in_order.remove(torrent)
+        self.bucket_sizes[info_hash[0]] -= 1
         self.torrents_total -= 1
         self.torrents_removed += 1
         self._free_torrents.append(torrent)
@@ -415,14 +478,11 @@ class Swarms:
         So a reader takes a large bucket in steps.
         """
         found = []
-        torrents = self.buckets[bucket]
         heads = self.hashes[first * 20 : stop * 20 : 20]
         at = heads.find(bucket)
         while at >= 0:
-            number = first + at
-            info_hash = bytes(self.hashes[number * 20 : number * 20 + 20])
-            if torrents.get(info_hash) == number:  # else the slot is free, or was used again
-                found.append(info_hash)
+            if self._in_order.list_of(first + at):  # else the slot is free
+                found.append(self.hash_of(first + at))
             at = heads.find(bucket, at + 1)
         return found
 
@@ -470,9 +530,8 @@ class Swarms:
     def digest(self, bucket: int, *, addresses: bool) -> bytes:
         """Hashes everything in a bucket, with the order of its rows; see `State.digest`."""
         hasher = blake2b(digest_size=16)
-        torrents = self.buckets[bucket]
-        for info_hash in sorted(torrents):
-            torrent = torrents[info_hash]
+        torrents = self.torrents_in(bucket)
+        for info_hash, torrent in sorted((self.hash_of(each), each) for each in torrents):
             hasher.update(info_hash)
             at = torrent * TORRENT_WORDS
             counts = self.completed[torrent], *self.tables.torrents[at : at + 3]
@@ -516,25 +575,30 @@ class Swarms:
         packed.put_u32(torrents, at, packed.u32(torrents, at) + step)
 
     def _add_torrent(self, info_hash: bytes) -> int:
-        if self._free_torrents:
-            torrent = self._free_torrents.pop()
+        if len(self._free_torrents):
+            torrent = packed.pop(self._free_torrents)
         else:
             torrent = len(self.completed)
-            self.completed.append(0)
-            self.largest.append(0)
-            self.hashes += bytes(20)
+            packed.add_wide(self.completed)
+            packed.add_wide(self.largest)
+            packed.add_bytes(self.hashes, 20)
             self.tables.add_torrent()
-        self.hashes[torrent * 20 : torrent * 20 + 20] = info_hash
-        self.completed[torrent] = self.retired.pop(info_hash, 0)
-        self.largest[torrent] = self.retired_largest.pop(info_hash, 0)
-        self.buckets[info_hash[0]][info_hash] = torrent
+        packed.put_endpoint(self.hashes, info_hash, torrent * 20, 20)
+        completed = largest = 0
+        if self.retired:
+            name = info_hash[:20]
+            completed = self.retired.pop(name, 0)
+            largest = self.retired_largest.pop(name, 0)
+        packed.put_u64(self.completed, torrent, completed)
+        packed.put_u64(self.largest, torrent, largest)
+        self.enter(torrent)
         self.torrents_total += 1
         self.torrents_added += 1
         return torrent
 
-    def _add_peer(self, torrent: int, endpoint: bytes, seeder: bool) -> int:
-        peer = self._free_peers.pop() if self._free_peers else self._new_peer_slot()
-        (self.v4 if len(endpoint) == 6 else self.v6).insert(torrent, peer, endpoint, seeder)
+    def _add_peer(self, torrent: int, endpoint: bytes, v6: bool, seeder: bool) -> int:
+        peer = packed.pop(self._free_peers) if len(self._free_peers) else self._new_peer_slot()
+        (self.v6 if v6 else self.v4).insert(torrent, peer, endpoint, seeder)
         if seeder:
             self._count(torrent, 0, 1)  # SEEDERS
             self.seeders_total += 1
@@ -549,8 +613,8 @@ class Swarms:
         self.of_key.make_room(peers)
 
     def _new_peer_slot(self) -> int:
-        peer = len(self.rows) // ROW_SIZE
-        self.rows += bytes(ROW_SIZE)
+        peer = len(self.rows) // 72  # ROW_SIZE
+        packed.add_bytes(self.rows, 72)
         self.tables.add_peer()
         self.of_key.add_peer()
         return peer
@@ -565,5 +629,6 @@ def _is_partial(mark: int) -> bool:
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
     (MARK_SEEDER, MARK_EVENT, _ROLE, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
     != (0x10, 0x0F, 0x14, 4, 21, 16, 0, 1)
+    or (_MARK, _KEY_REF_AT, PARTIAL, MARK_SHARED) != (20, 28, 2, 0x80)
 ):
     raise AssertionError("Swarms spells these numbers out")

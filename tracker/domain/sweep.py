@@ -52,7 +52,7 @@ class Sweep:
             self._torrents = array("I")
             self._at = 0
         for bucket in range(first, last):
-            self._torrents.extend(swarms.buckets[bucket].values())
+            self._torrents.extend(swarms.torrents_in(bucket))
 
     def step(
         self,

@@ -148,7 +148,7 @@ def picture(state: State, info_hash: bytes | None) -> Picture:
     accounts = set(access.account_of) - {0}
     return Picture(
         summary(state),
-        {each: swarms.counts(each) for bucket in swarms.buckets for each in bucket},
+        {each: swarms.counts(each) for each in swarms.all_hashes()},
         frozenset(access.whitelist),
         dict(state.facts),
         {key.key_ref: key for key in access.keys.values()},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
 from tracker.domain.clients import AGENT_BYTES, MOST, MOST_OF_ACCOUNT, prefix_of
-from tracker.domain.events.announce import SCHEMA, V4_MAPPED
+from tracker.domain.events.announce import SCHEMA
 from tracker.domain.events.records import AnnounceRefused, ClientNamed, Evicted
 from tracker.domain.policy import Rules
 from tracker.service.append import append_record
@@ -41,13 +41,11 @@ peers.
 ACCOUNT_BURST = 10
 """Minutes' worth of requests that an account may make at once, as after an outage."""
 
-_V4_MAPPED = V4_MAPPED
-
-# `announce` has these numbers as literals, because a global costs a dictionary look-up. This check
+# `decide` has these numbers as literals, because a global costs a dictionary look-up. This check
 # fails when a constant changes.
 _RULES = events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED, events.RULE_RESUMED
 if (events.STOPPED, *_RULES) != (3, 1, 2, 3, 4):
-    raise AssertionError("Announcing.announce spells these numbers out")
+    raise AssertionError("Announcing.decide spells these numbers out")
 
 
 class Announcing:
@@ -76,6 +74,7 @@ class Announcing:
         "_rate",
         "_refused",
         "_rules",
+        "_scratch",
         "_selection_key",
         "_seq",
         "_state",
@@ -115,6 +114,7 @@ class Announcing:
         self._seq = 0
         self._plain = bytearray()
         self._protected = bytearray()
+        self._scratch = bytearray(18)  # for the endpoint of the announce in hand
 
     def begin(self) -> int:
         """Opens a batch: reads the clock once, and asks the log once for room.
@@ -153,13 +153,45 @@ class Announcing:
         key: Key | None = None,
         agent: bytes = b"",
     ) -> int:
+        """Decides, appends and applies one announce whose fields are objects; see `decide`."""
+        if (
+            len(info_hash) != 20 or len(peer_id) != 20 or len(port) != 2
+            or len(address) != (16 if path & 1 else 4)
+        ):  # fmt: skip
+            raise ValueError("a field of another length")
+        return self.decide(
+            listener, path, address, port, info_hash, peer_id, uploaded, downloaded, left, event,
+            numwant, flags, key_hash, key, agent,
+        )  # fmt: skip
+
+    def decide(
+        self,
+        listener: int,
+        path: int,
+        address: bytes,
+        port: bytes,
+        info_hash: bytes,
+        peer_id: bytes,
+        uploaded: int,
+        downloaded: int,
+        left: int,
+        event: int,
+        numwant: int,
+        flags: int,
+        key_hash: int,
+        key: Key | None,
+        agent: bytes,
+    ) -> int:
         """Decides, appends and applies one announce. Call it between `begin` and `end`.
+
+        In compiled code the fields lie where the request has them, so that no object is made.
 
         Args:
             listener: number to log the announce with, 0..255.
             path: protocol and family, events.HTTP4 to events.UDP6.
             address: 4 or 16 bytes.
             port: 2 bytes, big-endian.
+            info_hash: 20 bytes, and so has the peer_id.
             left: bytes, or events.LEFT_UNKNOWN.
             numwant: as the client sent it, or `NUMWANT_UNKNOWN`.
             key_hash: 16 bits of the `key` parameter that the client chose; not a tracker key.
@@ -169,35 +201,34 @@ class Announcing:
         Returns:
             The torrent (0 for a `stopped` of an unknown torrent), a refusal (negative), or `EARLY`.
         """
+        v6 = path & 1 != 0  # events.HTTP6, events.UDP6
         if key is not None:
             return self._announce_keyed(
-                key, listener, path, address, port, info_hash, peer_id, uploaded, downloaded,
-                left, event, numwant, flags, key_hash, agent,
+                key, listener, path, address, port, info_hash, peer_id, uploaded, downloaded, left,
+                event, numwant, flags, key_hash, agent,
             )  # fmt: skip
         if not self._open:
             return refusals.LOG_FULL
-        if self._listed and info_hash not in self._whitelist:
+        if self._listed and info_hash[:20] not in self._whitelist:
             return refusals.NOT_WHITELISTED
         swarms = self._swarms
-        bucket = swarms.buckets[info_hash[0]]
-        torrent = bucket.get(info_hash, 0)
-        endpoint = address + port
-        if len(address) == 4:
-            peer = swarms.v4.find(torrent, endpoint) if torrent else 0
-            protected = packed.protected4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
-        else:
-            peer = swarms.v6.find(torrent, endpoint) if torrent else 0
-            protected = packed.protected(address, peer_id[8:], port, key_hash)
+        torrent = swarms.torrent_of(info_hash)
+        endpoint = packed.endpoint(self._scratch, address, port, v6)
+        peer = (swarms.v6 if v6 else swarms.v4).find(torrent, endpoint) if torrent else 0
         early = False
         if self._policed:
             rules = self._rules
-            refusal = rules.refusal(swarms, torrent, peer, port, peer_id, event)
+            name = info_hash[:20]
+            refusal = rules.refusal(swarms, torrent, peer, port[:2], peer_id[:20], event)
             if refusal:
                 return refusal
-            early = rules.early(swarms, peer, endpoint, event, self._now_us)
-            if event == 1 and not (self._listed or rules.counts(swarms, torrent, info_hash)):
+            where = endpoint[: 18 if v6 else 6]
+            early = rules.early(swarms, peer, where, event, self._now_us)
+            if event == 1 and not (self._listed or rules.counts(swarms, torrent, name)):
                 event = 0  # events.NONE, because `completed` in the log counts
-        client = self._client_numbers.find(peer_id, agent) or self._name_client(peer_id, agent)
+        client = self._client_numbers.find(peer_id, agent)
+        if not client:
+            client = self._name_client(peer_id[:20], agent)
         if peer:
             there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer)
             if not packed.same_id(there, peer_id):
@@ -212,19 +243,21 @@ class Announcing:
         what = event | path << 4
         now = self._now_us
         seq = self._seq
-        self._plain += packed.plain(
-            now, info_hash, peer_id, uploaded, downloaded, left, 0, prev_seq, numwant,
+        packed.add_plain(
+            self._plain, now, info_hash, peer_id, uploaded, downloaded, left, 0, prev_seq, numwant,
             flags, listener, what, rule, client,
         )  # fmt: skip
-        self._protected += protected
+        packed.add_protected(self._protected, address, peer_id, port, key_hash, v6)
         self._seq = seq + 1
-        self.peer = swarms.announce(
+        self.peer = peer = swarms.announce(
             seq, now, torrent, peer, info_hash, peer_id, endpoint,
             uploaded, downloaded, left, what, rule,
         )  # fmt: skip
         if early:
             return EARLY
-        return torrent or swarms.lookup(info_hash)
+        if peer and not torrent:
+            torrent, _ = packed.standing(swarms.rows, peer * 72)
+        return torrent
 
     def admits(self, address: bytes) -> bool:
         """Counts a request from an address of 4 or 16 bytes; False = the address made too many
@@ -248,6 +281,13 @@ class Announcing:
         if self._rate is not None and not self._within_rate(address, key):
             return refusals.RATE_EXCEEDED
         return key
+
+    def holder(self, text: bytes) -> Key | None:
+        """Returns the key in force for a text that once was one; None = only `admit` can tell."""
+        if self._rate is not None:
+            return None
+        key = self.authenticate(text)
+        return None if isinstance(key, int) else key
 
     def _within_rate(self, address: bytes, key: Key | int | None) -> bool:
         """Counts a request for the account of its valid key, else for its address (b"" =
@@ -317,53 +357,51 @@ class Announcing:
         """
         if not self._open:
             return refusals.LOG_FULL
-        if self._listed and info_hash not in self._whitelist:
-            self._log_refusal(key, refusals.NOT_WHITELISTED, info_hash)
+        if self._listed and info_hash[:20] not in self._whitelist:
+            self._log_refusal(key, refusals.NOT_WHITELISTED, info_hash[:20])
             return refusals.NOT_WHITELISTED
+        v6 = path & 1 != 0
         swarms = self._swarms
-        bucket = swarms.buckets[info_hash[0]]
-        torrent = bucket.get(info_hash, 0)
-        endpoint = address + port
+        torrent = swarms.torrent_of(info_hash)
+        endpoint = packed.endpoint(self._scratch, address, port, v6)
         account = key.account
         peer = swarms.keyed(torrent, account, peer_id) if torrent else 0
         evicted = 0
         if torrent and event != 3:  # events.STOPPED
-            directory = swarms.v4 if len(address) == 4 else swarms.v6
+            directory = swarms.v6 if v6 else swarms.v4
             if not (peer and directory.is_at(peer, endpoint)):
                 evicted = directory.find(torrent, endpoint)
-        if len(address) == 4:
-            protected = packed.protected4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
-        else:
-            protected = packed.protected(address, peer_id[8:], port, key_hash)
         early = False
         if self._policed:
+            name, where = info_hash[:20], endpoint[: 18 if v6 else 6]
             refusal = self._rules.refusal(
-                swarms, torrent, peer, port, peer_id, event, account, evicted
+                swarms, torrent, peer, port[:2], peer_id[:20], event, account, evicted
             )
             if refusal:
-                self._log_refusal(key, refusal, info_hash)
+                self._log_refusal(key, refusal, name)
                 return refusal
-            early = self._rules.early(swarms, peer, endpoint, event, self._now_us)
-            if event == 1 and not (self._listed or self._rules.counts(swarms, torrent, info_hash)):
-                event = 0  # as in `announce`
-        client = self._client_numbers.find(peer_id, agent) or self._name_client(
-            peer_id, agent, account
-        )
+            early = self._rules.early(swarms, peer, where, event, self._now_us)
+            if event == 1 and not (self._listed or self._rules.counts(swarms, torrent, name)):
+                event = 0  # as in `decide`
+        client = self._client_numbers.find(peer_id, agent)
+        if not client:
+            client = self._name_client(peer_id[:20], agent, account)
         if evicted:
-            self._evict(info_hash, evicted)
+            self._evict(info_hash[:20], evicted)
         state = self._state
         base = 0
         if peer:
             _there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer)
             went_down = uploaded < last_up or downloaded < last_down
-            rule = 3 if went_down and event != 3 else 2  # as in `announce`
+            rule = 3 if went_down and event != 3 else 2  # as in `decide`
             if rule == 2 and prev_seq >= state.listing.since_seq:
                 seen_us = packed.seen_us(swarms.rows, peer * 72)
                 if self._now_us > state.listing.until(seen_us):
                     # Not listed any more, and not swept yet: as good as swept.
                     rule = 4 if state.remembers(seen_us, self._now_us) else 3
         else:
-            base = state.base_for(account, info_hash, peer_id, self._now_us)
+            if state.bases.count:
+                base = state.base_for(account, info_hash[:20], peer_id[:20], self._now_us)
             prev_seq = 0
             rule = 1
             if base:
@@ -373,18 +411,22 @@ class Announcing:
                 rule = 3 if went_down and event != 3 else 4
         what = event | path << 4
         key_ref = key.key_ref
-        self._plain += packed.plain(
-            self._now_us, info_hash, peer_id, uploaded, downloaded, left, key_ref, prev_seq,
+        packed.add_plain(
+            self._plain, self._now_us, info_hash, peer_id, uploaded, downloaded, left, key_ref, prev_seq,
             numwant, flags, listener, what, rule, client,
         )  # fmt: skip
-        self._protected += protected
+        packed.add_protected(self._protected, address, peer_id, port, key_hash, v6)
         seq = self._seq
         self._seq = seq + 1
         self.peer = state.apply_keyed(
-            key_ref, account, seq, self._now_us, torrent, peer, info_hash, peer_id,
-            endpoint, uploaded, downloaded, left, what, rule, base,
+            key_ref, account, seq, self._now_us, torrent, peer, info_hash, peer_id, endpoint,
+            uploaded, downloaded, left, what, rule, base,
         )  # fmt: skip
-        return EARLY if early else torrent or swarms.lookup(info_hash)
+        if early:
+            return EARLY
+        if self.peer and not torrent:
+            torrent, _ = packed.standing(swarms.rows, self.peer * 72)
+        return torrent
 
     def _name_client(self, peer_id: bytes, agent: bytes, account: int = 0) -> int:
         """Returns the number of a client that `find` missed; logs a new number while there are

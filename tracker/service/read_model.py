@@ -142,9 +142,9 @@ class Projection:
 
     def _hashes(self, offset: int) -> Iterator[bytes | None]:
         """Yields tracked torrents, ascending, after the first `offset`; None = a place to pause."""
-        for number, bucket in enumerate(self._state.swarms.buckets):
-            if offset >= len(bucket):
-                offset -= len(bucket)
+        for number, size in enumerate(self._state.swarms.bucket_sizes):
+            if offset >= size:
+                offset -= size
                 continue
             for info_hash in self._in_order(number):
                 if info_hash is None or not offset:
@@ -162,20 +162,23 @@ class Projection:
         hashes.
         """
         swarms = self._state.swarms
-        size = len(swarms.buckets[bucket])
+        size = swarms.bucket_sizes[bucket]
         if size <= _SORTED_AT_ONCE:
-            yield from sorted(swarms.buckets[bucket])
+            yield from sorted(map(swarms.hash_of, swarms.torrents_in(bucket)))
             return
         # Copying a very large bucket would take too long, so its torrents are found by number.
-        copied = list(swarms.buckets[bucket]) if size <= _COPIED_AT_ONCE else None
+        copied = swarms.torrents_in(bucket) if size <= _COPIED_AT_ONCE else None
         end = len(swarms.completed) if copied is None else size
         step = _LOOKED_AT_ONCE if copied is None else _SORTED_AT_ONCE
         runs = []
         for start in range(0, end, step):
             yield None
             stop = start + step
-            some = swarms.in_bucket(bucket, start, stop) if copied is None else copied[start:stop]
-            runs.append(sorted(some))
+            if copied is None:
+                runs.append(sorted(swarms.in_bucket(bucket, start, stop)))
+            else:
+                some = map(swarms.hash_of, copied[start:stop])
+                runs.append(sorted(each for each in some if each[0] == bucket))
         yield from merge(*runs)
 
     def summaries(self, info_hashes: Iterable[bytes]) -> Iterator[ports.TorrentSummary]:

@@ -1,6 +1,5 @@
 # The structs of udp.py as inline functions, for compiled callers.
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -13,32 +12,57 @@ cdef extern from "endian.h" nogil:
     uint64_t be64toh(uint64_t)
 
 
-cdef inline tuple announce_request(bytearray data, Py_ssize_t at):
+cdef inline (
+    uint64_t, uint32_t, char *, char *, char *, int64_t, int64_t, int64_t, uint32_t, int, int32_t,
+    char *
+) announce_request(bytearray data, Py_ssize_t at):
+    """The pointers hold as long as the data has its size."""
     if at < 0 or at + 98 > PyByteArray_GET_SIZE(data):
         raise IndexError("no such datagram")
     cdef char *fields = PyByteArray_AS_STRING(data) + at
     cdef uint64_t[3] counters
-    cdef uint32_t[3] words
+    cdef uint64_t connection_id
+    cdef uint32_t[4] words
+    memcpy(&connection_id, fields, 8)
+    memcpy(&words[3], fields + 8, 4)
     memcpy(counters, fields + 56, 24)
     memcpy(&words[0], fields + 80, 4)
     memcpy(&words[1], fields + 88, 4)
     memcpy(&words[2], fields + 92, 4)
     return (
-        PyBytes_FromStringAndSize(fields, 12), PyBytes_FromStringAndSize(fields + 12, 4),
-        PyBytes_FromStringAndSize(fields + 16, 20), PyBytes_FromStringAndSize(fields + 36, 20),
+        be64toh(connection_id), ntohl(words[3]), fields + 12, fields + 16, fields + 36,
         <int64_t>be64toh(counters[0]), <int64_t>be64toh(counters[1]), <int64_t>be64toh(counters[2]),
-        ntohl(words[0]), ntohl(words[1]) & 0xFFFF, <int32_t>ntohl(words[2]),
-        PyBytes_FromStringAndSize(fields + 96, 2),
+        ntohl(words[0]), <int>(ntohl(words[1]) & 0xFFFF), <int32_t>ntohl(words[2]), fields + 96,
     )
 
 
-cdef inline bytes announce_head(
-    uint32_t action, bytes transaction, uint32_t interval, uint32_t leechers, uint32_t seeders
-):
-    if PyBytes_GET_SIZE(transaction) != 4:
-        raise ValueError("a transaction id of another length")
-    cdef bytes head = PyBytes_FromStringAndSize(NULL, 20)
+cdef inline bint is_zero(char *port) noexcept:
+    return not (port[0] | port[1])
+
+
+cdef inline int put_announce_head(
+    bytearray out, Py_ssize_t to, uint32_t action, char *transaction, uint32_t interval,
+    uint32_t leechers, uint32_t seeders
+) except -1:
+    if to < 0 or to + 20 > PyByteArray_GET_SIZE(out):
+        raise IndexError("no room for a reply")
     cdef uint32_t[5] words = [htonl(action), 0, htonl(interval), htonl(leechers), htonl(seeders)]
-    memcpy(&words[1], PyBytes_AS_STRING(transaction), 4)
-    memcpy(PyBytes_AS_STRING(head), words, 20)
-    return head
+    memcpy(&words[1], transaction, 4)
+    memcpy(PyByteArray_AS_STRING(out) + to, words, 20)
+    return 0
+
+
+cdef inline (uint64_t, uint64_t) halves(char *address, bint v6) noexcept:
+    cdef uint64_t high = <uint64_t>-1, low = 0
+    if v6:
+        memcpy(&high, address, 8)
+        memcpy(&low, address + 8, 8)
+        return be64toh(high), be64toh(low)
+    memcpy(<char *>&low + 4, address, 4)
+    return high, be64toh(low)
+
+
+cdef inline bint is_mapped(char *address) noexcept:
+    cdef uint64_t high, low
+    high, low = halves(address, True)
+    return high == 0 and low >> 32 == 0xFFFF

@@ -28,8 +28,8 @@ MAX_SCRAPED = 74  # info hashes of one scrape (BEP 15)
 HEAD = Struct(">8sI4s")  # connection id or magic, action, transaction
 HEAD_SIZE = HEAD.size
 
-ANNOUNCE_REQUEST = Struct(">12s4s20s20sqqqI6xHi2s")
-"""connection id and action, transaction, info_hash, peer_id, downloaded, left, uploaded, event, the
+ANNOUNCE_REQUEST = Struct(">QI4s20s20sqqqI6xHi2s")
+"""connection id, action, transaction, info_hash, peer_id, downloaded, left, uploaded, event, the
 lower half of the key, num_want, port.
 """
 ANNOUNCE_SIZE = ANNOUNCE_REQUEST.size
@@ -37,10 +37,30 @@ announce_request = ANNOUNCE_REQUEST.unpack_from
 
 CONNECT_REPLY = Struct(">I4s8s")
 ANNOUNCE_REPLY = Struct(">I4sIII")
-announce_head = ANNOUNCE_REPLY.pack
+put_announce_head = ANNOUNCE_REPLY.pack_into
 _REPLY_HEAD = Struct(">I4s")
 _COUNTS = Struct(">III")
 _MOST = 0xFFFFFFFF  # the largest count in a scrape
+
+
+_V4_MAPPED = bytes(10) + b"\xff\xff"
+
+
+def is_zero(port: bytes) -> bool:
+    return port == b"\0\0"
+
+
+def halves(address: bytes, v6: bool) -> tuple[int, int]:
+    """Returns an address as two numbers of 64 bits; the first of an IPv4 address is that of no
+    address that can send."""
+    if v6:
+        return int.from_bytes(address[:8], "big"), int.from_bytes(address[8:], "big")
+    return 0xFFFFFFFFFFFFFFFF, int.from_bytes(address, "big")
+
+
+def is_mapped(address: bytes) -> bool:
+    """Tells whether 16 bytes are an IPv4 address (RFC 4291)."""
+    return address.startswith(_V4_MAPPED)
 
 
 def error(transaction: bytes, text: str) -> bytes:

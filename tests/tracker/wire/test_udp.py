@@ -309,7 +309,7 @@ def test_no_error_is_longer_where_ids_are_not_checked() -> None:
     """The text that asks for a key is longer than an announce, so it needs a valid id."""
     udp = Udp(Rig.with_settings(private=True), ConnectionIds(b"c" * 32, checked=False))
     assert b"Missing authentication key" in udp.announce()
-    udp.ids.known.clear()
+    udp.ids.forget()
     assert udp.send(announce(bytes(8))) is None
     assert (udp.handler.traffic.errors, udp.handler.traffic.ignored) == (1, 1)
 
@@ -320,7 +320,7 @@ def test_an_id_of_another_address(known: bool) -> None:
     udp = Udp()
     connection_id = udp.connect(V6)
     if not known:
-        udp.ids.known.clear()
+        udp.ids.forget()
     assert udp.send(announce(connection_id), V4) == UNVERIFIED
     assert udp.send(scrape(connection_id, HASH, HASH), V4) == UNVERIFIED
     assert udp.send(scrape(connection_id, HASH), V4) is None  # because the error is longer

@@ -1,24 +1,47 @@
 cimport cython
+from cpython.array cimport array
 from tracker.domain cimport packed
 from tracker.wire cimport udp
-from cpython.array cimport array
-from tracker.service.announce cimport Announcing
 from tracker.domain.directory cimport Directory
+from tracker.domain.index cimport Index
 from tracker.domain.swarms cimport Swarms
+from tracker.frontends.udp cimport mmsg
+from tracker.frontends.udp.recvmmsg cimport Batch
+from tracker.service.announce cimport Announcing
+from tracker.wire.connection_id cimport ConnectionIds
+
+cdef unsigned long long _left_unknown
 
 cdef class DatagramHandler:
-    cdef public object _bans, _external, _ids, _interval, settle, traffic
-    cdef public dict _keys, _known
+    cdef public object _bans, _chance, _external, settle, traffic
+    cdef public ConnectionIds _ids
+    cdef public list _keys
+    cdef public array _ahead, _secret
+    cdef public bytearray _scratch
     cdef public Announcing _service
     cdef public int _listener
+    cdef public unsigned int _interval
     cdef public Swarms _swarms
 
+    @cython.locals(end=Py_ssize_t, slot=Py_ssize_t, size=Py_ssize_t, v6=cython.bint, address=cython.p_char)
+    cpdef answer_all(self, Batch batch, Py_ssize_t count)
     @cython.locals(
-        service=Announcing, swarms=Swarms, directory=Directory, known=dict, torrents=array, seeders=cython.uint, leechers=cython.uint,
-        guarded=cython.bint, listener=cython.int, cap=Py_ssize_t, want=Py_ssize_t, replies=list,
-        at=Py_ssize_t, size=Py_ssize_t, address=bytes, v4=cython.bint,
-        torrent=Py_ssize_t, event=cython.uint, numwant=cython.int, noted=cython.int, flags=cython.int, port=bytes, id_and_action=bytes, head=bytes, key=cython.uint,
+        swarms=Swarms, torrents=array, index=Index, slot=Py_ssize_t, info_hash=cython.p_char, key=cython.ulonglong, table=array,
+        torrent=Py_ssize_t, directory=Directory, width=Py_ssize_t, start=Py_ssize_t, size=Py_ssize_t, _=Py_ssize_t, room=Py_ssize_t,
+        address=cython.p_char, port=cython.p_char, endpoint=cython.p_char, step=cython.int, at=Py_ssize_t, v6=cython.bint,
     )
-    cpdef list answers(self, bytearray data, places, sizes, addresses, Py_ssize_t most_peers=*)
-    @cython.locals(service=Announcing, options=bytes, peer_id=bytes)
-    cpdef _admit(self, data, Py_ssize_t at, Py_ssize_t size, bytes transaction, bytes info_hash, bytes address)
+    cdef int _fetch(self, Batch batch, Py_ssize_t first, Py_ssize_t last) except -1
+    cpdef answer(self, data, Py_ssize_t at, Py_ssize_t size, bytes address, Py_ssize_t most_peers=*)
+    @cython.locals(
+        service=Announcing, swarms=Swarms, directory=Directory, ids=ConnectionIds, source=bytes, text=bytes, place=Py_ssize_t, connection_id=cython.ulonglong, action=cython.uint,
+        transaction=cython.p_char, info_hash=cython.p_char, peer_id=cython.p_char, downloaded=cython.longlong, left=cython.longlong,
+        uploaded=cython.longlong, event=cython.uint, key=cython.int, numwant=cython.int, port=cython.p_char, interval=cython.uint, cap=Py_ssize_t,
+        want=Py_ssize_t, noted=cython.int, flags=cython.int, torrent=Py_ssize_t, seeders=cython.uint, leechers=cython.uint,
+    )
+    cdef Py_ssize_t _answer(self, bytearray data, Py_ssize_t at, Py_ssize_t size, char *address, bint v6, bytearray out, Py_ssize_t to, Py_ssize_t most_peers) except -1
+    @cython.locals(options=cython.p_char, place=Py_ssize_t, known=bytes)
+    cdef Py_ssize_t _place_of_key(self, bytearray data, Py_ssize_t at, Py_ssize_t size) except -1
+    @cython.locals(service=Announcing, peer_id=bytes, info_hash=bytes, transaction=bytes)
+    cpdef _admit(self, data, Py_ssize_t at, Py_ssize_t size, bytes address, bytes known)
+
+cdef Py_ssize_t _put(bytearray out, Py_ssize_t to, bytes reply) except -1

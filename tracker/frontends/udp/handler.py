@@ -7,12 +7,15 @@ gets none (docs/security.md). Everything runs between `begin` and `end`.
 
 from __future__ import annotations
 
+import os
+from array import array
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
 from tracker.frontends.addresses import listed_address
 from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import UdpTraffic
+from tracker.frontends.udp import mmsg
 from tracker.service.announce import EARLY, NUMWANT_UNKNOWN
 from tracker.service.rate_limits import Bans
 from tracker.wire import http, udp
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracker.domain.access import Key
+    from tracker.frontends.udp.recvmmsg import Batch
     from tracker.service.service import Service
     from tracker.wire.connection_id import ConnectionIds
 
@@ -43,8 +47,11 @@ _PROBLEMS = {
 the query in an announce's options (BEP 41) are not here.
 """
 
-_MOST_KEYS = 65536  # remembered keys; 20 MB at most
+_KEYS = 1 << 15
+"""Keys that are remembered at most, by the options (BEP 41) they came in; 12 MB. Options have one
+place, so that later ones may take it."""
 MOST_OPTIONS = 128  # bytes of options whose key is remembered
+_SECRET_WORDS = MOST_OPTIONS // 4 + 3  # of 64 bits, for `packed.text_hash`
 
 _REPLIES = tuple(action.to_bytes(4, "big") for action in (udp.ANNOUNCE, udp.SCRAPE, udp.ERROR))
 """The first bytes of replies that are long enough to be taken for a request. That of a connect is
@@ -54,29 +61,35 @@ _ERROR = udp.ERROR.to_bytes(4, "big")
 _REFUSED = b"Tracker "
 """How the texts begin that refuse a request with nothing wrong in it, see `refusals`."""
 _MOST_PEERS = 1 << 16  # no bound but that of the settings
+_AHEAD = 16  # datagrams for which memory is fetched at a time
+_REPLY_BYTES = 2016  # room for any reply
+_left_unknown = events.LEFT_UNKNOWN  # has a type in the .pxd, as `_nowhere` in `directory.py`
 
-
-# `answers` spells these numbers out, because a global costs a dictionary look-up. This keeps them
+# `_answer` spells these numbers out, because a global costs a dictionary look-up. This keeps them
 # true.
 if (
     (events.STOPPED, events.PAUSED, events.UDP4, events.UDP6) != (3, 4, 2, 3)
-    or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (1, 98)
+    or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, udp.ANNOUNCE_REPLY.size, EARLY) != (1, 98, 20, -100)
     or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
+    or (_KEYS, MOST_OPTIONS, _AHEAD) != (32768, 128, 16)
 ):
-    raise AssertionError("DatagramHandler.answers spells these numbers out")
+    raise AssertionError("DatagramHandler spells these numbers out")
 
 
 class DatagramHandler:
     """Answers the datagrams of one listener."""
 
     __slots__ = (
+        "_ahead",
         "_bans",
+        "_chance",
         "_external",
         "_ids",
         "_interval",
         "_keys",
-        "_known",
         "_listener",
+        "_scratch",
+        "_secret",
         "_service",
         "_swarms",
         "settle",
@@ -105,14 +118,16 @@ class DatagramHandler:
         self._bans = bans or Bans(0, 1)
         self._external = external
         self._service = service
+        self._chance = service.chance  # because compiled code makes an object of it each time
         self._swarms = service.swarms
         self._ids = ids
-        self._known = ids.known
         self._listener = listener
         self._interval = service.settings.interval
-        self._keys: dict[
-            bytes, bytes
-        ] = {}  # that were once valid, by the options (BEP 41) they came in
+        # That were once valid: in pairs, the options (BEP 41) that they came in, and the key.
+        self._keys: list[bytes | None] = [None] * (2 * _KEYS)
+        self._ahead = array("I", bytes(4 * _AHEAD))  # torrents of the datagrams that come next
+        self._scratch = bytearray(18)  # for an endpoint
+        self._secret = array("Q", os.urandom(8 * _SECRET_WORDS))
         self.settle = service.settle if service.strict else None
 
     def begin(self) -> None:
@@ -122,9 +137,68 @@ class DatagramHandler:
     def end(self) -> None:
         self._service.end()
 
-    def answer(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
-        """Returns the reply to one datagram of `size` bytes at `at`; see `answers`."""
-        return self.answers(bytearray(data), range(at, at + 1), (size,), (address,))[0]
+    def answer_all(self, batch: Batch, count: int) -> None:
+        """Answers the first `count` datagrams of a batch, in its slots."""
+        end = 0
+        batch.silent = False
+        for slot in range(count):
+            if packed.COMPILED and not slot & 15:  # _AHEAD - 1
+                self._fetch(batch, slot, min(slot + 16, count))
+            v6 = batch.v6
+            if v6:
+                address = packed.view(batch.names, slot * 32 + 8, 16)  # of a sockaddr_in6
+                if udp.is_mapped(address):
+                    v6 = False
+                    address = packed.view(batch.names, slot * 32 + 20, 4)
+            else:
+                address = packed.view(batch.names, slot * 32 + 4, 4)  # of a sockaddr_in
+            size = self._answer(
+                batch.data, slot * 2016, mmsg.size_of(batch.heads, slot), address, v6,
+                batch.replies, end, 65536,
+            )  # fmt: skip
+            mmsg.put_vector(batch.vectors, slot * 16, batch.base + end, size)
+            if not size:
+                batch.silent = True
+            end += size
+
+    def _fetch(self, batch: Batch, first: int, last: int) -> None:
+        """Fetches what some datagrams will need into the processor's cache.
+
+        It does each step for all of them, because otherwise each announce would wait for memory
+        several times, and one announce after the other. Nothing depends on it.
+        """
+        swarms, torrents, index = self._swarms, self._ahead, self._swarms._index
+        for slot in range(first, last):
+            info_hash = packed.view(batch.data, slot * 2016 + 16, 20)
+            key = packed.hashed(index.secret, info_hash, 20, 0)
+            table = index.tables[key & 255]
+            packed.fetch_words(table, (key >> 8) & (len(table) - 1), 1)
+        for slot in range(first, last):
+            torrent = swarms.torrent_of(packed.view(batch.data, slot * 2016 + 16, 20))
+            packed.put_u32(torrents, slot & 15, torrent)
+            packed.fetch_words(swarms.tables.torrents, torrent * 16, 16)
+        for step in range(2):
+            for slot in range(first, last):
+                torrent = packed.u32(torrents, slot & 15)
+                at = slot * 32 + (8 if batch.v6 else 4)
+                v6 = batch.v6 and not udp.is_mapped(packed.view(batch.names, at, 16))
+                if batch.v6 and not v6:
+                    at += 12
+                directory = swarms.v6 if v6 else swarms.v4
+                start, size, _, room = packed.run(
+                    directory._torrents, torrent * 64 + directory._byte
+                )
+                if not (torrent and size) or room > 6:
+                    continue  # `Directory.find` would not look through the endpoints
+                if not step:
+                    width = directory.width
+                    packed.fetch(directory.addresses, start * width, size * width)
+                    packed.fetch_words(directory.owners, start, size)
+                else:
+                    address = packed.view(batch.names, at, 16 if v6 else 4)
+                    port = packed.view(batch.data, slot * 2016 + 96, 2)
+                    endpoint = packed.endpoint(self._scratch, address, port, v6)
+                    packed.fetch(swarms.rows, directory.find(torrent, endpoint) * 72, 72)
 
     def answers(
         self,
@@ -132,125 +206,154 @@ class DatagramHandler:
         places: Sequence[int],
         sizes: Sequence[int],
         addresses: Sequence[bytes],
-        most_peers: int = _MOST_PEERS,
     ) -> list[bytes | None]:
-        """Returns the replies to a batch of datagrams, each with `most_peers` or fewer.
+        """Returns the replies to some datagrams, see `answer`."""
+        each = zip(places, sizes, addresses, strict=False)
+        return [self.answer(data, at, size, address) for at, size, address in each]
 
-        Datagram n has `sizes[n]` bytes at `places[n]` of `data` and came from `addresses[n]`, 4 or
-        16 bytes. Its reply is None when it is no request, or it has no valid connection id and its
-        address is banned.
+    def answer(
+        self,
+        data: bytes | bytearray,
+        at: int,
+        size: int,
+        address: bytes,
+        most_peers: int = _MOST_PEERS,
+    ) -> bytes | None:
+        """Returns the reply to one datagram of `size` bytes at `at`; see `_answer`."""
+        own = data if isinstance(data, bytearray) else bytearray(data)
+        out = bytearray(_REPLY_BYTES)
+        size = self._answer(own, at, size, address, len(address) == 16, out, 0, most_peers)
+        return bytes(out[:size]) if size else None
+
+    def _answer(
+        self,
+        data: bytearray,
+        at: int,
+        size: int,
+        address: bytes,
+        v6: bool,
+        out: bytearray,
+        to: int,
+        most_peers: int,
+    ) -> int:
+        """Writes the reply to one datagram, with `most_peers` or fewer. Returns its size.
+
+        The datagram has `size` bytes at `at` of `data`, and came from `address` of 4 or 16 bytes.
+        The reply goes into `out` at `to`. Its size is 0 when the datagram is no request, or it has
+        no valid connection id and its address is banned.
         """
-        # One long loop, because calls and name look-ups are most of what an announce costs.
-        known, valid = self._known, self._ids.valid
+        if size < 98:
+            source = address[: 16 if v6 else 4]
+            return _put(out, to, self._other(data, at, size, source))
+        (
+            connection_id, action, transaction, info_hash, peer_id, downloaded, left, uploaded,
+            event, key, numwant, port,
+        ) = udp.announce_request(data, at)  # fmt: skip
+        ids = self._ids
+        if action != 1 or not ids.knows(connection_id, address, v6):  # udp.ANNOUNCE
+            source = address[: 16 if v6 else 4]
+            if action != 1:
+                return _put(out, to, self._other(data, at, size, source))
+            if not ids.valid(bytes(data[at : at + 8]), source):
+                return _put(out, to, self._unproved(data, at, size, source, peer_id[:20]))
+        if event > 4 or (event != 3 and udp.is_zero(port)):  # events.PAUSED, events.STOPPED
+            problem = _BAD_EVENT if event > 4 else _BAD_PORT
+            return _put(out, to, self._error(transaction[:4], problem, peer_id[:20]))
         service, swarms = self._service, self._swarms
-        torrents, chance = swarms.tables.torrents, service.chance
-        guarded = service.guarded
-        external = self._external
-        listener, interval, cap = self._listener, self._interval, min(service.cap, most_peers)
-        replies: list[bytes | None] = []
         holder: Key | None = None
-        for at, size, address in zip(places, sizes, addresses, strict=False):
-            if size < 98:
-                replies.append(self._other(data, at, size, address))
-                continue
-            (
-                id_and_action, transaction, info_hash, peer_id, downloaded, left, uploaded,
-                event, key, numwant, port,
-            ) = udp.announce_request(data, at)  # fmt: skip
-            if known.get(id_and_action) != address:
-                if not id_and_action.endswith(b"\0\0\0\1"):  # udp.ANNOUNCE
-                    replies.append(self._other(data, at, size, address))
-                    continue
-                if not valid(id_and_action[:8], address):
-                    replies.append(self._unproved(data, at, size, address, peer_id))
-                    continue
-            if event > 4 or (port == b"\0\0" and event != 3):  # events.PAUSED, events.STOPPED
-                replies.append(
-                    self._error(transaction, _BAD_EVENT if event > 4 else _BAD_PORT, peer_id)
-                )
-                continue
-            # Counters beyond 63 bits cannot be real, so they must not reach the accounting.
-            if left < 0:
-                left = events.LEFT_UNKNOWN
-            if uploaded < 0:
-                uploaded = 0
-            if downloaded < 0:
-                downloaded = 0
-            if guarded:
-                admitted = self._admit(data, at, size, transaction, info_hash, address)
+        interval = self._interval
+        if service.guarded:
+            place = self._place_of_key(data, at, size) if service.private else 0
+            text = self._keys[place + 1] if place else None
+            if text is not None:
+                holder = service.holder(text)
+            if holder is None:
+                admitted = self._admit(data, at, size, address[: 16 if v6 else 4], text)
                 if isinstance(admitted, bytes):
-                    replies.append(admitted)
-                    continue
+                    return _put(out, to, admitted)
                 holder = admitted
-                interval = service.interval()
-            if external is not None:
-                address = listed_address(address, external)
-            v4 = len(address) == 4
-            if 0 < numwant < cap:
-                want = noted = numwant
-                flags = 0
-            else:
-                want = cap
-                noted = numwant if 0 < numwant < 65535 else 65535  # the record has 16 bits
-                flags = 0 if numwant > 0 else 1  # events.FLAG_NUMWANT_ABSENT
-            torrent = service.announce(
-                listener, 2 if v4 else 3, address, port, info_hash, peer_id, uploaded,
-                downloaded, left, event, noted, flags, key, holder,
-            )  # fmt: skip
-            if torrent < 0:
-                replies.append(
-                    self._early(transaction, interval, info_hash)
-                    if torrent == EARLY
-                    else self._refuse(transaction, torrent, info_hash, None, peer_id)
-                )
-                continue
-            seeders, leechers = packed.counts(torrents, torrent)
-            head = udp.announce_head(1, transaction, interval, leechers, seeders)
-            if event == 3:
-                replies.append(head)
-                continue
-            directory = swarms.v4 if v4 else swarms.v6
-            replies.append(directory.pick(head, torrent, want, service.peer, left == 0, chance))
-        return replies
+            interval = service.interval()
+        if self._external is not None:
+            source = listed_address(address[: 16 if v6 else 4], self._external)
+            address = source
+            v6 = len(source) == 16
+        cap = min(service.cap, most_peers)
+        if 0 < numwant < cap:
+            want = noted = numwant
+            flags = 0
+        else:
+            want = cap
+            noted = numwant if 0 < numwant < 65535 else 65535  # the record has 16 bits
+            flags = 0 if numwant > 0 else 1  # events.FLAG_NUMWANT_ABSENT
+        # Counters beyond 63 bits cannot be real, so they must not reach the accounting.
+        torrent = service.decide(
+            self._listener, 3 if v6 else 2, address, port, info_hash, peer_id,
+            max(0, uploaded), max(0, downloaded),
+            left if left >= 0 else _left_unknown, event, noted, flags, key, holder, b"",
+        )  # fmt: skip
+        if torrent < 0:
+            if torrent == -100:  # EARLY
+                return _put(out, to, self._early(transaction[:4], interval, info_hash[:20]))
+            return _put(
+                out,
+                to,
+                self._refuse(transaction[:4], torrent, info_hash[:20], None, peer_id[:20]),
+            )
+        seeders, leechers = packed.counts(swarms.tables.torrents, torrent)
+        udp.put_announce_head(out, to, 1, transaction, interval, leechers, seeders)
+        if event == 3:
+            return 20
+        directory = swarms.v6 if v6 else swarms.v4
+        return 20 + directory.put_picked(
+            out, to + 20, torrent, want, service.peer, left == 0, self._chance
+        )
 
     def _admit(
         self,
         data: bytes | bytearray,
         at: int,
         size: int,
-        transaction: bytes,
-        info_hash: bytes,
         address: bytes,
+        known: bytes | None,
     ) -> Key | bytes | None:
         """Returns the key to announce with, None outside of private modes, or the reply that
-        refuses.
+        refuses. `known`: the text of the key, if that is remembered.
         """
         service = self._service
-        known = text = None
-        if service.private:
-            options = bytes(data[at + 98 : at + size])
-            known = text = self._keys.get(options)
-            if text is None:
-                try:
-                    text = self._key_in(udp.url_data(data, at + 98, at + size))
-                except http.WireError as error:
-                    # No malformed request counts towards the rate, over HTTP neither, because the
-                    # reply that refuses for the rate would be as much work.
-                    return self._error(transaction, error.reason, bytes(data[at + 36 : at + 56]))
+        text = known
+        if service.private and text is None:
+            try:
+                text = self._key_in(udp.url_data(data, at + 98, at + size))
+            except http.WireError as error:
+                # No malformed request counts towards the rate, over HTTP neither, because the reply
+                # that refuses for the rate would be as much work.
+                transaction = bytes(data[at + 12 : at + 16])
+                return self._error(transaction, error.reason, bytes(data[at + 36 : at + 56]))
         key = service.admit(address, text)
         if isinstance(key, int):
+            transaction, info_hash = bytes(data[at + 12 : at + 16]), bytes(data[at + 16 : at + 36])
             peer_id = bytes(data[at + 36 : at + 56])
             return self._refuse(transaction, key, info_hash, text, peer_id)
         if text and text is not known:
-            self._remember_key(options, text)
+            self._remember_key(bytes(data[at + 98 : at + size]), text)
         return key
+
+    def _place_of_key(self, data: bytearray, at: int, size: int) -> int:
+        """Returns the place of the key for the options of an announce; 0 = it must be read."""
+        size -= 98
+        if not 4 <= size <= 128:  # MOST_OPTIONS
+            return 0
+        options = packed.view(data, at + 98, size)
+        place = (packed.text_hash(self._secret, options, size) & 32767) * 2  # _KEYS - 1
+        known = self._keys[place]
+        return place if known is not None and packed.is_text(known, options, size) else 0
 
     def _remember_key(self, options: bytes, text: bytes) -> None:
         """Remembers a key, so that the next announce with these options need not parse them."""
-        if len(options) <= MOST_OPTIONS:
-            if len(self._keys) >= _MOST_KEYS:
-                self._keys.clear()
-            self._keys[options] = text
+        size = len(options)
+        if 4 <= size <= MOST_OPTIONS:
+            place = (packed.text_hash(self._secret, options, size) & _KEYS - 1) * 2
+            self._keys[place : place + 2] = options, text
 
     def _other(self, data: bytearray, at: int, size: int, address: bytes) -> bytes | None:
         """Returns the reply to anything but a whole announce."""
@@ -291,7 +394,8 @@ class DatagramHandler:
 
     def _early(self, transaction: bytes, interval: int, info_hash: bytes) -> bytes:
         seeders, _, leechers = self._swarms.counts(info_hash)
-        return udp.announce_head(udp.ANNOUNCE, transaction, interval, leechers, seeders)
+        counts = interval, leechers, seeders
+        return udp.ANNOUNCE_REPLY.pack(udp.ANNOUNCE, transaction, *counts)
 
     def _unproved(
         self, data: bytearray, at: int, size: int, address: bytes, peer_id: bytes = b""
@@ -313,7 +417,7 @@ class DatagramHandler:
         external = self._external or b""
         width = 18 if 16 in (len(address), len(external)) else 6  # bytes of a peer
         room = (size - udp.ANNOUNCE_REPLY.size) // width
-        return self._within(size, self.answers(data, (at,), (size,), (address,), room)[0], address)
+        return self._within(size, self.answer(data, at, size, address, room), address)
 
     def _error_unproved(
         self, data: bytearray, at: int, size: int, address: bytes, text: str, peer_id: bytes = b""
@@ -397,3 +501,11 @@ class DatagramHandler:
         self._service.refused_malformed("udp", _PROBLEMS.get(text, "query"), peer_id)
         self.traffic.errors += 1
         return udp.error(transaction, text)
+
+
+def _put(out: bytearray, to: int, reply: bytes | None) -> int:
+    """Copies a reply that is an object; returns its size, 0 = there is none."""
+    if reply is None:
+        return 0
+    out[to : to + len(reply)] = reply
+    return len(reply)

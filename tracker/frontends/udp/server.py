@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import socket
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -17,6 +17,8 @@ from tracker.frontends.waiting import wait_out
 if TYPE_CHECKING:
     from tracker.frontends.udp.handler import DatagramHandler
 
+_WAKE_NS = 2_000_000
+"""Nanoseconds after which the other tasks get their turn, although datagrams wait."""
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
 
 
@@ -60,44 +62,27 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     took_ns = 0
     while True:
         try:
-            await trio.lowlevel.wait_readable(sock)
-            await fair_share.let_others_run(took_ns)
-            sizes = batch.receive()
+            count = batch.receive() if took_ns < _WAKE_NS else 0
+            if not count:
+                await trio.lowlevel.wait_readable(sock)
+                await fair_share.let_others_run(took_ns)
+                took_ns = 0
+                count = batch.receive()
         except OSError as error:
             # A refusal of the system that no datagram causes; it passes, or a restart is due.
             await wait_out(error)
             continue
-        if sizes:
+        if count:
             began = perf_counter_ns()
             handler.begin()
-            replies = handler.answers(batch.data, _SLOTS, sizes, batch.addresses(len(sizes)))
+            handler.answer_all(batch, count)
             handler.end()
             if handler.settle is not None:
                 await handler.settle()
-            unsent = _send(batch, replies)
-            took_ns = perf_counter_ns() - began
-            handler.traffic.batch(len(sizes), unsent, took_ns)
-
-
-_SLOTS = tuple(range(0, recvmmsg.BATCH * recvmmsg.SLOT, recvmmsg.SLOT))
-
-
-def _send(batch: recvmmsg.Batch, replies: list[bytes | None]) -> int:
-    """Sends the replies from the slots of their datagrams; returns how many the kernel did not
-    take.
-
-    A slot without a reply splits the sending into runs.
-    """
-    first = unsent = 0
-    if None in replies:
-        batch.reply([reply or b"" for reply in replies])
-        for slot, reply in enumerate(replies):
-            if reply is None:
-                unsent += batch.send(first, slot)
-                first = slot + 1
-    else:
-        batch.reply(cast("list[bytes]", replies))
-    return unsent + batch.send(first, len(replies))
+            unsent = batch.send(count)
+            batch_ns = perf_counter_ns() - began
+            took_ns += batch_ns
+            handler.traffic.batch(count, unsent, batch_ns)
 
 
 async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:

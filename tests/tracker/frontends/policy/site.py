@@ -197,7 +197,7 @@ async def serving(
 
 async def refused(site: Site, protocol: str, text: str, retry: object, **announce: Any) -> None:
     """Checks that the announce is refused with this text, and that no announce is counted."""
-    before = site.rig.state.swarms.announces.copy()
+    before = site.rig.state.swarms.announces[:]
     reply = await site.announce(protocol, **announce)
     assert reply == Reply(f"Tracker error: {text}", retry if protocol == "http" else None)
     assert site.rig.state.swarms.announces == before

@@ -1,0 +1,13 @@
+cimport cython
+from tracker.frontends.udp cimport mmsg
+
+cdef class Batch:
+    cdef public bytearray data, heads, names, replies, vectors, _out
+    cdef public tuple _buffers
+    cdef public int _descriptor
+    cdef public bint silent, v6
+    cdef public unsigned long long base
+
+    cpdef Py_ssize_t receive(self) except -1
+    @cython.locals(dropped=Py_ssize_t, first=Py_ssize_t, last=Py_ssize_t, sent=Py_ssize_t)
+    cpdef Py_ssize_t send(self, Py_ssize_t count) except -1
