@@ -70,9 +70,10 @@ class Places:
         """Gives a connection a place, as one that waits; None = there is none.
 
         `address`: the client's, 4 or 16 bytes. `end` is called, at most once, when the connection
-        has to give way. A `shared` address, of a proxy, has no bound of its own.
+        has to give way. A `shared` address, of a proxy, has no bound of its own, and its
+        connections do not count for it.
         """
-        name = network(address)
+        name = b"" if shared else network(address)
         source = self._sources.get(name)
         if source is not None and not shared and 0 < self._most_each <= source.open:
             room = self._give_way(source.waiting)

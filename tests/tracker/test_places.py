@@ -82,6 +82,7 @@ def test_an_ipv6_network_is_one_source() -> None:
     assert site.ended == ["a"]
     for name in ("c", "d"):
         site.take(FIRST, name, shared=True)
+    site.take(FIRST, "direct")
     assert site.ended == ["a"]
 
 
