@@ -41,7 +41,8 @@ class Load:
     @property
     def needs(self) -> frozenset[str]:
         """What a server has to be able to do for this load."""
-        kinds = {"ipv6": self.ipv6, "private": self.private, "tls": self.tls}
+        keys = "private" if self.protocol == "http" else "keys over UDP"
+        kinds = {"ipv6": self.ipv6, keys: self.private, "tls": self.tls}
         return frozenset([self.protocol, *(name for name, on in kinds.items() if on)])
 
     def name(self) -> str:
@@ -165,10 +166,13 @@ class Generator:
         return self._run(["keys", "--accounts", str(self.population.accounts)], 60).split()
 
     def fill(self, target: Target, load: Load = UDP) -> Result:
-        """Announces every peer once: over UDP where the server has it, because that is quickest."""
-        over_udp = Load("udp", ipv6=load.ipv6)
+        """Announces every peer once: over UDP where the server has it, because that is quickest,
+        but with keys only where the load has them there too.
+        """
+        over_udp = Load("udp", ipv6=load.ipv6, private=load.private)
         over_http = Load("http", False, load.ipv6, load.private, keep_alive=True, tls=load.tls)
-        how = over_udp if target.udp_port and not load.private else over_http
+        with_udp = target.udp_port and (load.protocol == "udp" or not load.private)
+        how = over_udp if with_udp else over_http
         options = ["--in-flight", str(FILL_IN_FLIGHT), "--fill"]
         return self._measure(how, target, options, FILL_LIMIT)
 

@@ -26,7 +26,7 @@ The server has one core and the load generator another. A rate is a lower bound 
 full and the server's was not: "the generator is the limit". Exit status: 0 measured; 1 a server failed or gave
 wrong answers; 2 nothing can be measured here. docs/performance.md explains the figures.
 """
-HTTP_ONLY = ("private", "keep_alive", "tls", "resume")
+HTTP_ONLY = ("keep_alive", "tls", "resume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _parser(page: str) -> argparse.ArgumentParser:
     load.add_argument(
         "--private",
         action="store_true",
-        help="http: private mode, a key for each account; beside public mode",
+        help="private mode, a key for each account; beside public mode",
     )
     load.add_argument(
         "--accounts", type=int, default=1000, metavar="N", help="of private mode (1000)"

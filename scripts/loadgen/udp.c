@@ -11,6 +11,7 @@
 
 #define RETRANSMIT 1.0 /* seconds without an answer before a datagram is sent again */
 #define TRIES 8        /* datagrams sent before a request counts as lost */
+#define OPTIONS 44     /* bytes of the option with the URL and its key (BEP 41) */
 #define PATIENCE 1.0   /* seconds for which a place is kept for a request that is not sent again */
 
 struct slot {
@@ -21,7 +22,7 @@ struct slot {
     uint8_t tries;
     bool busy;
     double began, sent; /* when it was due, and its latest transmission */
-    uint8_t packet[112];
+    uint8_t packet[144];
 };
 
 static struct { uint8_t id[8]; double got; } *connection; /* by address number */
@@ -110,6 +111,11 @@ static void write_announce(uint8_t *p, const struct request *r) {
     put32(p + 88, r->peer ^ 0x5eed);
     put32(p + 92, opt.numwant);
     put16(p + 96, port_of(r->peer));
+    if (!opt.accounts) return;
+    p[98] = 2;
+    p[99] = OPTIONS - 2;
+    memcpy(p + 100, "/announce/", 10);
+    key_of(r->peer % opt.accounts, (char *)p + 110);
 }
 
 /* Writes and posts the datagram that this slot needs: a connect first when the address has no fresh id. */
@@ -129,7 +135,7 @@ static void ask(uint32_t index, double began, double now, bool may_connect) {
     } else {
         memcpy(slot->packet, connection[address].id, 8);
         put32(slot->packet + 8, slot->asked.kind == ANNOUNCE ? 1 : 2);
-        slot->size = slot->asked.kind == ANNOUNCE ? 98 : 36;
+        slot->size = slot->asked.kind == ANNOUNCE ? 98 + (opt.accounts ? OPTIONS : 0) : 36;
         if (slot->asked.kind == ANNOUNCE) write_announce(slot->packet, &slot->asked);
         else memcpy(slot->packet + 16, hash_of(torrent_of(slot->asked.peer)), 20);
     }
