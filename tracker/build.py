@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 MODULES = (
+    "domain/access",
     "domain/accounts",
     "domain/addresses_by_day",
     "domain/bases",
@@ -19,6 +20,7 @@ MODULES = (
     "domain/by_age",
     "domain/clients",
     "domain/directory",
+    "domain/factors",
     "domain/groups",
     "domain/hidden_peers",
     "domain/index",

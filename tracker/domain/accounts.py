@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import events, packed
-from tracker.domain.factors import EVEN, WORDS, as_words, from_words
+from tracker.domain.factors import EVEN, WORDS, from_words
 from tracker.domain.swarms import MARK_SEEDER, MARK_SNATCHED, Peer
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST = 2**64 - 1
 """The largest total, in bytes. An announce that would exceed it adds only what fits."""
-_most = MOST  # has a type in the .pxd, as `_nowhere` in `directory.py`
+_most, _unknown = MOST, events.LEFT_UNKNOWN  # have types in the .pxd, as in `directory.py`
 
 
 class Totals(NamedTuple):
@@ -91,10 +91,19 @@ class Accounts:
     def reach(self, account: int) -> None:
         """Makes the columns long enough for an account."""
         while len(self.uploaded) <= account:
-            for name in Totals._fields:
-                column = getattr(self, name)
-                if column:  # some are empty until they are needed
-                    column.append(0)
+            packed.add_wide(self.uploaded)
+            packed.add_wide(self.downloaded)
+            packed.add_wide(self.seeding_us)
+            packed.add_wide(self.sessions)
+            packed.add_wide(self.snatched)
+            packed.add_wide(self.first_us)
+            packed.add_wide(self.last_us)
+            # These are empty until they are needed.
+            if len(self.credited_uploaded):
+                packed.add_wide(self.credited_uploaded)
+                packed.add_wide(self.credited_downloaded)
+            if len(self.partial_us):
+                packed.add_wide(self.partial_us)
 
     def record(
         self,
@@ -171,7 +180,7 @@ class Accounts:
         sent = event == 1 and left in (0, events.LEFT_UNKNOWN)  # events.COMPLETED
         if not (sent or (left == 0 and not seeder)) or mark & 0x40:  # MARK_SNATCHED
             return False
-        self.snatched[account] += 1
+        _add(self.snatched, account, 1)
         return True
 
     def counted(
@@ -187,11 +196,12 @@ class Accounts:
         left: int,
         event: int,
         most_up: int,
-        terms: Applied,
+        up_percent: int,
+        down_percent: int,
     ) -> bool:
         """Does by rules 2 what `announced` does, except for seeding time: see `listed`.
 
-        `most_up`: the most bytes of upload to count. `terms`: the percentages for the gap.
+        `most_up`: the most bytes of upload to count. The percentages are those for the gap.
         """
         if len(self.uploaded) <= account:
             self.reach(account)
@@ -208,28 +218,27 @@ class Accounts:
             _add(self.downloaded, account, downloaded - last_down) if downloaded > last_down else 0
         )
         if len(self.credited_uploaded):
-            _add(self.credited_uploaded, account, min(up * terms.upload_percent // 100, MOST))
-            _add(self.credited_downloaded, account, min(down * terms.download_percent // 100, MOST))
-        sent = event == 1 and left in (0, events.LEFT_UNKNOWN)  # events.COMPLETED, as above
+            _add(self.credited_uploaded, account, _percent(up, up_percent))
+            _add(self.credited_downloaded, account, _percent(down, down_percent))
+        sent = event == 1 and (not left or left == _unknown)  # events.COMPLETED, as above
         if not (sent or (left == 0 and not mark & 0x10)) or mark & 0x40:  # SEEDER, SNATCHED
             return False
-        self.snatched[account] += 1
+        _add(self.snatched, account, 1)
         return True
 
     def listed(self, account: int, mark: int, from_us: int, until_us: int) -> None:
         """Counts the time for which a peer was listed, by its mark at the beginning."""
-        if until_us <= from_us:
-            return
-        if len(self.uploaded) <= account:
-            self.reach(account)
-        if mark & 0x10:  # MARK_SEEDER
-            _add(self.seeding_us, account, until_us - from_us)
-        elif mark & 0x04:  # the last event was `paused`
-            self.partly(account, until_us - from_us)
+        if until_us > from_us:
+            if len(self.uploaded) <= account:
+                self.reach(account)
+            if mark & 0x10:  # MARK_SEEDER
+                _add(self.seeding_us, account, until_us - from_us)
+            elif mark & 0x04:  # the last event was `paused`
+                self.partly(account, until_us - from_us)
 
     def partly(self, account: int, amount_us: int) -> None:
         """Counts partial seeding."""
-        if not self.partial_us:
+        if not len(self.partial_us):
             self.partial_us = array("Q", bytes(8 * len(self.uploaded)))
         _add(self.partial_us, account, amount_us)
 
@@ -238,15 +247,21 @@ class Accounts:
         words = self.terms[peer * WORDS : (peer + 1) * WORDS]
         return from_words(words) if words else EVEN
 
-    def keep_terms(self, peer: int, applied: Applied) -> None:
-        """Keeps the percentages and factors of a peer's last announce."""
-        words = as_words(applied)
-        missing = (peer + 1) * WORDS - len(self.terms)
-        if missing > 0:
-            if not any(words):
-                return
-            self.terms.frombytes(bytes(4 * missing))
-        self.terms[peer * WORDS : (peer + 1) * WORDS] = array("I", words)
+    def percents_of(self, peer: int) -> int:
+        """Returns the first of the words behind `terms_of`."""
+        return packed.u32(self.terms, peer * 3) if peer * 3 < len(self.terms) else 0  # WORDS
+
+    def keep_terms(
+        self, peer: int, percents: int, upload_factor: int, download_factor: int
+    ) -> None:
+        """Keeps the percentages and factors of a peer's last announce: see `as_words`."""
+        terms, at = self.terms, peer * 3
+        if at >= len(terms) and (percents or upload_factor or download_factor):
+            packed.add_words(terms, at + 3 - len(terms), 0)
+        if at < len(terms):
+            packed.put_u32(terms, at, percents)
+            packed.put_u32(terms, at + 1, upload_factor)
+            packed.put_u32(terms, at + 2, download_factor)
 
     def corrected(self, account: int, uploaded: int, downloaded: int) -> tuple[int, int]:
         """Returns what the credited totals would be after a correction.
@@ -286,8 +301,18 @@ def _add(column: array[int], account: int, amount: int) -> int:
     return amount
 
 
+def _percent(amount: int, percent: int) -> int:
+    """Returns a share of an amount, rounded down, up to `MOST`."""
+    if percent == 100:
+        return amount
+    if percent and amount // 100 > _most // percent:
+        return _most
+    whole, rest = amount // 100 * percent, amount % 100 * percent // 100
+    return _most if rest > _most - whole else whole + rest
+
+
 # Fails when one of these constants changes, because the code above has literals in their place.
-if (events.STOPPED, events.COMPLETED, events.PAUSED, MARK_SEEDER, MARK_SNATCHED) != (
-    (3, 1, 4, 0x10, 0x40)
+if (events.STOPPED, events.COMPLETED, events.PAUSED, MARK_SEEDER, MARK_SNATCHED, WORDS) != (
+    (3, 1, 4, 0x10, 0x40, 3)
 ):
     raise AssertionError("Accounts.announced spells these numbers out")

@@ -3,18 +3,17 @@ from tracker.domain cimport by_age, packed
 from cpython.array cimport array
 
 cdef unsigned long long _day_us
-cdef unsigned int _low
 
 cdef class Bases:
     cdef public Py_ssize_t count, hand
-    cdef public bytearray rows
-    cdef public array _counts, _free, _roots, _torrents, _used
+    cdef public bytearray rows, _scratch
+    cdef public array _counts, _free, _roots, _secret, _torrents, _used
     cdef public dict _days
     cdef public set _gone
     cdef public list _tables
 
-    @cython.locals(names=bytes, key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, rows=bytearray, number=Py_ssize_t, start=Py_ssize_t, seen_us=cython.longlong)
-    cpdef Py_ssize_t find(self, unsigned int account, bytes info_hash, bytes peer_id, long long after_us=*)
+    @cython.locals(names=cython.p_char, key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, rows=bytearray, number=Py_ssize_t, start=Py_ssize_t, seen_us=cython.longlong)
+    cdef Py_ssize_t find_after(self, unsigned int account, char *info_hash, char *peer_id, long long after_us) except -1
     cpdef Py_ssize_t by_seq(self, Py_ssize_t account, unsigned long long seq) except -1
     cpdef list of_account(self, Py_ssize_t account)
     cpdef Py_ssize_t _root(self, Py_ssize_t account) except -1
@@ -31,7 +30,6 @@ cdef class Bases:
     cpdef drop_torrent(self, bytes info_hash)
     @cython.locals(rows=bytearray, gone=set, end=Py_ssize_t, start=Py_ssize_t, seen_us=cython.longlong)
     cpdef expire(self, long long before_us, Py_ssize_t most)
-    @cython.locals(start=Py_ssize_t, names=bytes)
     cpdef unsigned long long _key(self, Py_ssize_t number) except? 0xFFFFFFFFFFFFFFFE
     @cython.locals(key=cython.ulonglong, part=Py_ssize_t, used=cython.uint, table=array, smaller=array, at=Py_ssize_t, each=cython.uint)
     cpdef _enter(self, Py_ssize_t number)

@@ -6,6 +6,7 @@ by number beside the swarms; a freed number is used again. Only applying an even
 
 from __future__ import annotations
 
+import os
 from array import array
 from hashlib import blake2b
 from struct import Struct
@@ -27,7 +28,8 @@ _NO_ROW = bytes(ROW_SIZE)
 LOOKED_AT_ONCE = 2000
 """Largest number of rows that one tick looks at for old ones; removing all of them takes 4 ms."""
 
-_day_us, _low = DAY_US, 0xFFFFFFFF  # have types in the .pxd, as `_nowhere` in `directory.py`
+_day_us = DAY_US  # has a type in the .pxd, as `_nowhere` in `directory.py`
+_NAME_SIZE = 44  # bytes at the start of a row that the index is by: info hash, peer_id, account
 _PARTITIONS = 256  # tables of the index, so that growing one never takes long
 _FIRST_TABLE = 8  # places of an empty table
 
@@ -63,6 +65,8 @@ class Bases:
         "_free",
         "_gone",
         "_roots",
+        "_scratch",
+        "_secret",
         "_tables",
         "_torrents",
         "_used",
@@ -72,6 +76,9 @@ class Bases:
     )
 
     def __init__(self) -> None:
+        self._scratch = bytearray(_NAME_SIZE)  # for the name that is looked for
+        # Members choose peer_ids, so the index hashes names under a secret, see `packed.text_hash`.
+        self._secret = array("Q", os.urandom(8 * (_NAME_SIZE // 4 + 3)))
         self._clear()
 
     def _clear(self) -> None:
@@ -101,12 +108,21 @@ class Bases:
         """Tells whether there is a base, or was one."""
         return len(self.rows) > ROW_SIZE
 
-    def find(self, account: int, info_hash: bytes, peer_id: bytes, after_us: int = -1) -> int:
-        """Returns the base of this peer, of an announce after that log time; 0 = none."""
+    def find(self, account: int, info_hash: bytes, peer_id: bytes) -> int:
+        """Returns the base of this peer; 0 = none. Raises `ValueError` for other lengths."""
+        if (len(info_hash), len(peer_id)) != (20, 20):
+            raise ValueError("a name of another length")
+        return self.find_after(account, info_hash, peer_id, -1)
+
+    def find_after(self, account: int, info_hash: bytes, peer_id: bytes, after_us: int) -> int:
+        """Returns the base of this peer, of an announce after that log time; 0 = none.
+
+        Compiled code gives the names as pointers to 20 bytes.
+        """
         if not self.count:
             return 0
-        names = info_hash + peer_id
-        key = (hash(names) ^ account * 40503) & _low
+        names = packed.base_name(self._scratch, info_hash, peer_id, account)
+        key = packed.text_hash(self._secret, names, 44)  # _NAME_SIZE
         table = self._tables[key & 255]
         mask = len(table) - 1
         at = key >> 8 & mask
@@ -117,8 +133,7 @@ class Bases:
             seen_us = packed.wide(rows, start + 64)
             if (
                 seen_us > after_us
-                and packed.word(rows, start + 40) == account
-                and packed.has(rows, names, start)
+                and packed.has_endpoint(rows, names, start, 44)
                 and not (self._gone and seen_us // _day_us in self._gone)
             ):
                 return number
@@ -264,9 +279,7 @@ class Bases:
     # The index: open addressing; an entry is a base's number, 0 = empty.
 
     def _key(self, number: int) -> int:
-        start = number * 104
-        names = packed.piece(self.rows, start, 40)
-        return (hash(names) ^ packed.word(self.rows, start + 40) * 40503) & _low
+        return packed.text_hash(self._secret, packed.view(self.rows, number * 104, 44), 44)
 
     def _enter(self, number: int) -> None:
         key = self._key(number)
@@ -412,7 +425,7 @@ def _put(table: array[int], key: int, number: int) -> None:
 # account, key, seen us, seq, children.
 _ROW = bytes(40) + b"\5\0\0\0\6" + bytes(27) + b"\1" + bytes(23) + b"\2\0\0\0\3\0\0\0"
 _row = ROW.unpack(_ROW)
-if (ROW_SIZE, *_row[2:4], *_row[7:8], *_row[12:]) != (104, 5, 6, 1, 2, 3) or (
+if (ROW_SIZE, _NAME_SIZE, *_row[2:4], *_row[7:8], *_row[12:]) != (104, 44, 5, 6, 1, 2, 3) or (
     Base._fields[6:8] != ("seen_us", "seq")
 ):
     raise AssertionError("Bases spells these numbers out")

@@ -44,6 +44,8 @@ cdef class Directory:
     cdef Py_ssize_t _put_ring(self, bytearray out, Py_ssize_t to, Py_ssize_t start, Py_ssize_t end, Py_ssize_t offset, Py_ssize_t count) except -1
     @cython.locals(first=Py_ssize_t, size=Py_ssize_t, at=Py_ssize_t, width=Py_ssize_t, addresses=bytearray)
     cpdef list beginning_with(self, Py_ssize_t torrent, bytes prefix)
+    @cython.locals(first=Py_ssize_t, size=Py_ssize_t, at=Py_ssize_t, width=Py_ssize_t, addresses=bytearray)
+    cpdef bint has_beginning(self, Py_ssize_t torrent, unsigned int number, Py_ssize_t but) except -1
     @cython.locals(place=Py_ssize_t, width=Py_ssize_t)
     cpdef bint is_at(self, Py_ssize_t peer, char *endpoint) except -1
     @cython.locals(width=Py_ssize_t, peer=Py_ssize_t)

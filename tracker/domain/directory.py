@@ -198,6 +198,17 @@ class Directory:
                 found.append(peer)
         return found
 
+    def has_beginning(self, torrent: int, number: int, but: int) -> bool:
+        """Tells whether an endpoint of this torrent, except that of peer `but`, begins with these
+        four bytes.
+        """
+        first, size, _, _ = packed.run(self._torrents, torrent * 64 + self._byte)
+        addresses, width = self.addresses, self.width
+        for at in range(first, first + size):
+            if packed.word(addresses, at * width) == number and packed.u32(self.owners, at) != but:
+                return True
+        return False
+
     def is_at(self, peer: int, endpoint: bytes) -> bool:
         """Tells whether a peer has this endpoint."""
         place = packed.u32(self._peers, peer * 3 + self._column)

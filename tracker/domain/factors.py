@@ -9,10 +9,15 @@ By rules 2 also those at the time of the announce before it count (docs/credit.m
 
 from __future__ import annotations
 
+from array import array
 from hashlib import blake2b
 from heapq import heappop, heappush
 from itertools import islice
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
+
+from tracker.domain import packed
+from tracker.domain.index import Index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +26,13 @@ if TYPE_CHECKING:
 
 ANYBODY = 0  # no account
 ANY_TORRENT = b""
+
+_NAME = Struct("<I20sI")
+_NAME_SIZE = _NAME.size  # 28 bytes
+_NO_TORRENT = bytes(20)
+_NEVER = 2**63 - 1  # a date
+# These have types in the .pxd, as `_nowhere` in `directory.py`.
+_no_torrent, _low = _NO_TORRENT, 0xFFFFFFFF
 
 DROPPED_AT_ONCE = 1000
 """Largest number of expired factors that one tick removes; that takes a few milliseconds."""
@@ -91,20 +103,35 @@ class Factors:
     """The factors in force and those to come. Only applying events changes them.
 
     A table has them by scope (account and info hash), so that an announce looks at four scopes,
-    however many factors there are. An ended factor is removed at once. An expired factor is removed
-    by a tick, once the tracker has run for a day after it expired, because it is in force again if
-    the clock was wrong and is set right.
+    however many factors there are. A scope keeps which of its factors are best, and the dates
+    between which they are, so that mostly an announce makes no object.
+
+    An ended factor is removed at once. An expired factor is removed by a tick, once the tracker has
+    run for a day after it expired, because it is in force again if the clock was wrong and is set
+    right.
     """
 
     __slots__ = (
+        "_best",
         "_dates",
+        "_down",
         "_ends",
+        "_factors",
+        "_free",
+        "_index",
         "_latest_us",
+        "_names",
         "_scopes",
+        "_scratch",
+        "_spans",
+        "_up",
         "current",
+        "download_factor",
         "next_number",
         "over",
+        "percents",
         "ran_ms",
+        "upload_factor",
     )
 
     def __init__(self, dates: Dates) -> None:
@@ -114,15 +141,29 @@ class Factors:
         self.over: dict[int, int] = {}  # `ran_ms` when a tick found the factor over, by number
         self._latest_us = 0  # no factor in `over` ends after this date
         self.current: dict[int, Factor] = {}  # by number
-        self._scopes: dict[tuple[int, bytes], tuple[Factor, ...]] = {}
+        # Scopes have numbers, from 1 on.
+        self._scopes: dict[tuple[int, bytes], int] = {}
+        self._free: list[int] = []
+        self._factors: list[tuple[Factor, ...]] = [()]  # by scope
+        # By scope, for announces: its best percentages for upload and download, each more by one
+        # (0 = none), and their factors; and the two dates between which they are the best.
+        self._best = array("I", [0, 0, 0, 0])
+        self._spans = array("q", [0, 0])
+        self._names = bytearray(_NAME_SIZE)  # account, info hash, 1 if the scope is of one torrent
+        self._index = Index()  # scopes by these
+        self._scratch = bytearray(_NAME_SIZE)  # for the scope that is looked for
         self._ends: list[tuple[int, int]] = []  # heap of until_us and number
+        # What `look` found, as words: see `as_words`.
+        self.percents = self.upload_factor = self.download_factor = 0
+        self._up = self._down = 0  # percentages while it looks, each more by one
 
     def set(self, factor: Factor) -> None:
         """Adds a factor, whose number is `next_number`."""
         self.next_number = factor.number + 1
         self.current[factor.number] = factor
         scope = factor.account, factor.info_hash
-        self._scopes[scope] = (*self._scopes.get(scope, ()), factor)
+        number = self._scopes.get(scope) or self._add_scope(*scope)
+        self._change(number, (*self._factors[number], factor))
         self._note_end(factor)
 
     def _note_end(self, factor: Factor) -> None:
@@ -142,12 +183,36 @@ class Factors:
         """Removes a factor. Raises `KeyError` if it is not current."""
         factor = self.current.pop(number)
         self.over.pop(number, None)
-        scope = factor.account, factor.info_hash
-        left = tuple(other for other in self._scopes[scope] if other is not factor)
-        if left:
-            self._scopes[scope] = left
+        scope = self._scopes[factor.account, factor.info_hash]
+        self._change(scope, tuple(each for each in self._factors[scope] if each is not factor))
+        if not self._factors[scope]:
+            del self._scopes[factor.account, factor.info_hash]
+            self._index.drop(self._key(scope), scope)
+            self._free.append(scope)
+
+    def _add_scope(self, account: int, info_hash: bytes) -> int:
+        if self._free:
+            number = self._free.pop()
         else:
-            del self._scopes[scope]
+            number = len(self._factors)
+            self._factors.append(())
+            self._spans.extend((0, 0))
+            self._best.extend((0, 0, 0, 0))
+            self._names += bytes(_NAME_SIZE)
+        self._scopes[account, info_hash] = number
+        name = _NAME.pack(account, info_hash, info_hash != ANY_TORRENT)
+        self._names[number * _NAME_SIZE : (number + 1) * _NAME_SIZE] = name
+        self._index.add(self._key(number), number)
+        return number
+
+    def _change(self, scope: int, factors: tuple[Factor, ...]) -> None:
+        self._factors[scope] = factors
+        self._spans[2 * scope] = self._spans[2 * scope + 1] = 0  # so that `_take` looks anew
+
+    def _key(self, scope: int) -> int:
+        name = packed.view(self._names, scope * 28, 28)  # _NAME_SIZE
+        torrent = packed.word(self._names, scope * 28 + 24)
+        return packed.hashed(self._index.secret, name, 24, torrent)
 
     def expire(self, time_us: int, passed_ms: int) -> None:
         """Notes factors that are over at a log time, and removes those that were over for a day.
@@ -190,7 +255,7 @@ class Factors:
 
     def in_scope(self, account: int, info_hash: bytes) -> tuple[Factor, ...]:
         """Returns the current factors of exactly this scope."""
-        return self._scopes.get((account, info_hash), ())
+        return self._factors[self._scopes.get((account, info_hash), 0)]
 
     def numbers_after(self, number: int) -> list[int]:
         """Returns the numbers of current factors after this one.
@@ -203,26 +268,75 @@ class Factors:
         """Returns the percentages for an announce of an account in a torrent, at a log time."""
         if not self.current:
             return EVEN
-        date_us = time_us - self._dates.lead_us
-        up = down = None
-        up_factor = down_factor = 0
-        scopes = self._scopes
-        for scope in (
-            (ANYBODY, ANY_TORRENT),
-            (ANYBODY, info_hash),
-            (account, ANY_TORRENT),
-            (account, info_hash),
-        ):
-            for number, _, _, _, upload, download, from_us, until_us, _ in scopes.get(scope, ()):
-                if from_us > date_us or (until_us is not None and until_us <= date_us):
-                    continue
-                if upload is not None and (up is None or upload > up):
-                    up, up_factor = upload, number
-                if download is not None and (down is None or download < down):
-                    down, down_factor = download, number
-        return Applied(
-            100 if up is None else up, 100 if down is None else down, up_factor, down_factor
-        )
+        self.look(account, info_hash or _NO_TORRENT, time_us)
+        return from_words((self.percents, self.upload_factor, self.download_factor))
+
+    def look(self, account: int, info_hash: bytes, time_us: int) -> None:
+        """Finds what `applied` returns, as words. Compiled code gives 20 bytes as a pointer."""
+        self.percents = self.upload_factor = self.download_factor = 0
+        if len(self.current):
+            date_us = time_us - self._dates.lead_us
+            self._up = self._down = 0
+            self._take(0, 0, _no_torrent, date_us)  # ANYBODY
+            self._take(0, 1, info_hash, date_us)
+            self._take(account, 0, _no_torrent, date_us)
+            self._take(account, 1, info_hash, date_us)
+            up = self._up - 1 if self._up else 100
+            down = self._down - 1 if self._down else 100
+            self.percents = (up ^ 100) | (down ^ 100) << 16  # as in `as_words`
+
+    def _take(self, account: int, torrent: int, info_hash: bytes, date_us: int) -> None:
+        """Takes what a scope has if it is better than what was found so far."""
+        scope = self._scope(account, torrent, info_hash)
+        if scope:
+            spans, best = self._spans, self._best
+            if date_us < spans[2 * scope] or date_us >= spans[2 * scope + 1]:
+                self._weigh(scope, date_us)
+            up, down = packed.u32(best, 4 * scope), packed.u32(best, 4 * scope + 1)
+            if up > self._up:
+                self._up = up
+                self.upload_factor = packed.u32(best, 4 * scope + 2)
+            if down and (down < self._down or not self._down):
+                self._down = down
+                self.download_factor = packed.u32(best, 4 * scope + 3)
+
+    def _scope(self, account: int, torrent: int, info_hash: bytes) -> int:
+        """Returns the number of a scope; 0 = it has no factor."""
+        index, names = self._index, self._names
+        name = packed.scope_name(self._scratch, account, torrent, info_hash)
+        key = packed.hashed(index.secret, name, 24, torrent)
+        table = index.tables[key & 255]
+        mask = len(table) - 1
+        at = (key >> 8) & mask
+        entry = packed.u64(table, at)
+        while entry:
+            scope = entry & _low
+            if entry >> 32 == key and packed.has_endpoint(names, name, scope * 28, 28):
+                return scope
+            at = (at + 1) & mask
+            entry = packed.u64(table, at)
+        return 0
+
+    def _weigh(self, scope: int, date_us: int) -> None:
+        """Finds the best factors of a scope, and the dates between which they are the best."""
+        since_us, until_us = -_NEVER, _NEVER
+        up, down, up_factor, down_factor = 0, 0, 0, 0
+        for factor in self._factors[scope]:
+            end_us = _NEVER if factor.until_us is None else min(factor.until_us, _NEVER)
+            for edge_us in (min(factor.from_us, _NEVER), end_us):
+                if edge_us <= date_us:
+                    since_us = max(since_us, edge_us)
+                else:
+                    until_us = min(until_us, edge_us)
+            if factor.from_us > date_us or end_us <= date_us:
+                continue
+            one, other = factor.upload_percent, factor.download_percent
+            if one is not None and one + 1 > up:
+                up, up_factor = one + 1, factor.number
+            if other is not None and (not down or other + 1 < down):
+                down, down_factor = other + 1, factor.number
+        self._spans[2 * scope], self._spans[2 * scope + 1] = since_us, until_us
+        self._best[4 * scope : 4 * scope + 4] = array("I", (up, down, up_factor, down_factor))
 
     def digest(self) -> bytes:
         hasher = blake2b(digest_size=16)

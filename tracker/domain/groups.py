@@ -1,8 +1,9 @@
-"""Orders the peers of accounts that have several in a torrent, so that counting their common time
-looks at the latest announces and at no others.
+"""Finds the peers of accounts that have several in a torrent, and orders them, so that counting
+their common time looks at the latest announces and at no others.
 
-A group is named by its account and torrent, see `seeding.share`. Groups are no part of the state:
-`Seeding.regroup` makes them for a state that was loaded.
+A group has a number, from 1 on. A peer that is in one finds it by its list, without a search. Only
+the log times up to which time is counted are part of the state: `Seeding.regroup` makes the rest
+for a state that was loaded.
 """
 
 from __future__ import annotations
@@ -10,65 +11,98 @@ from __future__ import annotations
 from array import array
 
 from tracker.domain import packed
+from tracker.domain.index import Index
 from tracker.domain.peer_lists import PeerLists
+
+_low = 0xFFFFFFFF  # has a type in the .pxd, as in `directory.py`
 
 
 class Groups:
-    """The groups by name. Only applying an event changes them."""
+    """The groups by number. Only applying an event changes them."""
 
-    __slots__ = ("_free", "_numbers", "_order", "_sizes")
+    __slots__ = ("_free", "_index", "_names", "_order", "settled", "sizes")
 
     def __init__(self) -> None:
-        self._numbers: dict[int, int] = {}  # from 1 on, by the group's name
+        self._index = Index()  # numbers by account and torrent
         self._free = array("I")
-        self._sizes = array("I", [0])  # by number: peers of the account in the torrent
-        # Two lists by number, of seeders and of partial seeds. The latest announce is the first.
+        self._names = array("Q", [0])  # by number: see `seeding.share`; 0 = the number is free
+        self.sizes = array("I", [0])  # by number: peers of the account in the torrent
+        self.settled = array("Q", [0])  # by number: log time up to which their time is counted
+        # Three lists by number, of seeders, of partial seeds and of all others. The latest announce
+        # is the first.
         self._order = PeerLists()
 
-    def size(self, name: int) -> int:
-        """Returns the number of peers of a group; 0 = there is no such group."""
-        number = self._numbers.get(name, 0)
-        return packed.u32(self._sizes, number) if number else 0
+    def named(self) -> dict[int, int]:
+        """Returns the log times by `seeding.share`, as the state has them."""
+        return {name: self.settled[number] for number, name in enumerate(self._names) if name}
 
-    def latest(self, name: int) -> tuple[int, int]:
-        """Returns the seeder and the partial seed that announced last; 0 = there is none."""
-        number = self._numbers[name]
-        return self._order.first(2 * number), self._order.first(2 * number + 1)
+    def of(self, peer: int) -> int:
+        """Returns the group of a peer; 0 = none."""
+        return self._order.list_of(peer) // 3
 
-    def add(self, name: int, peer: int, mark: int) -> None:
+    def find(self, account: int, torrent: int) -> int:
+        """Returns the group of an account in a torrent; 0 = there is none."""
+        index = self._index
+        key = packed.paired(index.secret, account, torrent)
+        table = index.tables[key & 255]
+        mask = len(table) - 1
+        at = (key >> 8) & mask
+        entry = packed.u64(table, at)
+        while entry:
+            number = entry & _low
+            if packed.u64(self._names, number) == account << 32 | torrent:
+                return number
+            at = (at + 1) & mask
+            entry = packed.u64(table, at)
+        return 0
+
+    def begin(self, account: int, torrent: int, settled_us: int) -> int:
+        """Makes a group without peers, and returns its number."""
+        if len(self._free):
+            number = packed.pop(self._free)
+        else:
+            number = len(self.sizes)
+            packed.add_words(self.sizes, 1, 0)
+            packed.add_wide(self._names)
+            packed.add_wide(self.settled)
+        packed.put_u64(self._names, number, account << 32 | torrent)
+        packed.put_u64(self.settled, number, settled_us)
+        self._index.add(packed.paired(self._index.secret, account, torrent), number)
+        return number
+
+    def latest(self, number: int, partial: bool) -> int:
+        """Returns the seeder or the partial seed that announced last; 0 = there is none."""
+        return self._order.first(3 * number + partial)
+
+    def add(self, number: int, peer: int, mark: int) -> None:
         """Adds a peer that announced after all others of the group. `mark`: see `Swarms.rows`."""
-        number = self._numbers.get(name, 0)
-        if not number:
-            if self._free:
-                number = self._free.pop()
-            else:
-                number = len(self._sizes)
-                self._sizes.append(0)
-            self._numbers[name] = number
-        packed.put_u32(self._sizes, number, packed.u32(self._sizes, number) + 1)
-        self.announced(name, peer, mark)
+        packed.put_u32(self.sizes, number, packed.u32(self.sizes, number) + 1)
+        self.announced(number, peer, mark)
 
-    def announced(self, name: int, peer: int, mark: int) -> None:
+    def announced(self, number: int, peer: int, mark: int) -> None:
         """Notes that a peer of a group has announced, and has this mark now."""
-        number = self._numbers[name]
-        self._order.remove(peer)
-        if mark & 0x10:  # MARK_SEEDER
-            self._order.move(peer, 2 * number)
-        elif mark & 0x04:  # the last event was `paused`
-            self._order.move(peer, 2 * number + 1)
+        which = 0 if mark & 0x10 else 1 if mark & 0x04 else 2  # MARK_SEEDER, `paused`
+        if self._order.first(3 * number + which) != peer:
+            self._order.remove(peer)
+            self._order.move(peer, 3 * number + which)
 
-    def left(self, name: int, peer: int) -> None:
+    def left(self, peer: int) -> None:
         """Takes a peer out of its group."""
-        number = self._numbers.get(name, 0)
+        number = self.of(peer)
         if number:
-            packed.put_u32(self._sizes, number, packed.u32(self._sizes, number) - 1)
+            packed.put_u32(self.sizes, number, packed.u32(self.sizes, number) - 1)
             self._order.remove(peer)
 
-    def end(self, name: int) -> None:
-        """Ends a group."""
-        number = self._numbers.pop(name)
-        for owner in (2 * number, 2 * number + 1):
-            for peer in self._order.peers(owner):
+    def end(self, number: int) -> None:
+        """Ends a group, with the peer that may be left in it."""
+        for which in range(3):
+            peer = self._order.first(3 * number + which)
+            while peer:
                 self._order.remove(peer)
-        packed.put_u32(self._sizes, number, 0)
-        self._free.append(number)
+                peer = self._order.first(3 * number + which)
+        name = packed.u64(self._names, number)
+        key = packed.paired(self._index.secret, name >> 32, name & _low)
+        self._index.drop(key, number)
+        packed.put_u64(self._names, number, 0)
+        packed.put_u32(self.sizes, number, 0)
+        packed.append(self._free, number)

@@ -203,7 +203,6 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         directory.addresses = bytearray(len(directory.owners) * directory.width)
     _load_access(state.access, plain)
     shared = _like(array("Q"), plain["shared"])
-    state.seeding.settled = dict(zip(shared[::2], shared[1::2], strict=True))
     lost = addresses_by_day.load(swarms, private)
     _fill_words(swarms.identities.addresses, 24, 0, plain["identities.accounts"], _WORD)
     addresses_by_day.load_identities(swarms)
@@ -212,7 +211,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
             raise ImageError("a peer beyond all places")  # the pure build puts it at the end
         directory.index_all()
     swarms.list_accounts(len(state.access.account_of))
-    state.seeding.regroup()
+    state.seeding.regroup(dict(zip(shared[::2], shared[1::2], strict=True)))
     state.bases.rows = bytearray(plain["bases.rows"])
     addresses_by_day.load_bases(state.bases, private)
     if state.bases.count:
@@ -372,7 +371,7 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     ):
         for name in names:
             setattr(owner, name, values[name.strip("_")])
-    state.settings = Settings.from_data(rest["settings"])
+    state.obey(Settings.from_data(rest["settings"]))
     state.tally = Tally.from_data({**rest, **rest["clock"]})
     state.clients = Clients.from_data(rest.get("clients", []))
     state.access.next_key_ref = rest["next_key_ref"]

@@ -118,10 +118,11 @@ class Listing:
         the two log times, and the microseconds of seeding and of partial seeding.
         """
         end_us = min(self.until(seeder_us), time_us) if seeder_us else 0
-        seeding_us = max(0, end_us - settled_us)
+        seeding_us = end_us - settled_us if end_us > settled_us else 0
         begin_us = max(settled_us, end_us)
         end_us = min(self.until(partial_us), time_us) if partial_us else 0
-        return max(settled_us, time_us), seeding_us, max(0, end_us - begin_us)
+        partial = end_us - begin_us if end_us > begin_us else 0
+        return max(settled_us, time_us), seeding_us, partial
 
     def as_data(self) -> dict[str, Any] | None:
         """Returns it for JSON; None = rules 2 are not in force."""

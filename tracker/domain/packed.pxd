@@ -67,6 +67,17 @@ cdef inline Py_ssize_t _find6(char *pool, char *sought, Py_ssize_t start, Py_ssi
     return -1
 
 
+cdef inline Py_ssize_t _find24(char *pool, char *sought, Py_ssize_t start, Py_ssize_t end) noexcept:
+    cdef uint32_t account, other
+    memcpy(&account, sought, 4)
+    while start + 24 <= end:
+        memcpy(&other, pool + start, 4)
+        if other == account and not memcmp(pool + start, sought, 24):
+            return start
+        start += 24
+    return -1
+
+
 cdef inline Py_ssize_t find(
     bytearray addresses, char *endpoint, Py_ssize_t start, Py_ssize_t end, Py_ssize_t width
 ) except -2:
@@ -75,6 +86,8 @@ cdef inline Py_ssize_t find(
     cdef char *pool = PyByteArray_AS_STRING(addresses)
     if width == 6:  # most are: without a call for each
         return _find6(pool, endpoint, start, end)
+    if width == 24:
+        return _find24(pool, endpoint, start, end)
     while start + width <= end:
         if not memcmp(pool + start, endpoint, width):
             return start
@@ -118,6 +131,13 @@ cdef inline (char *, uint64_t, uint64_t, uint64_t) numbers(bytearray rows, Py_ss
 
 cdef inline bint same_id(char *there, char *peer_id) noexcept:
     return not memcmp(there, peer_id, 20)
+
+
+cdef inline bint is_of_key(bytearray rows, Py_ssize_t peer, char *peer_id, uint32_t key_ref) except -1:
+    cdef char *row = _inside(rows, peer * PEER_ROW, PEER_ROW)
+    cdef uint32_t named
+    memcpy(&named, row + 28, 4)
+    return named == key_ref and not memcmp(row, peer_id, 20)
 
 
 cdef inline int put_totals(
@@ -385,6 +405,38 @@ cdef inline char *identity_in(bytearray scratch, uint32_t account, char *peer_id
     return made
 
 
+cdef inline (int, uint64_t, uint64_t, uint64_t, uint32_t) base_session(bytearray rows, Py_ssize_t at):
+    cdef char *row = _inside(rows, at, 104)
+    cdef uint64_t[3] session
+    cdef uint32_t percents, mark
+    memcpy(session, row + 48, 24)
+    memcpy(&percents, row + 80, 4)
+    memcpy(&mark, row + 92, 4)
+    return <int>mark, session[0], session[1], session[2], percents
+
+
+cdef inline char *scope_name(
+    bytearray scratch, uint32_t account, uint32_t torrent, char *info_hash
+) except NULL:
+    """It lies in the scratch of 28 bytes."""
+    cdef char *made = _inside(scratch, 0, 28)
+    memcpy(made, &account, 4)
+    memcpy(made + 4, info_hash, 20)
+    memcpy(made + 24, &torrent, 4)
+    return made
+
+
+cdef inline char *base_name(
+    bytearray scratch, char *info_hash, char *peer_id, uint32_t account
+) except NULL:
+    """It lies in the scratch of 44 bytes."""
+    cdef char *made = _inside(scratch, 0, 44)
+    memcpy(made, info_hash, 20)
+    memcpy(made + 20, peer_id, 20)
+    memcpy(made + 40, &account, 4)
+    return made
+
+
 cdef inline uint64_t prefix(char *peer_id) noexcept:
     cdef uint64_t first
     memcpy(&first, peer_id, 8)
@@ -409,6 +461,11 @@ cdef inline uint32_t hashed(array secret, char *name, Py_ssize_t width, uint64_t
         memcpy(&rest, name, 2)
         total += factors[0] * rest
     return <uint32_t>(total >> 32)
+
+
+cdef inline uint32_t paired(array secret, uint64_t one, uint64_t other) noexcept:
+    cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs
+    return <uint32_t>((factors[0] + factors[1] * one + factors[2] * other) >> 32)
 
 
 cdef inline uint32_t text_hash(array secret, char *text, Py_ssize_t size) except? 0xFFFFFFFE:

@@ -87,6 +87,14 @@ def put_around(
 # A peer's row. Its bytes from 32 on: uploaded, downloaded, left, last seen us, last seq.
 _numbers = Struct("<20s12xQQ16xQ").unpack_from
 same_id = eq  # the first value of `numbers`, and a peer_id
+_of_key = Struct("<20s8xI").unpack_from
+
+
+def is_of_key(rows: bytearray, peer: int, peer_id: bytes, key_ref: int) -> bool:
+    """Tells whether a peer, by its number, has this peer_id and came with this key."""
+    return bool(_of_key(rows, peer * 72) == (peer_id, key_ref))
+
+
 put_totals = Struct("<QQQQQ").pack_into  # at byte 32: all five
 put_identity = Struct("<20s4xI").pack_into  # at byte 0: peer_id, four zeros, torrent
 put_peer_id = Struct("<20s").pack_into  # at byte 0
@@ -108,6 +116,15 @@ def numbers(rows: bytearray, peer: int) -> tuple[Any, ...]:
 
 
 # A row of a base, at a byte.
+
+
+_base = Struct("<48xQQQ8xI8xI8x").unpack_from
+
+
+def base_session(rows: bytearray, at: int) -> tuple[int, int, int, int, int]:
+    """Reads the row of a base: mark, uploaded, downloaded, last seen us, and the percentages."""
+    uploaded, downloaded, seen_us, percents, mark = _base(rows, at)
+    return mark, uploaded, downloaded, seen_us, percents
 
 
 def word(rows: bytearray, at: int) -> int:
@@ -139,6 +156,18 @@ def identity_in(scratch: bytearray, account: int, peer_id: bytes) -> bytes:
     return identity(account, peer_id)
 
 
+def scope_name(scratch: bytearray, account: int, torrent: int, info_hash: bytes) -> bytes:
+    """Joins what a scope of factors is found by. `scratch`: 28 bytes for it."""
+    del scratch
+    return account.to_bytes(4, "little") + info_hash + torrent.to_bytes(4, "little")
+
+
+def base_name(scratch: bytearray, info_hash: bytes, peer_id: bytes, account: int) -> bytes:
+    """Joins the beginning of a base's row. `scratch`: 44 bytes for it."""
+    del scratch
+    return info_hash + peer_id + account.to_bytes(4, "little")
+
+
 # Keys of an `Index`.
 
 
@@ -149,6 +178,11 @@ def hashed(secret: array[int], name: bytes, width: int, number: int) -> int:
     """
     del secret, width
     return (hash(name) + number) & 0xFFFFFFFF
+
+
+def paired(secret: array[int], one: int, other: int) -> int:
+    """Hashes two numbers to 32 bits."""
+    return (secret[0] + secret[1] * one + secret[2] * other & _ALL) >> 32
 
 
 def text_hash(secret: array[int], text: bytes, size: int) -> int:

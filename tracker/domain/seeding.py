@@ -22,20 +22,22 @@ if TYPE_CHECKING:
 
 
 class Seeding:
-    """The times that are counted, and the peers that count together.
+    """The times that are counted, and the peers that count together: see `Groups`."""
 
-    `settled`: for accounts with several peers in a torrent, by account and torrent (`share`), the
-    log time up to which their time is counted.
-    """
-
-    __slots__ = ("_accounts", "_groups", "_listing", "_swarms", "settled")
+    __slots__ = ("_accounts", "_groups", "_listing", "_swarms")
 
     def __init__(self, swarms: Swarms, accounts: Accounts, listing: Listing) -> None:
         self._swarms = swarms
         self._accounts = accounts
         self._listing = listing
-        self.settled: dict[int, int] = {}
-        self._groups = Groups()  # the same accounts and torrents; no part of the state
+        self._groups = Groups()
+
+    @property
+    def settled(self) -> dict[int, int]:
+        """For accounts with several peers in a torrent, by account and torrent (`share`), the log
+        time up to which their time is counted.
+        """
+        return self._groups.named()
 
     def count(
         self,
@@ -57,12 +59,13 @@ class Seeding:
         """
         if peer:
             if mark & 0x80:  # MARK_SHARED
-                group = self._settle(account, torrent, time_us)
+                group = self._groups.of(peer)
+                size = self._settle(account, group, time_us)
                 if not leaves:
-                    return group
-                self._groups.left(share(account, torrent), peer)
-                if group == 1:
-                    self._end(account, torrent)
+                    return size
+                self._groups.left(peer)
+                if size == 1:
+                    self._groups.end(group)
                 return 0
             if last_seq >= self._listing.since_seq:
                 if mark & 0x14:  # a seeder, or a partial seed
@@ -71,60 +74,68 @@ class Seeding:
                 return 0
         return 0 if leaves or not torrent else self._join(account, torrent, peer, time_us)
 
-    def announced(self, account: int, torrent: int, peer: int, group: int) -> None:
-        """Notes that a peer has announced for which `count` returned a `group`."""
-        swarms = self._swarms
+    def announced(self, account: int, torrent: int, peer: int, size: int) -> None:
+        """Notes that a peer has announced for which `count` returned a `size`."""
+        swarms, groups = self._swarms, self._groups
         mark = swarms.rows[peer * 72 + 20]
-        if group == 1:  # no other peer of the account is left in the torrent
+        if size == 1:  # no other peer of the account is left in the torrent
             swarms.unmark(peer, 0x80)
-            self._end(account, torrent)
+            groups.end(groups.of(peer))
         elif mark & 0x80:
-            self._groups.announced(share(account, torrent), peer, mark)
+            groups.announced(groups.of(peer), peer, mark)
         else:
             swarms.mark(peer, 0x80)
-            self._groups.add(share(account, torrent), peer, mark)
-
-    def _end(self, account: int, torrent: int) -> None:
-        """Lets the last peer of an account in a torrent count by itself."""
-        del self.settled[share(account, torrent)]
-        self._groups.end(share(account, torrent))
+            groups.add(groups.find(account, torrent), peer, mark)
 
     def _join(self, account: int, torrent: int, peer: int, time_us: int) -> int:
         """Lets a peer count together with the account's other peers in the torrent, from now on.
 
         `peer`: 0 = a new one. Returns their number and this one; 0 = there are no others.
         """
-        swarms, since_seq = self._swarms, self._listing.since_seq
-        name = share(account, torrent)
-        if self._groups.size(name):
-            return self._settle(account, torrent, time_us) + 1
-        others = [one for one in swarms.of_account(torrent, account) if one != peer]
-        if not others:
+        swarms = self._swarms
+        if not swarms.has_account(torrent, account, peer):
             return 0
-        for one in sorted(others, key=swarms.seen_us):
-            mark, _, _, seen_us, last_seq = packed.session(swarms.rows, one * 72)
-            if last_seq >= since_seq:
-                until_us = min(time_us, self._listing.until(seen_us))
-                self._accounts.listed(account, mark, seen_us, until_us)
-            swarms.mark(one, 0x80)
-            self._groups.add(name, one, mark)
-        self.settled[name] = time_us
+        group = self._groups.find(account, torrent)
+        if group:
+            return self._settle(account, group, time_us) + 1
+        others = [one for one in swarms.of_account(torrent, account) if one != peer]
+        group = self._groups.begin(account, torrent, time_us)
+        for one in sorted(others, key=swarms.seen_us) if len(others) > 1 else others:
+            self._bring(account, group, one, time_us)
         return len(others) + 1
 
-    def _settle(self, account: int, torrent: int, time_us: int) -> int:
+    def _bring(self, account: int, group: int, peer: int, time_us: int) -> None:
+        """Counts the time of a peer that was alone up to now, and lets it into a group."""
+        swarms = self._swarms
+        mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
+        if last_seq >= self._listing.since_seq:
+            until_us = min(time_us, self._listing.until(seen_us))
+            self._accounts.listed(account, mark, seen_us, until_us)
+        swarms.mark(peer, 0x80)
+        self._groups.add(group, peer, mark)
+
+    def _settle(self, account: int, group: int, time_us: int) -> int:
         """Counts the time of an account with several peers in a torrent, up to a log time.
 
         Returns their number.
         """
-        name = share(account, torrent)
-        latest = [one for one in self._groups.latest(name) if one]
-        settled_us, seeding_us, partial_us = self._gained(latest, self.settled[name], time_us)
+        groups, rows, since_seq = self._groups, self._swarms.rows, self._listing.since_seq
+        seeder_us = partial_us = 0  # the latest announces of each
+        mark, _, _, seen_us, last_seq = packed.session(rows, groups.latest(group, False) * 72)
+        if mark & 0x10 and last_seq >= since_seq:  # else by the old rule
+            seeder_us = seen_us
+        mark, _, _, seen_us, last_seq = packed.session(rows, groups.latest(group, True) * 72)
+        if mark & 0x14 == 0x04 and last_seq >= since_seq:
+            partial_us = seen_us
+        settled_us, seeding_us, partial_us = self._listing.gained(
+            packed.u64(groups.settled, group), seeder_us, partial_us, time_us
+        )
         if seeding_us:
             self._accounts.listed(account, 0x10, 0, seeding_us)
         if partial_us:
             self._accounts.listed(account, 0x04, 0, partial_us)
-        self.settled[name] = settled_us
-        return self._groups.size(name)
+        packed.put_u64(groups.settled, group, settled_us)
+        return packed.u32(groups.sizes, group)
 
     def _gained(self, peers: list[int], settled_us: int, time_us: int) -> tuple[int, int, int]:
         """Returns what `Listing.gained` does, for these peers of an account in a torrent."""
@@ -140,13 +151,14 @@ class Seeding:
                 partial_us = max(partial_us, seen_us)
         return self._listing.gained(settled_us, seeder_us, partial_us, time_us)
 
-    def regroup(self) -> None:
-        """Makes the groups of a state that was loaded."""
+    def regroup(self, settled: dict[int, int]) -> None:
+        """Makes the groups of a state that was loaded, from what `settled` was."""
         swarms = self._swarms
-        for name in self.settled:
+        for name, settled_us in settled.items():
             account, torrent = name >> 32, name & 0xFFFFFFFF
+            group = self._groups.begin(account, torrent, settled_us)
             for peer in sorted(swarms.of_account(torrent, account), key=swarms.seen_us):
-                self._groups.add(name, peer, swarms.peer(peer).mark)
+                self._groups.add(group, peer, swarms.peer(peer).mark)
 
     # Reading.
 
@@ -154,10 +166,12 @@ class Seeding:
         """Returns when the latest seeder or partial seed of the account, or this peer, announced
         in the torrent.
         """
-        swarms, latest = self._swarms, (0, 0)
+        swarms, groups = self._swarms, self._groups
+        latest = [peer]
         if swarms.peer(peer).mark & MARK_SHARED:
-            latest = self._groups.latest(share(account, torrent))
-        return max(swarms.seen_us(one) for one in (peer, *filter(None, latest)))
+            group = groups.find(account, torrent)
+            latest += filter(None, (groups.latest(group, False), groups.latest(group, True)))
+        return max(map(swarms.seen_us, latest))
 
     def open(self, account: int, time_us: int) -> Iterator[tuple[bytes, int, int]]:
         """Yields the time for which an account's peers are listed so far, and that is not counted
@@ -167,9 +181,8 @@ class Seeding:
         if self._listing.since_seq == NEVER:
             return
         for torrent, peers in self._torrents_of(account).items():
-            settled_us = self.settled.get(share(account, torrent), 0)
-            if not settled_us:
-                settled_us = swarms.seen_us(peers[0])
+            group = self._groups.find(account, torrent)
+            settled_us = self._groups.settled[group] if group else swarms.seen_us(peers[0])
             _, seeding, partial = self._gained(peers, settled_us, time_us)
             yield bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20]), seeding, partial
 

@@ -1,8 +1,10 @@
 cimport cython
 from tracker.domain cimport packed
 from cpython.array cimport array
+from tracker.domain.access cimport Access
 from tracker.domain.accounts cimport Accounts
 from tracker.domain.bases cimport Bases
+from tracker.domain.factors cimport Factors
 from tracker.domain.booking cimport Booking
 from tracker.domain.hidden_peers cimport Hidden
 from tracker.domain.listing cimport Listing
@@ -10,15 +12,18 @@ from tracker.domain.peer_by_seq cimport Recent
 from tracker.domain.seeding cimport Seeding
 from tracker.domain.swarms cimport Swarms
 
-cdef unsigned long long _day_us
+cdef unsigned long long _day_us, _most
 
 cdef class State:
     cdef public unsigned long long seq, time_us
     cdef public Listing listing
     cdef public Seeding seeding
-    cdef public object settings, settings_seq, access, dates, factors, sweep, tally, clients, facts, hidden
+    cdef public object settings, settings_seq, dates, sweep, tally, clients, facts, hidden
+    cdef public Access access
     cdef public Accounts accounts
     cdef public Bases bases
+    cdef public Factors factors
+    cdef long long _remember_us
     cdef public Swarms swarms
     cdef public Recent recent
     cdef public Booking book
@@ -43,7 +48,7 @@ cdef class State:
     @cython.locals(
         swarms=Swarms, event=cython.int, stops=cython.bint, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,
         seen_us=cython.ulonglong, last_seq=cython.ulonglong, since_seq=cython.ulonglong, done=cython.bint,
-        accounts=Accounts, rows=bytearray, group=cython.int, kept=cython.int, most_up=cython.ulonglong, timeout=cython.ulonglong,
+        accounts=Accounts, factors=Factors, rows=bytearray, size=Py_ssize_t, then=cython.uint, now=cython.uint, up_now=cython.uint, down_now=cython.uint, kept=cython.int, most_up=cython.ulonglong, up_percent=cython.uint, down_percent=cython.uint, timeout=cython.ulonglong,
     )
     cdef Py_ssize_t apply_keyed(
         self, unsigned int key_ref, unsigned int account, unsigned long long seq, unsigned long long time_us,
@@ -51,4 +56,5 @@ cdef class State:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule,
         Py_ssize_t base,
     ) except? -1
-    cpdef Py_ssize_t base_for(self, unsigned int account, bytes info_hash, bytes peer_id, unsigned long long time_us)
+    cdef Py_ssize_t base_for(self, unsigned int account, char *info_hash, char *peer_id, unsigned long long time_us) except -1
+    cdef Py_ssize_t _base(self, unsigned int account, unsigned long long seq, char *info_hash, char *peer_id) except -1

@@ -20,7 +20,7 @@ from tracker.domain.dates import Dates
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
-from tracker.domain.factors import EVEN, Factors, as_words, better, from_words, worse
+from tracker.domain.factors import Factors, as_words
 from tracker.domain.hidden_peers import Hidden, stand_in
 from tracker.domain.listing import NEVER, Listing
 from tracker.domain.peer_by_seq import Recent
@@ -38,13 +38,14 @@ if TYPE_CHECKING:
     Section = bytes | memoryview
 
 
-_day_us = events.DAY_US  # has a type in the .pxd, as `_nowhere` in `directory.py`
+_day_us, _most = events.DAY_US, MOST  # have types in the .pxd, as `_nowhere` in `directory.py`
 
 
 class State:
     """The state of the tracker. Only one thread may use it."""
 
     __slots__ = (
+        "_remember_us",
         "_scratch",
         "access",
         "accounts",
@@ -70,7 +71,7 @@ class State:
     def __init__(self) -> None:
         self.seq = 0  # events applied so far: the number of the next one
         self.time_us = 0  # log time of the last event
-        self.settings = Settings()
+        self.obey(Settings())
         self.settings_seq = -1  # number of the event with the settings; -1 = there is none yet
         self.swarms = Swarms()
         self.access = Access()
@@ -177,7 +178,7 @@ class State:
                 _, last_seq = packed.standing(swarms.rows, peer * 72)
             base = 0
             if last_seq != prev_seq and account and not peer and rule > 2:
-                base = self._base(account, prev_seq, info_hash[:20], peer_id[:20])
+                base = self._base(account, prev_seq, info_hash, peer_id)
             if last_seq != prev_seq and not base:
                 raise ReplayError(
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
@@ -202,29 +203,25 @@ class State:
         self.announced(seq, time_us)
 
     def _base(self, account: int, seq: int, info_hash: bytes, peer_id: bytes) -> int:
-        """Finds the base of announce `seq`; 0 = none. With its names it is found faster."""
-        if not self.bases.count:
-            return 0
-        number = self.bases.find(account, info_hash, peer_id) if peer_id else 0
-        if number and self.bases.base(number).seq == seq:
+        """Finds the base of announce `seq`; 0 = none."""
+        bases = self.bases
+        number = bases.find_after(account, info_hash, peer_id, -1)
+        if number and packed.wide(bases.rows, number * 104 + 72) == seq:
             return number
-        return self.bases.by_seq(account, seq)
+        return bases.by_seq(account, seq) if bases.count else 0
 
     def base_for(self, account: int, info_hash: bytes, peer_id: bytes, time_us: int) -> int:
         """Returns the base from which a new peer goes on; 0 = none that is new enough."""
         if not self.bases.count:
             return 0
-        return self.bases.find(account, info_hash, peer_id, time_us - self._remember_us())
+        return self.bases.find_after(account, info_hash, peer_id, time_us - self._remember_us)
 
     def remembers(self, seen_us: int, time_us: int) -> bool:
         """Tells whether an announce of that time is remembered: neither too old, nor shredded."""
         shredded = self.tally.shredded
-        return time_us - seen_us < self._remember_us() and not (
+        return time_us - seen_us < self._remember_us and not (
             shredded and events.day_name(seen_us // events.DAY_US) in shredded
         )
-
-    def _remember_us(self) -> int:
-        return self.settings.policy.remember_days * events.DAY_US
 
     def _announcer(
         self, torrent: int, account: int, peer_id: bytes, endpoint: bytes, v6: bool
@@ -264,7 +261,7 @@ class State:
             ) = packed.announced(plain, number * 80)  # fmt: skip
             account = account_of[key_ref]
             stopped = what & 0x0F == 3  # events.STOPPED
-            base = self._base(account, prev_seq, b"", b"") if account and rule > 2 else 0
+            base = self.bases.by_seq(account, prev_seq) if account and rule > 2 else 0
             peer = 0 if base or rule == 1 else hidden.find(swarms, prev_seq, seq)  # RULE_FIRST
             torrent, _ = packed.standing(swarms.rows, peer * 72)
             if not (
@@ -350,17 +347,19 @@ class State:
         since_seq = self.listing.since_seq
         event = what & 0x0F
         mark, last_up, last_down, seen_us, last_seq = 0, 0, 0, 0, 0
-        group, kept, now = 0, 0, None
+        size, kept = 0, 0
+        factors = None
         if peer:
             mark, last_up, last_down, seen_us, last_seq = packed.session(rows, peer * 72)
         if seq >= since_seq:
             # Accounting rules 2.
             stops = event == 3  # events.STOPPED
-            group = self.seeding.count(
+            size = self.seeding.count(
                 account, torrent, peer, mark, seen_us, last_seq, time_us, stops
             )
             if len(accounts.credited_uploaded):
-                now = self.factors.applied(account, info_hash[:20], time_us)
+                factors = self.factors
+                factors.look(account, info_hash, time_us)
         if seq < since_seq or (peer and last_seq < since_seq):
             timeout = self.settings.max_peer_timeout if mark & 0x10 else 0  # seconds
             done = accounts.announced(
@@ -368,25 +367,29 @@ class State:
                 downloaded, left, event, timeout * 1_000_000,
             )  # fmt: skip
         else:
-            terms, most_up = now or EVEN, MOST
+            most_up, up_percent, down_percent = _most, 100, 100
             if base:
-                was = self.bases.base(base)
-                self.bases.drop(base)
-                mark, last_up, last_down, seen_us = (
-                    was.mark,
-                    was.uploaded,
-                    was.downloaded,
-                    was.seen_us,
+                mark, last_up, last_down, seen_us, then = packed.base_session(
+                    self.bases.rows, base * 104
                 )
+                self.bases.drop(base)
                 kept = mark & 0x60 if rule == 4 else 0  # MARK_COMPLETED, MARK_SNATCHED
-            if now is not None and (peer or base):
-                then = from_words(was[8:11]) if base else accounts.terms_of(peer)
-                terms = worse(then, now) if rule == 4 else better(then, now)
+            if factors is not None and (peer or base):
+                if peer:
+                    then = accounts.percents_of(peer)
+                now = factors.percents
+                up_percent, down_percent = (then & 0xFFFF) ^ 100, (then >> 16) ^ 100
+                up_now, down_now = (now & 0xFFFF) ^ 100, (now >> 16) ^ 100
+                # The worse of the two for a resumed announce, else the better.
+                if (up_now < up_percent) == (rule == 4):
+                    up_percent = up_now
+                if (down_now > down_percent) == (rule == 4):
+                    down_percent = down_now
             if rule == 4:  # events.RULE_RESUMED
                 most_up = self._most_resumed(time_us - seen_us)
             done = accounts.counted(
                 account, (peer != 0 or base != 0) and rule != 3, mark, last_up, last_down, time_us, uploaded,
-                downloaded, left, event, most_up, terms,
+                downloaded, left, event, most_up, up_percent, down_percent,
             )  # fmt: skip
         packed.put_u64(self.access.last_used, key_ref, time_us)
         if peer and event != 3:  # events.STOPPED
@@ -404,10 +407,12 @@ class State:
                 swarms.mark(peer, kept)
             if base and event == 1 and rule == 4 and not kept & 0x20:  # events.COMPLETED
                 swarms.add_completed(info_hash[:20], 1)  # as of a peer that was not swept
-            if now is not None:
-                accounts.keep_terms(peer, now)
-            if group:
-                self.seeding.announced(account, torrent, peer, group)
+            if factors is not None:
+                accounts.keep_terms(
+                    peer, factors.percents, factors.upload_factor, factors.download_factor
+                )
+            if size:
+                self.seeding.announced(account, torrent, peer, size)
         return peer
 
     def _most_resumed(self, gap_us: int) -> int:
@@ -454,7 +459,7 @@ class State:
     def forget_old_bases(self) -> None:
         """Frees the memory of some of the bases that are too old or gone."""
         if self.bases.count:
-            self.bases.expire(self.time_us - self._remember_us(), LOOKED_AT_ONCE)
+            self.bases.expire(self.time_us - self._remember_us, LOOKED_AT_ONCE)
 
     def drop_peers(self) -> None:
         """Removes every peer, torrent and base. The completed counts and their total stay."""
@@ -491,12 +496,17 @@ class State:
         """
         if settings.private != self.settings.private:
             self.drop_peers()
-        self.bases.expire(self.time_us - self._remember_us() + 1, self.bases.slots)
-        self.settings = settings
+        self.bases.expire(self.time_us - self._remember_us + 1, self.bases.slots)
+        self.obey(settings)
         self.settings_seq = seq
         self.bases.limit(settings.policy.bases_per_account)
         timeout_us = settings.max_peer_timeout * 1_000_000
         self.listing.obey(settings.accounting, timeout_us, seq, self.time_us)
+
+    def obey(self, settings: Settings) -> None:
+        """Puts settings in force, and nothing else."""
+        self.settings = settings
+        self._remember_us = settings.policy.remember_days * events.DAY_US
 
     def slices(self) -> int:
         """Returns the number of slices that the state has now, at least one."""

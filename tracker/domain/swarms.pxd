@@ -13,7 +13,7 @@ cdef class Swarms:
     cdef public dict retired, _named
     cdef public array announces, bucket_sizes
     cdef public Py_ssize_t torrents_total, torrents_added, torrents_removed, seeders_total, leechers_total
-    cdef public object completed_total
+    cdef public unsigned long long completed_total
     cdef public bytearray hashes
     cdef public Tables tables
     cdef public bint sizing
@@ -33,9 +33,20 @@ cdef class Swarms:
     cpdef bint present(self, Py_ssize_t peer)
     @cython.locals(event=cython.int, path=Py_ssize_t, row=Py_ssize_t, mark=cython.int, rows=bytearray)
     cpdef Py_ssize_t announce(self, unsigned long long seq, unsigned long long time_us, Py_ssize_t torrent, Py_ssize_t peer, char *info_hash, char *peer_id, char *endpoint, unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule) except -1
-    cpdef int _changed(self, Py_ssize_t torrent, Py_ssize_t peer, int mark, int event, int rule, bint seeder)
+    @cython.locals(partial=cython.bint)
+    cdef int _changed(self, Py_ssize_t torrent, Py_ssize_t peer, int mark, int event, int rule, bint seeder) except -1
+    @cython.locals(step=cython.int)
+    cdef int _set_role(self, Py_ssize_t torrent, Py_ssize_t peer, bint seeder) except -1
+    @cython.locals(rows=bytearray)
+    cpdef int mark(self, Py_ssize_t peer, int bits) except -1
+    @cython.locals(rows=bytearray)
+    cpdef int unmark(self, Py_ssize_t peer, int bits) except -1
+    @cython.locals(seeders=cython.uint, leechers=cython.uint)
+    cpdef Py_ssize_t size(self, Py_ssize_t torrent) except -1
+    @cython.locals(lists=PeerLists, rows=bytearray, peer=Py_ssize_t, size=Py_ssize_t, steps=Py_ssize_t, home=cython.uint, _=cython.ulonglong)
+    cpdef bint has_account(self, Py_ssize_t torrent, unsigned int account, Py_ssize_t but) except -1
     @cython.locals(torrents=array, at=Py_ssize_t)
-    cpdef _count(self, Py_ssize_t torrent, Py_ssize_t word, int step)
+    cdef int _count(self, Py_ssize_t torrent, Py_ssize_t word, int step) except -1
     @cython.locals(torrent=Py_ssize_t, name=bytes, completed=cython.ulonglong, largest=cython.ulonglong)
     cpdef Py_ssize_t _add_torrent(self, char *info_hash) except -1
     @cython.locals(peer=Py_ssize_t)

@@ -247,16 +247,18 @@ class Swarms:
         self, torrent: int, peer: int, mark: int, event: int, rule: int, seeder: bool
     ) -> int:
         """Counts a change of session or role of a known peer, and returns its new mark."""
-        self._count(torrent, PARTIAL, (event == events.PAUSED and not seeder) - _is_partial(mark))
-        if rule == events.RULE_RESTARTED:
-            mark &= MARK_SEEDER | MARK_SHARED
-        if event == events.COMPLETED:
-            if rule != events.RULE_RESTARTED and not mark & MARK_COMPLETED:
-                self.completed[torrent] += 1
+        partial = event == 4 and not seeder  # events.PAUSED
+        if partial != (mark & 0x14 == 0x04):  # _ROLE, _PAUSED_BIT
+            self._count(torrent, 2, 1 if partial else -1)  # PARTIAL
+        if rule == 3:  # events.RULE_RESTARTED
+            mark &= 0x90  # MARK_SEEDER, MARK_SHARED
+        if event == 1:  # events.COMPLETED
+            if rule != 3 and not mark & 0x20:  # MARK_COMPLETED
+                packed.put_u64(self.completed, torrent, packed.u64(self.completed, torrent) + 1)
                 self.completed_total += 1
-            mark |= MARK_COMPLETED
-        if seeder != (mark & MARK_SEEDER != 0):
-            mark ^= MARK_SEEDER
+            mark |= 0x20
+        if seeder != (mark & 0x10 != 0):
+            mark ^= 0x10
             self._set_role(torrent, peer, seeder)
         return mark
 
@@ -272,10 +274,10 @@ class Swarms:
 
     def identify(self, peer: int, account: int, key_ref: int) -> None:
         """Enters the account and key of a new peer, or another key of a known peer's account."""
-        if self.of_key.list_of(peer) == key_ref:
-            return  # the row has them already
         rows = self.rows
         row = peer * 72  # ROW_SIZE
+        if packed.word(rows, row + 28) == key_ref:  # _KEY_REF_AT
+            return  # the row has them already
         if self.identities.position(peer) == _nowhere:
             torrent, _ = packed.standing(rows, row)
             identity = packed.identity_in(self._scratch, account, packed.view(rows, row, 20))
@@ -328,11 +330,13 @@ class Swarms:
 
     def mark(self, peer: int, bits: int) -> None:
         """Sets bits of a peer's mark."""
-        self.rows[peer * ROW_SIZE + _MARK] |= bits
+        rows = self.rows
+        rows[peer * 72 + 20] = rows[peer * 72 + 20] | bits  # ROW_SIZE, _MARK
 
     def unmark(self, peer: int, bits: int) -> None:
         """Clears bits of a peer's mark."""
-        self.rows[peer * ROW_SIZE + _MARK] &= ~bits & 0xFF
+        rows = self.rows
+        rows[peer * 72 + 20] = rows[peer * 72 + 20] & (~bits & 0xFF)
 
     def place_of(self, torrent: int, peer: int) -> int:
         """Returns the place of a peer among the identities of its torrent."""
@@ -342,6 +346,25 @@ class Swarms:
         """Returns the peer at a place among the identities of a torrent; 0 = none."""
         first, size, _ = self.identities.run(torrent)
         return self.identities.owners[first + place] if place < size else 0
+
+    def has_account(self, torrent: int, account: int, but: int) -> bool:
+        """Tells whether an account has a peer in a torrent, other than peer `but` (0 = nobody).
+
+        Looks at the account's peers or at the torrent's, whichever is less work.
+        """
+        lists, rows = self._of_account, self.rows
+        peer = lists.first(account)
+        if not peer or (peer == but and not lists.after(peer)):
+            return False
+        size = self.size(torrent)
+        steps = size // 16 if size > 64 else 0  # _STEP
+        while peer and steps:
+            home, _ = packed.standing(rows, peer * 72)
+            if home == torrent and peer != but:
+                return True
+            peer = lists.after(peer)
+            steps -= 1
+        return peer != 0 and self.identities.has_beginning(torrent, account, but)
 
     def of_account(self, torrent: int, account: int) -> list[int]:
         """Returns the peers that an account has in a torrent.
@@ -517,7 +540,8 @@ class Swarms:
 
     def size(self, torrent: int) -> int:
         """Returns the number of peers of a torrent."""
-        return sum(packed.counts(self.tables.torrents, torrent))
+        seeders, leechers = packed.counts(self.tables.torrents, torrent)
+        return seeders + leechers
 
     def identified(self, peer: int) -> bool:
         """Tells whether a peer has this number now and belongs to an account."""
@@ -559,12 +583,15 @@ class Swarms:
     # Slots.
 
     def _set_role(self, torrent: int, peer: int, seeder: bool) -> None:
-        for directory in (self.v4, self.v6, self.identities):
-            if peer in directory:
-                directory.set_role(torrent, peer, seeder)
+        if self.v4.position(peer) != _nowhere:
+            self.v4.set_role(torrent, peer, seeder)
+        if self.v6.position(peer) != _nowhere:
+            self.v6.set_role(torrent, peer, seeder)
+        if self.identities.position(peer) != _nowhere:
+            self.identities.set_role(torrent, peer, seeder)
         step = 1 if seeder else -1
-        self._count(torrent, SEEDERS, step)
-        self._count(torrent, LEECHERS, -step)
+        self._count(torrent, 0, step)  # SEEDERS
+        self._count(torrent, 1, -step)  # LEECHERS
         self.seeders_total += step
         self.leechers_total -= step
 
@@ -620,15 +647,12 @@ class Swarms:
         return peer
 
 
-def _is_partial(mark: int) -> bool:
-    return mark & _ROLE == _PAUSED_BIT
-
-
 # Fails when one of these constants changes, because the code above has literals in their place. A
 # literal is faster, because a global or an attribute costs a dictionary look-up.
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
     (MARK_SEEDER, MARK_EVENT, _ROLE, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
     != (0x10, 0x0F, 0x14, 4, 21, 16, 0, 1)
     or (_MARK, _KEY_REF_AT, PARTIAL, MARK_SHARED) != (20, 28, 2, 0x80)
+    or (MARK_COMPLETED, _PAUSED_BIT, _STEP) != (0x20, 0x04, 16)
 ):
     raise AssertionError("Swarms spells these numbers out")

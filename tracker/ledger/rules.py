@@ -288,7 +288,7 @@ class AccountingRules:
             applied = (worse if rule == events.RULE_RESUMED else better)(then, now)
             done = self.accounts.counted(
                 account, goes_on, mark, up, down, time_us, uploaded, downloaded, left, event,
-                min(most_up, MOST), applied,
+                min(most_up, MOST), *applied[:2],
             )  # fmt: skip
         mark = _mark(mark if goes_on else 0, left, event, done)
         stay = Stay(

@@ -1,9 +1,16 @@
 cimport cython
 from tracker.domain cimport packed
 from tracker.domain.clients cimport Clients
-from tracker.domain.directory cimport Directory
 from tracker.domain.state cimport State
 from tracker.domain.swarms cimport Swarms
+
+cdef unsigned long long _never
+
+cdef class Holder:
+    cdef public unsigned int account, key_ref
+    cdef public unsigned long long ends_us, version
+    cdef public bytes text
+    cdef public object valid_until_us
 
 cdef class Announcing:
     cdef public object _account_rate, _clock, _log, _rate, _refused, _rules, _selection_key, _whitelist
@@ -13,7 +20,7 @@ cdef class Announcing:
     cdef public unsigned int _interval, _jitter
     cdef public dict _keys, _named
     cdef public bint _listed, _open, _policed, guarded, private
-    cdef public unsigned long long _now_us, _seq
+    cdef public unsigned long long _now_us, _seq, _version
     cdef public Py_ssize_t peer
     cdef public bytearray _plain, _protected, _scratch
     cdef public Swarms _swarms
@@ -33,13 +40,13 @@ cdef class Announcing:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key, bytes agent,
     ) except? -1
     @cython.locals(
-        swarms=Swarms, directory=Directory, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
+        swarms=Swarms, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
         endpoint=cython.p_char, what=cython.int, early=cython.bint, went_down=cython.bint, v6=cython.bint, name=bytes, where=bytes,
         _there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, seq=cython.ulonglong,
-        account=cython.uint, key_ref=cython.uint, client=cython.int, state=State, base=Py_ssize_t, seen_us=cython.ulonglong, _=cython.ulonglong,
+        account=cython.uint, key_ref=cython.uint, client=cython.int, state=State, base=Py_ssize_t, seen_us=cython.ulonglong, _=cython.ulonglong, _mark=cython.int, _seen_us=cython.ulonglong,
     )
     cdef Py_ssize_t _announce_keyed(
-        self, key, int listener, int path, char *address, char *port, char *info_hash, char *peer_id,
+        self, Holder holder, int listener, int path, char *address, char *port, char *info_hash, char *peer_id,
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, bytes agent,
     ) except? -1
     cpdef int _name_client(self, bytes peer_id, bytes agent, unsigned int account=*) except -1
@@ -48,5 +55,7 @@ cdef class Announcing:
     cpdef unsigned int interval(self) except? 0xFFFFFFFE
     cpdef bint admits(self, bytes address)
     cpdef admit(self, bytes address, text)
-    cdef object holder(self, bytes text)
-    cpdef authenticate(self, text)
+    cdef bint holds(self, Holder known)
+    cpdef bint knows(self, bytes text) except -1
+    @cython.locals(found=Holder)
+    cpdef authenticate(self, text, unsigned long long now_us=*)

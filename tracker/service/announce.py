@@ -38,6 +38,9 @@ EARLY = -100
 peers.
 """
 
+_NEVER = 2**64 - 1  # the end of a key that has none, in log time
+_never = _NEVER  # has a type in the .pxd, as `_nowhere` in `directory.py`
+
 ACCOUNT_BURST = 10
 """Minutes' worth of requests that an account may make at once, as after an outage."""
 
@@ -46,6 +49,23 @@ ACCOUNT_BURST = 10
 _RULES = events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED, events.RULE_RESUMED
 if (events.STOPPED, *_RULES) != (3, 1, 2, 3, 4):
     raise AssertionError("Announcing.decide spells these numbers out")
+
+
+class Holder:
+    """A key in force, as announces need it. It holds until keys may have changed."""
+
+    __slots__ = ("account", "ends_us", "key_ref", "text", "valid_until_us", "version")
+
+    def __init__(self, text: bytes, key: Key, ends_us: int, version: int) -> None:
+        """`ends_us`: log time, `_NEVER` where ends count for nothing. `version`: number of the last
+        change before it.
+        """
+        self.text = text
+        self.account = key.account
+        self.key_ref = key.key_ref
+        self.valid_until_us = key.valid_until_us
+        self.ends_us = ends_us
+        self.version = version
 
 
 class Announcing:
@@ -79,6 +99,7 @@ class Announcing:
         "_seq",
         "_state",
         "_swarms",
+        "_version",
         "_whitelist",
         "cap",
         "guarded",
@@ -103,9 +124,9 @@ class Announcing:
         self._whitelist = state.access.whitelist
         self._client_numbers = state.clients
         self._obey_settings()
-        # Keys in force, as clients write them, and the log time at which each ends (None = never);
-        # emptied by admin events, and when the lead of log time changes.
-        self._keys: dict[bytes, tuple[Key, int | None]] = {}
+        # Keys in force, as clients write them; see `forget_keys`.
+        self._keys: dict[bytes, Holder] = {}
+        self._version = 0
         self._refused = RefusedKeys()
         self._named: dict[int, int] = {}  # clients that got a number, by account
         self.peer = 0
@@ -150,7 +171,7 @@ class Announcing:
         numwant: int,
         flags: int,
         key_hash: int,
-        key: Key | None = None,
+        key: Holder | None = None,
         agent: bytes = b"",
     ) -> int:
         """Decides, appends and applies one announce whose fields are objects; see `decide`."""
@@ -179,7 +200,7 @@ class Announcing:
         numwant: int,
         flags: int,
         key_hash: int,
-        key: Key | None,
+        key: Holder | None,
         agent: bytes,
     ) -> int:
         """Decides, appends and applies one announce. Call it between `begin` and `end`.
@@ -227,7 +248,7 @@ class Announcing:
             if event == 1 and not (self._listed or rules.counts(swarms, torrent, name)):
                 event = 0  # events.NONE, because `completed` in the log counts
         client = self._client_numbers.find(peer_id, agent)
-        if not client:
+        if not client and (agent or packed.prefix(peer_id)):
             client = self._name_client(peer_id[:20], agent)
         if peer:
             there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer)
@@ -264,7 +285,7 @@ class Announcing:
         requests this minute."""
         return self._rate is None or self._rate.admits(address, self._now_us)
 
-    def admit(self, address: bytes, text: bytes | None) -> Key | int | None:
+    def admit(self, address: bytes, text: bytes | None) -> Holder | int | None:
         """Checks the rules before an announce that all protocols share: the key, and the rate.
 
         A valid key's requests count for its account, because many members may share an address. All
@@ -277,19 +298,25 @@ class Announcing:
         Returns:
             The key in force, None outside of private modes, or a refusal.
         """
-        key = self.authenticate(text) if self.private else None
+        key = self.authenticate(text, self._now_us) if self.private else None
         if self._rate is not None and not self._within_rate(address, key):
             return refusals.RATE_EXCEEDED
         return key
 
-    def holder(self, text: bytes) -> Key | None:
-        """Returns the key in force for a text that once was one; None = only `admit` can tell."""
-        if self._rate is not None:
-            return None
-        key = self.authenticate(text)
-        return None if isinstance(key, int) else key
+    def holds(self, known: Holder) -> bool:
+        """Tells whether what `admit` once returned is in force; if not, only `admit` can tell."""
+        return (
+            self._rate is None and known.version == self._version and known.ends_us >= self._now_us
+        )
 
-    def _within_rate(self, address: bytes, key: Key | int | None) -> bool:
+    def forget_keys(self) -> None:
+        """Forgets which keys are in force. Call it after admin events, and when the lead of log
+        time changes.
+        """
+        self._keys.clear()
+        self._version += 1
+
+    def _within_rate(self, address: bytes, key: Holder | int | None) -> bool:
         """Counts a request for the account of its valid key, else for its address (b"" =
         unknown)."""
         if key is None or isinstance(key, int):
@@ -300,9 +327,9 @@ class Announcing:
         """Tells whether a torrent may be announced in the mode in force."""
         return not self._listed or info_hash in self._whitelist
 
-    def authenticate(self, text: bytes | None) -> Key | int:
+    def authenticate(self, text: bytes | None, now_us: int = 0) -> Holder | int:
         """Returns the key in force for a client's key text (32 letters and digits, or None), or a
-        refusal.
+        refusal. `now_us`: log time; 0 = the clock's.
         """
         if not text:
             return refusals.KEY_MISSING
@@ -313,17 +340,13 @@ class Announcing:
             known = access.keys.get(digest)
             if known is None:
                 return refusals.KEY_REVOKED if digest in access.revoked else refusals.KEY_UNKNOWN
-            date_us = known.valid_until_us
-            ends_us = None if date_us is None else self._state.dates.comes(date_us)
-            found = self._keys[text] = known, ends_us
-        key, until_us = found
-        if (
-            until_us is not None
-            and self._clock.now_us() > until_us
-            and self._state.settings.check_keys_expiration
-        ):
+            date_us, ends_us = known.valid_until_us, _NEVER
+            if date_us is not None and self._state.settings.check_keys_expiration:
+                ends_us = min(max(self._state.dates.comes(date_us), 0), _NEVER)
+            found = self._keys[text] = Holder(text, known, ends_us, self._version)
+        if found.ends_us != _never and found.ends_us < (now_us or self._clock.now_us()):
             return refusals.KEY_EXPIRED
-        return key
+        return found
 
     def knows(self, text: bytes) -> bool:
         """Tells whether a key was ever issued. Keys that came from another site have any form."""
@@ -334,7 +357,7 @@ class Announcing:
 
     def _announce_keyed(
         self,
-        key: Key,
+        holder: Holder,
         listener: int,
         path: int,
         address: bytes,
@@ -358,19 +381,21 @@ class Announcing:
         if not self._open:
             return refusals.LOG_FULL
         if self._listed and info_hash[:20] not in self._whitelist:
-            self._log_refusal(key, refusals.NOT_WHITELISTED, info_hash[:20])
+            self._log_refusal(holder.key_ref, refusals.NOT_WHITELISTED, info_hash[:20])
             return refusals.NOT_WHITELISTED
         v6 = path & 1 != 0
         swarms = self._swarms
         torrent = swarms.torrent_of(info_hash)
         endpoint = packed.endpoint(self._scratch, address, port, v6)
-        account = key.account
-        peer = swarms.keyed(torrent, account, peer_id) if torrent else 0
-        evicted = 0
-        if torrent and event != 3:  # events.STOPPED
-            directory = swarms.v6 if v6 else swarms.v4
-            if not (peer and directory.is_at(peer, endpoint)):
-                evicted = directory.find(torrent, endpoint)
+        account, key_ref = holder.account, holder.key_ref
+        peer = evicted = 0
+        if torrent:
+            peer = (swarms.v6 if v6 else swarms.v4).find(torrent, endpoint)
+            if not (peer and packed.is_of_key(swarms.rows, peer, peer_id, key_ref)):
+                evicted = peer
+                peer = swarms.keyed(torrent, account, peer_id)
+                if evicted == peer or event == 3:  # events.STOPPED
+                    evicted = 0
         early = False
         if self._policed:
             name, where = info_hash[:20], endpoint[: 18 if v6 else 6]
@@ -378,13 +403,13 @@ class Announcing:
                 swarms, torrent, peer, port[:2], peer_id[:20], event, account, evicted
             )
             if refusal:
-                self._log_refusal(key, refusal, name)
+                self._log_refusal(holder.key_ref, refusal, name)
                 return refusal
             early = self._rules.early(swarms, peer, where, event, self._now_us)
             if event == 1 and not (self._listed or self._rules.counts(swarms, torrent, name)):
                 event = 0  # as in `decide`
         client = self._client_numbers.find(peer_id, agent)
-        if not client:
+        if not client and (agent or packed.prefix(peer_id)):
             client = self._name_client(peer_id[:20], agent, account)
         if evicted:
             self._evict(info_hash[:20], evicted)
@@ -400,17 +425,17 @@ class Announcing:
                     # Not listed any more, and not swept yet: as good as swept.
                     rule = 4 if state.remembers(seen_us, self._now_us) else 3
         else:
-            if state.bases.count:
-                base = state.base_for(account, info_hash[:20], peer_id[:20], self._now_us)
+            base = state.base_for(account, info_hash, peer_id, self._now_us)
             prev_seq = 0
             rule = 1
             if base:
-                was = state.bases.base(base)
-                prev_seq = was.seq
-                went_down = uploaded < was.uploaded or downloaded < was.downloaded
+                _mark, last_up, last_down, _seen_us, _ = packed.base_session(
+                    state.bases.rows, base * 104
+                )
+                prev_seq = packed.wide(state.bases.rows, base * 104 + 72)
+                went_down = uploaded < last_up or downloaded < last_down
                 rule = 3 if went_down and event != 3 else 4
         what = event | path << 4
-        key_ref = key.key_ref
         packed.add_plain(
             self._plain, self._now_us, info_hash, peer_id, uploaded, downloaded, left, key_ref, prev_seq,
             numwant, flags, listener, what, rule, client,
@@ -459,11 +484,11 @@ class Announcing:
             record = Evicted(self._now_us, info_hash, place, last_seq)
             append_record(self._log, self._state, record)
 
-    def _log_refusal(self, key: Key, refusal: int, info_hash: bytes) -> None:
+    def _log_refusal(self, key_ref: int, refusal: int, info_hash: bytes) -> None:
         """Logs the refusal of a known key, if `RefusedKeys` has room for it."""
-        if self._refused.first(key.key_ref, refusal, info_hash, self._now_us):
+        if self._refused.first(key_ref, refusal, info_hash, self._now_us):
             with self._interrupted():
-                record = AnnounceRefused(self._now_us, key.key_ref, -refusal, info_hash)
+                record = AnnounceRefused(self._now_us, key_ref, -refusal, info_hash)
                 append_record(self._log, self._state, record)
 
     def refused_key(self, text: bytes, refusal: int, info_hash: bytes) -> None:
@@ -474,7 +499,7 @@ class Announcing:
         digest = sha256(text).digest()
         key = self._state.access.keys.get(digest) or self._state.access.revoked.get(digest)
         if key is not None and self._open:
-            self._log_refusal(key, refusal, info_hash)
+            self._log_refusal(key.key_ref, refusal, info_hash)
 
     @contextmanager
     def _interrupted(self) -> Iterator[None]:

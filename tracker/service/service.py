@@ -137,7 +137,7 @@ class Service(Announcing):
         if by is not None:
             event = evolve(event, by=by.as_data())
         seq = append_admin(self._log, self._state, self._clock, event)
-        self._keys.clear()
+        self.forget_keys()
         return seq
 
     def note_clock(self) -> None:
@@ -188,7 +188,7 @@ class Service(Announcing):
         tick = Tick(now, interval_ms, goes_on, number, digest, wall_us)
         append_record(self._log, self._state, tick)
         if self._state.dates.lead_us != lead_us:
-            self._keys.clear()  # they hold log times at which keys end
+            self.forget_keys()  # they hold log times at which keys end
         self._log.appended()
         return stepped
 

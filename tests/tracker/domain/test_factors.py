@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from tests.support import hash_of
@@ -153,3 +155,34 @@ def test_the_digest_covers_every_field_of_a_factor() -> None:
         factor(1, 200, account=1),
     ]
     assert len({same, *(factors_of(one).digest() for one in others)}) == 5
+
+
+def test_what_a_scope_keeps_is_what_its_factors_say() -> None:
+    """Whatever factors come and end, and whichever way the date goes, the best ones in force
+    apply."""
+    draw = Random(7)
+    factors = Factors(Dates())
+    for number in range(1, 400):
+        low, high = sorted(draw.sample(range(NOW, NOW + 50), 2))
+        scope = draw.choice([(0, b""), (0, HASH), (7, b""), (7, HASH), (0, OTHER), (8, HASH)])
+        up, down = draw.choice([None, 0, 100, 200]), draw.choice([None, 0, 50, 100])
+        until = draw.choice([None, high])
+        factors.set(Factor(number, 0, *scope, up, down, low, until, ""))
+        if draw.random() < 0.8:
+            factors.end(draw.choice(list(factors.current)))
+        for _ in range(5):
+            now = NOW + draw.randrange(-1, 52)
+            applying = [
+                each
+                for scope in ((0, b""), (0, HASH), (7, b""), (7, HASH))
+                for each in factors.in_scope(*scope)
+                if each.from_us <= now and not each.is_over(now)
+            ]
+            expected = [100, 100, 0, 0]
+            for each in applying:
+                up, down = each.upload_percent, each.download_percent
+                if up is not None and (not expected[2] or up > expected[0]):
+                    expected[0], expected[2] = up, each.number
+                if down is not None and (not expected[3] or down < expected[1]):
+                    expected[1], expected[3] = down, each.number
+            assert factors.applied(7, HASH, now) == tuple(expected)

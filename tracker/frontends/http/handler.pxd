@@ -2,7 +2,7 @@ cimport cython
 from tracker.domain cimport packed
 from tracker.domain.directory cimport Directory
 from tracker.domain.swarms cimport Swarms
-from tracker.service.announce cimport Announcing
+from tracker.service.announce cimport Announcing, Holder
 from tracker.wire cimport reply, scan
 from tracker.wire.query cimport AnnounceQuery
 
@@ -15,9 +15,10 @@ cdef class RequestHandler:
     cdef public unsigned long long _interval_min
     cdef public bint _reads_ip, _sends_external_ip, proxied
 
+    @cython.locals(named=bytes)
     cpdef bytes answer(self, bytes method, bytes target, bytes address, bytes forwarded, bint keep, bytes agent=*)
     @cython.locals(
-        service=Announcing, swarms=Swarms, request=AnnounceQuery, own=Directory, other=Directory, source=bytes, numwant=Py_ssize_t, want=Py_ssize_t, cap=Py_ssize_t,
+        service=Announcing, holder=Holder, swarms=Swarms, request=AnnounceQuery, own=Directory, other=Directory, source=bytes, numwant=Py_ssize_t, want=Py_ssize_t, cap=Py_ssize_t,
         v4=cython.bint, flags=cython.int, noted=cython.int, torrent=Py_ssize_t, peers4=bytes, peers6=bytes, first=bytes, second=bytes,
         seeders=cython.uint, leechers=cython.uint, interval=cython.ulonglong, interval_min=cython.ulonglong, expires=cython.bint, body=bytes,
     )

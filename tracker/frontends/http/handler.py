@@ -29,7 +29,7 @@ from tracker.wire.request import REQUEST_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tracker.domain.access import Key
+    from tracker.service.announce import Holder
     from tracker.service.service import Service
 
 WARN_US = 3 * 86_400_000_000
@@ -149,8 +149,14 @@ class RequestHandler:
             keep: the connection stays open after the reply.
             agent: the header User-Agent, b"" = none.
         """
-        if method == b"GET" and target.startswith(b"/announce?"):
-            return self._announce(target, 10, None, address, forwarded, keep, agent)
+        if method == b"GET" and target.startswith(b"/announce"):
+            # The two forms of most requests: without a key, and with one in the path.
+            if len(target) > 9 and target[9] == 63:
+                return self._announce(target, 10, None, address, forwarded, keep, agent)
+            if len(target) > 42 and target[9] == 47 and target[42] == 63:
+                named = target[10:42]
+                if named.isalnum():
+                    return self._announce(target, 43, named, address, forwarded, keep, agent)
         if method != b"GET" and method != b"HEAD":
             return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
         kind, key, query = http.parse_target(target)
@@ -188,10 +194,10 @@ class RequestHandler:
         service = self._service
         if service.private and not key:
             key = request.passkey or self._other_key(text[start:])
-        if key and not http.is_key(key) and not service.knows(key):
+        if key and not service.knows(key) and not http.is_key(key):
             return self._refuse(refusals.INVALID_KEY, "key", keep, request.peer_id)
         source = forwarded_address(self.proxies, address, forwarded) if self.proxied else address
-        holder: Key | None = None
+        holder: Holder | None = None
         if service.guarded:
             admitted = service.admit(source, key)
             if isinstance(admitted, int):

@@ -7,7 +7,7 @@ from tracker.domain.index cimport Index
 from tracker.domain.swarms cimport Swarms
 from tracker.frontends.udp cimport mmsg
 from tracker.frontends.udp.recvmmsg cimport Batch
-from tracker.service.announce cimport Announcing
+from tracker.service.announce cimport Announcing, Holder
 from tracker.wire.connection_id cimport ConnectionIds
 
 cdef unsigned long long _left_unknown
@@ -15,7 +15,7 @@ cdef unsigned long long _left_unknown
 cdef class DatagramHandler:
     cdef public object _bans, _chance, _external, settle, traffic
     cdef public ConnectionIds _ids
-    cdef public list _keys
+    cdef public list _keys, _options
     cdef public array _ahead, _secret
     cdef public bytearray _scratch
     cdef public Announcing _service
@@ -33,15 +33,15 @@ cdef class DatagramHandler:
     cdef int _fetch(self, Batch batch, Py_ssize_t first, Py_ssize_t last) except -1
     cpdef answer(self, data, Py_ssize_t at, Py_ssize_t size, bytes address, Py_ssize_t most_peers=*)
     @cython.locals(
-        service=Announcing, swarms=Swarms, directory=Directory, ids=ConnectionIds, source=bytes, text=bytes, place=Py_ssize_t, connection_id=cython.ulonglong, action=cython.uint,
+        service=Announcing, swarms=Swarms, directory=Directory, ids=ConnectionIds, source=bytes, holder=Holder, known=Holder, place=Py_ssize_t, connection_id=cython.ulonglong, action=cython.uint,
         transaction=cython.p_char, info_hash=cython.p_char, peer_id=cython.p_char, downloaded=cython.longlong, left=cython.longlong,
         uploaded=cython.longlong, event=cython.uint, key=cython.int, numwant=cython.int, port=cython.p_char, interval=cython.uint, cap=Py_ssize_t,
         want=Py_ssize_t, noted=cython.int, flags=cython.int, torrent=Py_ssize_t, seeders=cython.uint, leechers=cython.uint,
     )
     cdef Py_ssize_t _answer(self, bytearray data, Py_ssize_t at, Py_ssize_t size, char *address, bint v6, bytearray out, Py_ssize_t to, Py_ssize_t most_peers) except -1
     @cython.locals(options=cython.p_char, place=Py_ssize_t, known=bytes)
-    cdef Py_ssize_t _place_of_key(self, bytearray data, Py_ssize_t at, Py_ssize_t size) except -1
-    @cython.locals(service=Announcing, peer_id=bytes, info_hash=bytes, transaction=bytes)
-    cpdef _admit(self, data, Py_ssize_t at, Py_ssize_t size, bytes address, bytes known)
+    cdef Holder _key_of(self, bytearray data, Py_ssize_t at, Py_ssize_t size)
+    @cython.locals(service=Announcing, text=bytes, peer_id=bytes, info_hash=bytes, transaction=bytes)
+    cpdef _admit(self, data, Py_ssize_t at, Py_ssize_t size, bytes address, Holder known)
 
 cdef Py_ssize_t _put(bytearray out, Py_ssize_t to, bytes reply) except -1

@@ -23,8 +23,8 @@ from tracker.wire import http, udp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracker.domain.access import Key
     from tracker.frontends.udp.recvmmsg import Batch
+    from tracker.service.announce import Holder
     from tracker.service.service import Service
     from tracker.wire.connection_id import ConnectionIds
 
@@ -88,6 +88,7 @@ class DatagramHandler:
         "_interval",
         "_keys",
         "_listener",
+        "_options",
         "_scratch",
         "_secret",
         "_service",
@@ -123,8 +124,9 @@ class DatagramHandler:
         self._ids = ids
         self._listener = listener
         self._interval = service.settings.interval
-        # That were once valid: in pairs, the options (BEP 41) that they came in, and the key.
-        self._keys: list[bytes | None] = [None] * (2 * _KEYS)
+        # Keys that were once in force, and the options (BEP 41) that they came in.
+        self._keys: list[Holder | None] = [None] * _KEYS
+        self._options: list[bytes | None] = [None] * _KEYS
         self._ahead = array("I", bytes(4 * _AHEAD))  # torrents of the datagrams that come next
         self._scratch = bytearray(18)  # for an endpoint
         self._secret = array("Q", os.urandom(8 * _SECRET_WORDS))
@@ -260,15 +262,14 @@ class DatagramHandler:
             problem = _BAD_EVENT if event > 4 else _BAD_PORT
             return _put(out, to, self._error(transaction[:4], problem, peer_id[:20]))
         service, swarms = self._service, self._swarms
-        holder: Key | None = None
+        holder: Holder | None = None
         interval = self._interval
         if service.guarded:
-            place = self._place_of_key(data, at, size) if service.private else 0
-            text = self._keys[place + 1] if place else None
-            if text is not None:
-                holder = service.holder(text)
-            if holder is None:
-                admitted = self._admit(data, at, size, address[: 16 if v6 else 4], text)
+            known = self._key_of(data, at, size) if service.private else None
+            if known is not None and service.holds(known):
+                holder = known
+            else:
+                admitted = self._admit(data, at, size, address[: 16 if v6 else 4], known)
                 if isinstance(admitted, bytes):
                     return _put(out, to, admitted)
                 holder = admitted
@@ -314,13 +315,13 @@ class DatagramHandler:
         at: int,
         size: int,
         address: bytes,
-        known: bytes | None,
-    ) -> Key | bytes | None:
+        known: Holder | None,
+    ) -> Holder | bytes | None:
         """Returns the key to announce with, None outside of private modes, or the reply that
-        refuses. `known`: the text of the key, if that is remembered.
+        refuses. `known`: the key that was once in force, if that is remembered.
         """
         service = self._service
-        text = known
+        text = None if known is None else known.text
         if service.private and text is None:
             try:
                 text = self._key_in(udp.url_data(data, at + 98, at + size))
@@ -334,26 +335,29 @@ class DatagramHandler:
             transaction, info_hash = bytes(data[at + 12 : at + 16]), bytes(data[at + 16 : at + 36])
             peer_id = bytes(data[at + 36 : at + 56])
             return self._refuse(transaction, key, info_hash, text, peer_id)
-        if text and text is not known:
-            self._remember_key(bytes(data[at + 98 : at + size]), text)
+        if key is not None and key is not known:
+            self._remember_key(bytes(data[at + 98 : at + size]), key)
         return key
 
-    def _place_of_key(self, data: bytearray, at: int, size: int) -> int:
-        """Returns the place of the key for the options of an announce; 0 = it must be read."""
+    def _key_of(self, data: bytearray, at: int, size: int) -> Holder | None:
+        """Returns the key that came in the options of an announce; None = they must be parsed."""
         size -= 98
         if not 4 <= size <= 128:  # MOST_OPTIONS
-            return 0
+            return None
         options = packed.view(data, at + 98, size)
-        place = (packed.text_hash(self._secret, options, size) & 32767) * 2  # _KEYS - 1
-        known = self._keys[place]
-        return place if known is not None and packed.is_text(known, options, size) else 0
+        place = packed.text_hash(self._secret, options, size) & 32767  # _KEYS - 1
+        known = self._options[place]
+        if known is None or not packed.is_text(known, options, size):
+            return None
+        return self._keys[place]
 
-    def _remember_key(self, options: bytes, text: bytes) -> None:
+    def _remember_key(self, options: bytes, key: Holder) -> None:
         """Remembers a key, so that the next announce with these options need not parse them."""
         size = len(options)
         if 4 <= size <= MOST_OPTIONS:
-            place = (packed.text_hash(self._secret, options, size) & _KEYS - 1) * 2
-            self._keys[place : place + 2] = options, text
+            place = packed.text_hash(self._secret, options, size) & _KEYS - 1
+            self._options[place] = options
+            self._keys[place] = key
 
     def _other(self, data: bytearray, at: int, size: int, address: bytes) -> bytes | None:
         """Returns the reply to anything but a whole announce."""
