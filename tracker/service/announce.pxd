@@ -12,7 +12,7 @@ cdef class Announcing:
     cdef public Py_ssize_t cap
     cdef public unsigned int _interval, _jitter
     cdef public dict _keys, _named
-    cdef public bint _listed, _open, _policed, guarded, private
+    cdef public bint _listed, _open, _policed, guarded, hiding, private
     cdef public unsigned long long _now_us, _seq
     cdef public Py_ssize_t peer
     cdef public bytearray _plain, _protected, _scratch

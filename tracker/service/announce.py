@@ -53,6 +53,7 @@ class Announcing:
 
     `peer` is the peer of the latest announce, 0 after `stopped`. `cap` is the largest number of
     peers in a reply. If `guarded` is true, a front end must call `admit` before `announce`.
+    If `hiding` is true, it must ask before it scrapes.
     `tracker.service.service.Service` adds everything else that appends.
     """
 
@@ -82,6 +83,7 @@ class Announcing:
         "_whitelist",
         "cap",
         "guarded",
+        "hiding",
         "peer",
         "private",
     )
@@ -524,6 +526,7 @@ class Announcing:
         limit = settings.policy.requests_per_minute
         self._rate = Rate(limit) if limit else None
         self._account_rate = Rate(limit or 1, ACCOUNT_BURST)
+        self.hiding = bool(self._listed or settings.private or limit)
         self.guarded = bool(
             settings.private or self._policed or limit or settings.policy.interval_jitter
         )
