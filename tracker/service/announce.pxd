@@ -18,6 +18,7 @@ cdef class Announcing:
     cdef public bytearray _plain, _protected, _scratch
     cdef public Swarms _swarms
 
+    cpdef go_on(self)
     cpdef Py_ssize_t announce(
         self, int listener, int path, bytes address, bytes port, bytes info_hash, bytes peer_id,
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key=*, bytes agent=*,

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING
 
+from eventlog import FRAME_BYTES
 from tracker.domain import events, packed, refusals
 from tracker.domain.clients import AGENT_BYTES, MOST, MOST_OF_ACCOUNT, prefix_of
 from tracker.domain.events.announce import SCHEMA
@@ -46,6 +47,10 @@ ACCOUNT_BURST = 10
 _RULES = events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED, events.RULE_RESUMED
 if (events.STOPPED, *_RULES) != (3, 1, 2, 3, 4):
     raise AssertionError("Announcing.decide spells these numbers out")
+
+
+if FRAME_BYTES != 65536:
+    raise AssertionError("Announcing.go_on spells this number out")
 
 
 class Announcing:
@@ -136,6 +141,12 @@ class Announcing:
         if self._seq != self._state.seq:
             self._state.announced(self._seq, self._now_us)
             self._log.appended()
+
+    def go_on(self) -> None:
+        """Takes more announces into the batch, although replies to some were sent."""
+        if len(self._plain) >= 65536:  # eventlog.FRAME_BYTES
+            self.end()
+            self.begin()
 
     def announce(
         self,

@@ -24,6 +24,8 @@ cdef class DatagramHandler:
     cdef public unsigned int _interval
     cdef public Swarms _swarms
 
+    @cython.locals(count=Py_ssize_t, requests=Py_ssize_t, unsent=Py_ssize_t, took_ns=cython.longlong, began=cython.longlong)
+    cpdef serve(self, Batch batch)
     @cython.locals(end=Py_ssize_t, slot=Py_ssize_t, size=Py_ssize_t, v6=cython.bint, address=cython.p_char)
     cpdef answer_all(self, Batch batch, Py_ssize_t count)
     @cython.locals(
