@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tracker.frontends.udp.handler import DatagramHandler
 
 _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE = 10, 3  # <linux/in.h>
-"""Makes the kernel never fragment an IPv4 reply, because none is larger than 924 bytes. So it need
-not choose a number for each one's fragments, which took 2 % of the time."""
+"""Makes the kernel never fragment an IPv4 reply, because none that leaves the machine has more than
+924 bytes. So it need not choose a number for each one's fragments, which took 2 % of the time."""
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
 
 
