@@ -38,6 +38,8 @@ ADDRESSES = [bytes([10, 0, 0, number]) for number in range(1, 65)]
 MANY = 24
 """Announces of a scenario, beside 4: so few that no table of an index grows."""
 
+MODES = "public", "private", "freeleech"  # the last is private, with a factor in force
+
 # What peers announced before, and what they announce then: `Front.allocations`.
 SCENARIOS: dict[str, tuple[list[dict[str, int]], dict[str, int]]] = {
     "known": ([{}], {}),
@@ -59,10 +61,12 @@ SCENARIOS: dict[str, tuple[list[dict[str, int]], dict[str, int]]] = {
 class Front:
     """A handler, and a batch that nobody received."""
 
-    def __init__(self, private: bool) -> None:
-        self.rig = rig = Rig.with_settings(private=private, accounting=2)
+    def __init__(self, mode: str) -> None:
+        self.rig = rig = Rig.with_settings(private=mode != "public", accounting=2)
         self.options = [b""] * (2 * MANY)
-        if private:
+        if mode == "freeleech":
+            rig.set_factor(download_percent=0)
+        if mode != "public":
             paths = [b"/announce/" + rig.issue(n, f"member {n}") for n in range(2 * MANY)]
             self.options = [bytes([2, len(path)]) + path for path in paths]
         self.ids = ConnectionIds(b"k")
@@ -108,17 +112,14 @@ class Front:
 
 
 def main() -> None:
-    """Writes for each scenario what many announces allocate more than 4, in a public mode and in a
-    private one.
-    """
-    for private in (False, True):
+    """Writes for each scenario what many announces allocate more than 4."""
+    for mode in MODES:
         for name, (earlier, now) in SCENARIOS.items():
-            front = Front(private)
+            front = Front(mode)
             for first, count in ((0, 4), (MANY, MANY)):
                 for one in earlier:
                     front.allocations(count, first, **one)
             few, many = front.allocations(4, 0, **now), front.allocations(MANY, MANY, **now)
-            mode = "private" if private else "public"
             sys.stdout.write(f"{mode}, {name}: {many - few}\n")
 
 
@@ -134,7 +135,7 @@ def test_an_announce_allocates_nothing(tmp_path: Path) -> None:
         env={**os.environ, "LD_PRELOAD": str(library), "PYTHONMALLOC": "malloc"}, timeout=60,
     )  # fmt: skip
     lines = ran.stdout.splitlines()
-    assert len(lines) == 2 * len(SCENARIOS)
+    assert len(lines) == len(MODES) * len(SCENARIOS)
     assert [line for line in lines if not line.endswith(": 0")] == []
 
 
