@@ -15,9 +15,9 @@ cdef class Factors:
     cdef public bytearray _names, _scratch
     cdef public Index _index
 
-    @cython.locals(date_us=cython.longlong, up=cython.uint, down=cython.uint)
+    @cython.locals(lead_us=cython.longlong, date_us=cython.longlong, up=cython.uint, down=cython.uint)
     cdef int look(self, unsigned int account, char *info_hash, unsigned long long time_us) except -1
-    @cython.locals(scope=Py_ssize_t, spans=array, best=array, up=cython.uint, down=cython.uint)
+    @cython.locals(scope=Py_ssize_t, spans=array, best=array, since_us=cython.longlong, until_us=cython.longlong, up=cython.uint, down=cython.uint)
     cdef int _take(self, unsigned int account, unsigned int torrent, char *info_hash, long long date_us) except -1
     @cython.locals(
         index=Index, names=bytearray, name=cython.p_char, key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, entry=cython.ulonglong, scope=Py_ssize_t,

@@ -275,7 +275,8 @@ class Factors:
         """Finds what `applied` returns, as words. Compiled code gives 20 bytes as a pointer."""
         self.percents = self.upload_factor = self.download_factor = 0
         if len(self.current):
-            date_us = time_us - self._dates.lead_us
+            lead_us = self._dates.lead_us
+            date_us = time_us - lead_us
             self._up = self._down = 0
             self._take(0, 0, _no_torrent, date_us)  # ANYBODY
             self._take(0, 1, info_hash, date_us)
@@ -290,7 +291,8 @@ class Factors:
         scope = self._scope(account, torrent, info_hash)
         if scope:
             spans, best = self._spans, self._best
-            if date_us < spans[2 * scope] or date_us >= spans[2 * scope + 1]:
+            since_us, until_us = packed.u64(spans, 2 * scope), packed.u64(spans, 2 * scope + 1)
+            if date_us < since_us or date_us >= until_us:
                 self._weigh(scope, date_us)
             up, down = packed.u32(best, 4 * scope), packed.u32(best, 4 * scope + 1)
             if up > self._up:

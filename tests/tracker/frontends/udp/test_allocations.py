@@ -63,20 +63,21 @@ class Front:
 
     def __init__(self, mode: str) -> None:
         self.rig = rig = Rig.with_settings(private=mode != "public", accounting=2)
-        self.options = [b""] * (2 * MANY)
+        self.options = [b""] * (3 * MANY)
         if mode == "freeleech":
             rig.set_factor(download_percent=0)
         if mode != "public":
-            paths = [b"/announce/" + rig.issue(n, f"member {n}") for n in range(2 * MANY)]
+            paths = [b"/announce/" + rig.issue(n, f"member {n}") for n in range(3 * MANY)]
             self.options = [bytes([2, len(path)]) + path for path in paths]
         self.ids = ConnectionIds(b"k")
         self.handler = DatagramHandler(rig.service, self.ids, 0)
         self.batch = Batch(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), local_addresses=False)
         # The handler meets each key once, while no account can announce.
         rig.log.room = False
-        for first in (0, MANY):
+        for first in (0, MANY, 2 * MANY):
             self.allocations(MANY, first)
         rig.log.room = True
+        self.allocations(MANY, 2 * MANY)  # all torrents are there then, and the client's number
 
     def allocations(
         self, count: int, first: int, client: int = 0, moved: int = 0, left: int = 0, event: int = 0
