@@ -25,6 +25,7 @@ MODULES = (
     "domain/listing",
     "domain/peer_by_seq",
     "domain/peer_lists",
+    "domain/rules",
     "domain/seeding",
     "domain/state",
     "domain/swarms",

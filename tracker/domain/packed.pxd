@@ -431,6 +431,15 @@ cdef inline bint is_text(bytes known, char *text, Py_ssize_t size) except -1:
     return PyBytes_GET_SIZE(known) == size and not memcmp(PyBytes_AS_STRING(known), text, size)
 
 
+cdef inline int port(char *port) noexcept:
+    return <uint8_t>port[0] << 8 | <uint8_t>port[1]
+
+
+cdef inline bint begins(char *peer_id, bytes text) except -1:
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(text)
+    return size <= 20 and not memcmp(peer_id, PyBytes_AS_STRING(text), size)
+
+
 cdef inline Py_ssize_t slot(uint64_t prefix, uint64_t which) noexcept:
     return <Py_ssize_t>(((prefix ^ which << 40) * <uint64_t>0x1E3779B97F4A7C15) >> 51)
 

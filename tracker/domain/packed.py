@@ -162,6 +162,17 @@ def is_text(known: bytes, text: bytes, size: int) -> bool:
     return known == text
 
 
+# What the site's rules look at.
+
+
+def port(port: bytes) -> int:
+    """Reads a port of 2 bytes."""
+    return int.from_bytes(port, "big")
+
+
+begins = bytes.startswith  # a peer_id of 20 bytes, the text
+
+
 # The table of `Clients`.
 _SPREAD = 0x1E3779B97F4A7C15  # odd, so that close keys get distant slots
 _ALL = 2**64 - 1

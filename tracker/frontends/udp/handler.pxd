@@ -13,14 +13,13 @@ from tracker.wire.connection_id cimport ConnectionIds
 cdef unsigned long long _left_unknown
 
 cdef class DatagramHandler:
-    cdef public object _bans, _chance, _external, settle, traffic
+    cdef public object _bans, _external, settle, traffic
     cdef public ConnectionIds _ids
     cdef public list _keys
     cdef public array _ahead, _secret
     cdef public bytearray _scratch
     cdef public Announcing _service
     cdef public int _listener
-    cdef public unsigned int _interval
     cdef public Swarms _swarms
 
     @cython.locals(end=Py_ssize_t, slot=Py_ssize_t, size=Py_ssize_t, v6=cython.bint, address=cython.p_char)
