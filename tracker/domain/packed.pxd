@@ -411,6 +411,14 @@ cdef inline uint32_t hashed(array secret, char *name, Py_ssize_t width, uint64_t
     return <uint32_t>(total >> 32)
 
 
+cdef inline uint32_t number_hash(array secret, uint64_t number) noexcept:
+    """The same over two words."""
+    cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs
+    return <uint32_t>(
+        (factors[0] + factors[1] * <uint32_t>number + factors[2] * (number >> 32)) >> 32
+    )
+
+
 cdef inline uint32_t text_hash(array secret, char *text, Py_ssize_t size) except? 0xFFFFFFFE:
     """The same over a text of 4 bytes or more. Its last word may have bytes of the one before."""
     cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs

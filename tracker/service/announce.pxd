@@ -3,12 +3,16 @@ from cpython.array cimport array
 from tracker.domain cimport choice, packed
 from tracker.domain.clients cimport Clients
 from tracker.domain.directory cimport Directory
+from tracker.domain.names cimport Names
 from tracker.domain.rules cimport Rules
 from tracker.domain.state cimport State
 from tracker.domain.swarms cimport Swarms
+from tracker.service.rate_limits cimport Rate
 
 cdef class Announcing:
-    cdef public object _account_rate, _clock, _log, _rate, _refused, _whitelist
+    cdef public object _clock, _log, _refused
+    cdef public Names _whitelist
+    cdef public Rate _account_rate, _rate
     cdef public State _state
     cdef public Clients _client_numbers
     cdef public Py_ssize_t cap
@@ -49,7 +53,7 @@ cdef class Announcing:
     cpdef int _name_client(self, bytes peer_id, bytes agent, unsigned int account=*) except -1
     @cython.locals(most=cython.uint, drawn=cython.ulonglong)
     cdef unsigned int interval(self) except? 0xFFFFFFFE
-    cpdef bint admits(self, bytes address)
+    cpdef bint admits(self, char *address, bint v6) except -1
     cpdef admit(self, bytes address, text)
     cdef object holder(self, bytes text)
     cpdef authenticate(self, text)

@@ -216,7 +216,7 @@ class Announcing:
             )  # fmt: skip
         if not self._open:
             return refusals.LOG_FULL
-        if self._listed and info_hash[:20] not in self._whitelist:
+        if self._listed and not self._whitelist.number(info_hash):
             return refusals.NOT_WHITELISTED
         swarms = self._swarms
         torrent = swarms.torrent_of(info_hash)
@@ -265,10 +265,10 @@ class Announcing:
             torrent, _ = packed.standing(swarms.rows, peer * 72)
         return torrent
 
-    def admits(self, address: bytes) -> bool:
-        """Counts a request from an address of 4 or 16 bytes; False = the address made too many
-        requests this minute."""
-        return self._rate is None or self._rate.admits(address, self._now_us)
+    def admits(self, address: bytes, v6: bool) -> bool:
+        """Counts a request from an address of 4 or 16 bytes, which compiled code gives as a
+        pointer; False = the address made too many requests this minute, and it is not counted."""
+        return self._rate is None or self._rate.admits(address, v6, self._now_us)
 
     def admit(self, address: bytes, text: bytes | None) -> Key | int | None:
         """Checks the rules before an announce that all protocols share: the key, and the rate.
@@ -289,18 +289,21 @@ class Announcing:
         return key
 
     def holder(self, text: bytes) -> Key | None:
-        """Returns the key in force for a text that once was one; None = only `admit` can tell."""
-        if self._rate is not None:
-            return None
+        """Returns the key in force for a text that once was one, and counts a request of its
+        account; None = nothing is counted, and only `admit` can tell."""
         key = self.authenticate(text)
-        return None if isinstance(key, int) else key
+        if isinstance(key, int) or not (
+            self._rate is None or self._account_rate.spend(key.account, self._now_us)
+        ):
+            return None
+        return key
 
     def _within_rate(self, address: bytes, key: Key | int | None) -> bool:
         """Counts a request for the account of its valid key, else for its address (b"" =
         unknown)."""
         if key is None or isinstance(key, int):
-            return not address or self.admits(address)
-        return self._account_rate.admits(key.account.to_bytes(4, "big"), self._now_us)
+            return not address or self.admits(address, len(address) == 16)
+        return self._account_rate.spend(key.account, self._now_us)
 
     def whitelisted(self, info_hash: bytes) -> bool:
         """Tells whether a torrent may be announced in the mode in force."""
@@ -363,7 +366,7 @@ class Announcing:
         """
         if not self._open:
             return refusals.LOG_FULL
-        if self._listed and info_hash[:20] not in self._whitelist:
+        if self._listed and not self._whitelist.number(info_hash):
             self._log_refusal(key, refusals.NOT_WHITELISTED, info_hash[:20])
             return refusals.NOT_WHITELISTED
         v6 = path & 1 != 0

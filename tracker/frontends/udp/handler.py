@@ -12,7 +12,6 @@ from array import array
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
-from tracker.frontends.addresses import listed_address
 from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import UdpTraffic
 from tracker.frontends.udp import mmsg
@@ -262,13 +261,13 @@ class DatagramHandler:
             text = self._keys[place + 1] if place else None
             if text is not None:
                 holder = service.holder(text)
-            if holder is None:
+            if holder is None and (service.private or not service.admits(address, v6)):
                 admitted = self._admit(data, at, size, address[: 16 if v6 else 4], text)
                 if isinstance(admitted, bytes):
                     return _put(out, to, admitted)
                 holder = admitted
-        if self._external is not None:
-            source = listed_address(address[: 16 if v6 else 4], self._external)
+        if self._external is not None and udp.is_loopback(address, v6):
+            source = self._external
             address = source
             v6 = len(source) == 16
         cap = min(service.cap, most_peers)
@@ -380,7 +379,7 @@ class DatagramHandler:
         if (size - udp.HEAD_SIZE) % 20:
             return self._error(transaction, _BAD_TORRENTS)
         service = self._service
-        if not service.admits(address):
+        if not service.admits(address, len(address) == 16):
             return self._refuse(transaction, refusals.RATE_EXCEEDED, b"")
         self.traffic.scrapes += 1
         service.count(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES)
