@@ -131,7 +131,10 @@ class Rules:
             return False
         if packed.seen_us(swarms.rows, peer * 72) + self._early_us <= now_us:
             return False
-        own, other = (swarms.v6, swarms.v4) if v6 else (swarms.v4, swarms.v6)
+        if v6:
+            own, other = swarms.v6, swarms.v4
+        else:
+            own, other = swarms.v4, swarms.v6
         return other.position(peer) == _nowhere and own.is_at(peer, endpoint)
 
 

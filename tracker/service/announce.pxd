@@ -53,7 +53,7 @@ cdef class Announcing:
     cpdef int _name_client(self, bytes peer_id, bytes agent, unsigned int account=*) except -1
     @cython.locals(most=cython.uint, drawn=cython.ulonglong)
     cdef unsigned int interval(self) except? 0xFFFFFFFE
-    cpdef bint admits(self, char *address, bint v6) except -1
+    cdef bint admits(self, char *address, bint v6) except -1
     cpdef admit(self, bytes address, text)
     cdef object holder(self, bytes text)
     cpdef authenticate(self, text)
