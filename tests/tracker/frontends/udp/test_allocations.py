@@ -76,7 +76,7 @@ class Front:
         self.handler = DatagramHandler(rig.service, self.ids, 0, external)
         self.batch = Batch(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), local_addresses=False)
 
-    def allocations(self, count: int, first: int) -> int:
+    def allocations(self, count: int, first: int, event: int = 0) -> int:
         """Announces `count` peers, and returns how often memory was allocated meanwhile."""
         self.handler.begin()
         for slot in range(count):
@@ -84,7 +84,7 @@ class Front:
             connection_id = int.from_bytes(self.ids.issue(address), "big")
             request = REQUEST.pack(
                 connection_id, 1, b"tran", self.hashes[slot % len(self.hashes)],
-                b"-XX0001-%06d%06d" % (first, slot), 0, slot & 1, 0, 0, 0, 0, 50, first + slot,
+                b"-XX0001-%06d%06d" % (first, slot), 0, slot & 1, 0, event, 0, 0, 50, first + slot,
             ) + self.options  # fmt: skip
             self.batch.data[slot * SLOT : slot * SLOT + len(request)] = request
             self.batch.names[slot * 32 + 4 : slot * 32 + 8] = address
@@ -110,6 +110,9 @@ def main() -> None:
         front = Front(*site)
         for first in range(1000, 1000 + CROWD, 64):
             front.allocations(64, first)
+        for event in (0, 3):  # so that the tables have room, which they get for many at a time
+            for first in (3000, 4000):
+                front.allocations(64, first, event)
         more = []
         for few, many in ((1000, 1000), (3000, 4000)):
             before = front.allocations(4, few)
