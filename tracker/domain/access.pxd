@@ -1,7 +1,8 @@
 from cpython.array cimport array
+from tracker.domain.names cimport Names
 
 cdef class Access:
-    cdef public set whitelist
+    cdef public Names whitelist
     cdef public list _listed
     cdef public dict keys, owners, requests, revoked
     cdef public array account_of, last_used

@@ -43,7 +43,7 @@ class Groups:
     def find(self, account: int, torrent: int) -> int:
         """Returns the group of an account in a torrent; 0 = there is none."""
         index = self._index
-        key = packed.paired(index.secret, account, torrent)
+        key = packed.number_hash(index.secret, account << 32 | torrent)
         table = index.tables[key & 255]
         mask = len(table) - 1
         at = (key >> 8) & mask
@@ -67,7 +67,7 @@ class Groups:
             packed.add_wide(self.settled)
         packed.put_u64(self._names, number, account << 32 | torrent)
         packed.put_u64(self.settled, number, settled_us)
-        self._index.add(packed.paired(self._index.secret, account, torrent), number)
+        self._index.add(packed.number_hash(self._index.secret, account << 32 | torrent), number)
         return number
 
     def latest(self, number: int, partial: bool) -> int:
@@ -101,8 +101,7 @@ class Groups:
                 self._order.remove(peer)
                 peer = self._order.first(3 * number + which)
         name = packed.u64(self._names, number)
-        key = packed.paired(self._index.secret, name >> 32, name & _low)
-        self._index.drop(key, number)
+        self._index.drop(packed.number_hash(self._index.secret, name), number)
         packed.put_u64(self._names, number, 0)
         packed.put_u32(self.sizes, number, 0)
         packed.append(self._free, number)

@@ -180,9 +180,10 @@ def hashed(secret: array[int], name: bytes, width: int, number: int) -> int:
     return (hash(name) + number) & 0xFFFFFFFF
 
 
-def paired(secret: array[int], one: int, other: int) -> int:
-    """Hashes two numbers to 32 bits."""
-    return (secret[0] + secret[1] * one + secret[2] * other & _ALL) >> 32
+def number_hash(secret: array[int], number: int) -> int:
+    """Hashes a number of 64 bits to 32."""
+    del secret
+    return hash(number.to_bytes(8, "little")) & 0xFFFFFFFF  # that of a number has no secret
 
 
 def text_hash(secret: array[int], text: bytes, size: int) -> int:
@@ -194,6 +195,17 @@ def text_hash(secret: array[int], text: bytes, size: int) -> int:
 def is_text(known: bytes, text: bytes, size: int) -> bool:
     del size
     return known == text
+
+
+# What the site's rules look at.
+
+
+def port(port: bytes) -> int:
+    """Reads a port of 2 bytes."""
+    return int.from_bytes(port, "big")
+
+
+begins = bytes.startswith  # a peer_id of 20 bytes, the text
 
 
 # The table of `Clients`.
