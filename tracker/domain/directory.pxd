@@ -48,6 +48,10 @@ cdef class Directory:
     cpdef bint has_beginning(self, Py_ssize_t torrent, unsigned int number, Py_ssize_t but) except -1
     @cython.locals(place=Py_ssize_t, width=Py_ssize_t)
     cpdef bint is_at(self, Py_ssize_t peer, char *endpoint) except -1
+    @cython.locals(first=Py_ssize_t, _=Py_ssize_t, seeds=Py_ssize_t, boundary=Py_ssize_t, place=Py_ssize_t, row=Py_ssize_t)
+    cpdef int set_role(self, Py_ssize_t torrent, Py_ssize_t peer, bint seeder) except -1
+    @cython.locals(owners=array, width=Py_ssize_t, first=Py_ssize_t, second=Py_ssize_t)
+    cdef int _swap(self, Py_ssize_t one, Py_ssize_t other) except -1
     @cython.locals(width=Py_ssize_t, peer=Py_ssize_t)
     cpdef _move(self, Py_ssize_t source, Py_ssize_t target)
     @cython.locals(start=Py_ssize_t, place=Py_ssize_t)

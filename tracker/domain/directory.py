@@ -297,13 +297,13 @@ class Directory:
         side.
         """
         self._found = _nowhere
-        first, _, seeds = self.run(torrent)
+        first, _, seeds, _ = packed.run(self._torrents, torrent * 64 + self._byte)
         boundary = first + (seeds if seeder else seeds - 1)
         place = self.position(peer)
         if place != boundary:
             self._swap(place, boundary)
-        at = torrent * TORRENT_WORDS + self._word + SEEDS
-        self._torrents[at] = seeds + 1 if seeder else seeds - 1
+        row = torrent * 16 + self._word
+        packed.put_u32(self._torrents, row + 2, seeds + 1 if seeder else seeds - 1)  # SEEDS
 
     def pick(
         self,
@@ -407,12 +407,13 @@ class Directory:
         packed.put_u32(self._peers, peer * 3 + self._column, target)
 
     def _swap(self, one: int, other: int) -> None:
-        peer = self.owners[other]
-        endpoint = self.endpoint(peer)
-        self._move(one, other)
-        self.owners[one] = peer
-        packed.put(self.addresses, endpoint, one * self.width)
-        packed.put_u32(self._peers, peer * 3 + self._column, one)
+        owners, width = self.owners, self.width
+        first, second = packed.u32(owners, one), packed.u32(owners, other)
+        packed.put_u32(owners, one, second)
+        packed.put_u32(owners, other, first)
+        packed.swap(self.addresses, one * width, other * width, width)
+        packed.put_u32(self._peers, first * 3 + self._column, other)
+        packed.put_u32(self._peers, second * 3 + self._column, one)
 
     # Runs: their room is a power of two, and freed runs wait in a list for each size.
 

@@ -389,6 +389,18 @@ cdef inline int copy(
     return 0
 
 
+cdef inline int swap(bytearray addresses, Py_ssize_t one, Py_ssize_t other, Py_ssize_t size) except -1:
+    cdef char[24] kept
+    cdef char *first = _inside(addresses, one, size)
+    cdef char *second = _inside(addresses, other, size)
+    if size > 24:
+        raise ValueError("no endpoint is so long")
+    memcpy(kept, first, size)
+    memcpy(first, second, size)
+    memcpy(second, kept, size)
+    return 0
+
+
 cdef inline bytes identity(uint32_t account, bytes peer_id):
     _sized(peer_id, 20)
     cdef bytes made = PyBytes_FromStringAndSize(NULL, 24)

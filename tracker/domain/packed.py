@@ -64,6 +64,13 @@ def copy(addresses: bytearray, source: int, target: int, size: int) -> None:
     addresses[target : target + size] = addresses[source : source + size]
 
 
+def swap(addresses: bytearray, one: int, other: int, size: int) -> None:
+    """Swaps two pieces of a pool."""
+    piece = addresses[one : one + size]
+    addresses[one : one + size] = addresses[other : other + size]
+    addresses[other : other + size] = piece
+
+
 def put_run(out: bytearray, to: int, addresses: bytearray, start: int, size: int) -> int:
     """Copies a run of addresses into a reply. Returns its size."""
     out[to : to + size] = addresses[start : start + size]
