@@ -212,10 +212,12 @@ def http_requests(_folder: Path, _closing: ExitStack) -> Target:
         choice, cut, sent = *data[:2].ljust(2, b"\0"), data[2 : REQUEST_LIMIT + 2]
         header = b"forwarded" if cut & 128 else b"x-forwarded-for"
         proxied = choice & 64 > 0
-        assert difference(sent, header if proxied else b"") == ""
         requests = _read(sent, header if proxied else b"", len(sent))
-        # In pieces it may be seen later that something is malformed.
-        assert requests[0] == _read(sent, header if proxied else b"", 1 + cut % 64)[0]
+        if cut & 3 == 0:  # some of them, because it takes as long as all the rest
+            assert difference(sent, header if proxied else b"") == ""
+        elif cut & 3 == 1:
+            # In pieces it may be seen later that something is malformed.
+            assert requests[0] == _read(sent, header if proxied else b"", 1 + cut % 64)[0]
         handler = trackers.take(choice, cut >> 6 & 2 | proxied)
         handler.begin()
         for method, target, forwarded, keep, agent in requests[0]:
