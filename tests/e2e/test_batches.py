@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import time
+from contextlib import suppress
 from operator import ge
 from threading import Condition, Thread
 from typing import IO, TYPE_CHECKING
@@ -86,10 +87,11 @@ class Storm:
                     )
                     client.send(sent[:12] + struct.pack(">I", number) + sent[16:])
                 last += DATAGRAMS
-                for _ in range(DATAGRAMS):
-                    action, number = struct.unpack(">II", client.receive()[:8])
-                    if action == 1:
-                        self._note(number)
+                with suppress(TimeoutError):  # some were lost, or the disk lets them wait
+                    for _ in range(DATAGRAMS):
+                        action, number = struct.unpack(">II", client.receive()[:8])
+                        if action == 1:
+                            self._note(number)
                 time.sleep(PAUSE)
         except OSError:
             pass  # the tracker is gone
