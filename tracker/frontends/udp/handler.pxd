@@ -13,7 +13,7 @@ from tracker.wire.connection_id cimport ConnectionIds
 cdef unsigned long long _left_unknown
 
 cdef class DatagramHandler:
-    cdef public object _bans, _chance, _external, settle, traffic
+    cdef public object _bans, _chance, _external, deadline, settle, traffic
     cdef public ConnectionIds _ids
     cdef public list _keys
     cdef public array _ahead, _secret

@@ -92,6 +92,7 @@ class DatagramHandler:
         "_secret",
         "_service",
         "_swarms",
+        "deadline",
         "settle",
         "traffic",
     )  # fmt: skip
@@ -129,6 +130,7 @@ class DatagramHandler:
         self._scratch = bytearray(18)  # for an endpoint
         self._secret = array("Q", os.urandom(8 * _SECRET_WORDS))
         self.settle = service.settle if service.strict else None
+        self.deadline = service.deadline
 
     def begin(self) -> None:
         """Opens a batch: call it before `answers`."""

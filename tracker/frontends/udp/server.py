@@ -59,6 +59,7 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     local_addresses = sock.getsockname()[0] in _WILDCARDS
     batch = recvmmsg.Batch(sock, local_addresses=local_addresses)
     fair_share = FairShare()
+    deadline = handler.deadline
     took_ns = 0
     while True:
         try:
@@ -74,12 +75,16 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
             continue
         if count:
             began = perf_counter_ns()
-            handler.begin()
-            handler.answer_all(batch, count)
-            handler.end()
-            if handler.settle is not None:
-                await handler.settle()
-            unsent = batch.send(count)
+            unsent = 0
+            if deadline.passed():
+                handler.traffic.ignored += count
+            else:
+                handler.begin()
+                handler.answer_all(batch, count)
+                handler.end()
+                if handler.settle is not None:
+                    await handler.settle()
+                unsent = count if deadline.passed() else batch.send(count)
             batch_ns = perf_counter_ns() - began
             took_ns += batch_ns
             handler.traffic.batch(count, unsent, batch_ns)
@@ -96,6 +101,7 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
             await wait_out(error)
             continue
         began = perf_counter_ns()
+        over = handler.deadline.passed()
         handler.begin()
         replies = []
         for _ in range(recvmmsg.BATCH):
@@ -103,13 +109,17 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
                 data, source = sock.recvfrom(recvmmsg.SLOT)
             except OSError:
                 break
-            replies.append((reply_to(sock, handler, data, source), source))
+            replies.append((None if over else reply_to(sock, handler, data, source), source))
+        handler.traffic.ignored += len(replies) * over
         handler.end()
         if handler.settle is not None:
             await handler.settle()
         unsent = 0
         for reply, source in replies:
             if reply is not None:
+                if handler.deadline.passed():
+                    unsent += 1
+                    continue
                 try:
                     sock.sendto(reply, source)
                 except OSError:  # dropped, as in Batch.send
