@@ -12,13 +12,12 @@ import trio
 
 from tracker.frontends.fairness import FairShare
 from tracker.frontends.udp import kernel_buffers, recvmmsg
+from tracker.frontends.udp.handler import WAKE_NS
 from tracker.frontends.waiting import wait_out
 
 if TYPE_CHECKING:
     from tracker.frontends.udp.handler import DatagramHandler
 
-_WAKE_NS = 2_000_000
-"""Nanoseconds after which the other tasks get their turn, although datagrams wait."""
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
 
 
@@ -59,35 +58,42 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     local_addresses = sock.getsockname()[0] in _WILDCARDS
     batch = recvmmsg.Batch(sock, local_addresses=local_addresses)
     fair_share = FairShare()
-    deadline = handler.deadline
-    took_ns = 0
     while True:
         try:
-            count = batch.receive() if took_ns < _WAKE_NS else 0
-            if not count:
+            took_ns = (
+                await _serve_durably(batch, handler) if handler.settle else handler.serve(batch)
+            )
+            if took_ns < WAKE_NS:
                 await trio.lowlevel.wait_readable(sock)
-                await fair_share.let_others_run(took_ns)
-                took_ns = 0
-                count = batch.receive()
+            else:
+                await trio.lowlevel.checkpoint()
         except OSError as error:
             # A refusal of the system that no datagram causes; it passes, or a restart is due.
             await wait_out(error)
             continue
-        if count:
-            began = perf_counter_ns()
-            unsent = 0
-            if deadline.passed():
-                handler.traffic.ignored += count
-            else:
-                handler.begin()
-                handler.answer_all(batch, count)
-                handler.end()
-                if handler.settle is not None:
-                    await handler.settle()
-                unsent = count if deadline.passed() else batch.send(count)
-            batch_ns = perf_counter_ns() - began
-            took_ns += batch_ns
-            handler.traffic.batch(count, unsent, batch_ns)
+        await fair_share.let_others_run(took_ns)
+
+
+async def _serve_durably(batch: recvmmsg.Batch, handler: DatagramHandler) -> int:
+    """Answers one batch, once its events are on stable storage. Returns the nanoseconds that the
+    loop could not do anything else. Raises the `OSError` of `Batch.receive`.
+    """
+    count = batch.receive()
+    if not count:
+        return 0
+    began = perf_counter_ns()
+    if handler.deadline.passed():
+        handler.late(count)
+        return perf_counter_ns() - began
+    handler.begin()
+    handler.answer_all(batch, count)
+    handler.end()
+    took_ns = perf_counter_ns() - began
+    if handler.settle is not None:
+        await handler.settle()
+    unsent = count if handler.deadline.passed() else batch.send(count)
+    handler.traffic.batch(count, unsent, perf_counter_ns() - began)
+    return took_ns
 
 
 async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
