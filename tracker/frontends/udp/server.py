@@ -18,6 +18,9 @@ from tracker.frontends.waiting import wait_out
 if TYPE_CHECKING:
     from tracker.frontends.udp.handler import DatagramHandler
 
+_IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE = 10, 3  # <linux/in.h>
+"""Makes the kernel never fragment an IPv4 reply, because none that leaves the machine has more than
+924 bytes. So it need not choose a number for each one's fragments, which took 2 % of the time."""
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
 
 
@@ -28,6 +31,8 @@ def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
+        elif recvmmsg.available:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE)
         kernel_buffers.enlarge(sock)
         if host in _WILDCARDS and recvmmsg.available:
             recvmmsg.report_local_addresses(sock)
