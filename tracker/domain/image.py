@@ -251,7 +251,8 @@ def _rows(swarms: Swarms) -> Iterator[tuple[str, array[int]]]:
     for prefix, directory in _directories(swarms):
         yield prefix + "position", directory.positions()
         yield from ((prefix + name, directory.column(word)) for name, word in _RUN.items())
-    yield from (("of_key." + name, swarms.of_key.column(word)) for name, word in _LINKS.items())
+    links = swarms.of_key.columns(swarms.peer_slots)
+    yield from (("of_key." + name, links[word]) for name, word in _LINKS.items())
 
 
 def _load_rows(swarms: Swarms, plain: Mapping[str, Buffer]) -> None:
@@ -266,8 +267,7 @@ def _load_rows(swarms: Swarms, plain: Mapping[str, Buffer]) -> None:
         for name, word in _RUN.items():
             directory.set_column(word, column(prefix + name))
         directory.set_column(ROOM, array("I", list(bytes(plain[prefix + "room"]))))
-    for name, word in _LINKS.items():
-        swarms.of_key.set_column(word, column("of_key." + name))
+    swarms.of_key.set_columns([column("of_key." + name) for name in _LINKS], swarms.peer_slots)
 
 
 # The other parts.

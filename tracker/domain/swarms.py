@@ -186,8 +186,11 @@ class Swarms:
         packed.put_u32(self.bucket_sizes, bucket, packed.u32(self.bucket_sizes, bucket) + 1)
 
     def find(self, torrent: int, endpoint: bytes) -> int:
-        """Returns the peer at an endpoint of 6 or 18 bytes; 0 = none."""
-        return (self.v4 if len(endpoint) == 6 else self.v6).find(torrent, endpoint)
+        """Returns the peer at an endpoint of 6 or 18 bytes; 0 = none.
+
+        Raises `ValueError` for one of another length.
+        """
+        return (self.v4 if len(endpoint) == 6 else self.v6).lookup(torrent, endpoint)
 
     def announce(
         self,
@@ -374,7 +377,7 @@ class Swarms:
 
         Raises `ValueError` for an account from number `end` on.
         """
-        for peer in range(1, self.peer_slots):
+        for peer in range(1, len(self.identities.places)):
             if peer in self.identities:
                 account = self.account_of(peer)
                 if account >= end:
@@ -418,22 +421,25 @@ class Swarms:
 
     def drop_if_empty(self, torrent: int) -> None:
         """Removes a torrent if it has no peers. Keeps its completed count until it returns."""
-        if self.size(torrent) or not self._in_order.list_of(torrent):
+        seeders, leechers = packed.counts(self.tables.torrents, torrent)
+        if seeders or leechers or not self._in_order.list_of(torrent):
             return
-        info_hash = self.hash_of(torrent)
-        if self.completed[torrent]:
-            self.retired[info_hash] = self.completed[torrent]
-            if self.largest[torrent]:
-                self.retired_largest[info_hash] = self.largest[torrent]
+        completed, largest = packed.u64(self.completed, torrent), packed.u64(self.largest, torrent)
+        if completed:
+            self.retired[self.hash_of(torrent)] = completed
+            if largest:
+                self.retired_largest[self.hash_of(torrent)] = largest
         if packed.COMPILED:
+            info_hash = packed.view(self.hashes, torrent * 20, 20)
             self._index.drop(packed.hashed(self._index.secret, info_hash, 20, 0), torrent)
         else:
-            del self._named[info_hash]
+            del self._named[self.hash_of(torrent)]
         self._in_order.remove(torrent)
-        self.bucket_sizes[info_hash[0]] -= 1
+        bucket = self.hashes[torrent * 20]
+        packed.put_u32(self.bucket_sizes, bucket, packed.u32(self.bucket_sizes, bucket) - 1)
         self.torrents_total -= 1
         self.torrents_removed += 1
-        self._free_torrents.append(torrent)
+        packed.append(self._free_torrents, torrent)
 
     def add_completed(self, info_hash: bytes, completed: int) -> None:
         """Adds completions that no announce of a present peer told."""
@@ -571,7 +577,7 @@ class Swarms:
     def _count(self, torrent: int, word: int, step: int) -> None:
         """Adds 1 or -1 to SEEDERS, LEECHERS or PARTIAL."""
         torrents = self.tables.torrents
-        at = torrent * 16 + word  # TORRENT_WORDS
+        at = torrent * 8 + word  # TORRENT_WORDS
         packed.put_u32(torrents, at, packed.u32(torrents, at) + step)
 
     def _add_torrent(self, info_hash: bytes) -> int:
@@ -610,13 +616,11 @@ class Swarms:
     def make_room(self, torrents: int, peers: int) -> None:
         """Makes rows for exactly that many torrents and peers. The caller sets the columns."""
         self.tables.make_room(torrents, peers)
-        self.of_key.make_room(peers)
 
     def _new_peer_slot(self) -> int:
         peer = len(self.rows) // 72  # ROW_SIZE
         packed.add_bytes(self.rows, 72)
         self.tables.add_peer()
-        self.of_key.add_peer()
         return peer
 
 
@@ -628,7 +632,7 @@ def _is_partial(mark: int) -> bool:
 # literal is faster, because a global or an attribute costs a dictionary look-up.
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
     (MARK_SEEDER, MARK_EVENT, _ROLE, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
-    != (0x10, 0x0F, 0x14, 4, 21, 16, 0, 1)
+    != (0x10, 0x0F, 0x14, 4, 21, 8, 0, 1)
     or (_MARK, _KEY_REF_AT, PARTIAL, MARK_SHARED) != (20, 28, 2, 0x80)
 ):
     raise AssertionError("Swarms spells these numbers out")
