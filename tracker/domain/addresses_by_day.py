@@ -118,15 +118,6 @@ def load_bases(bases: Bases, private: Mapping[tuple[int, str], Buffer]) -> None:
     bases.settle({day: bytes(data) for (day, name), data in private.items() if name == BASES})
 
 
-def load_identities(swarms: Swarms) -> None:
-    """Copies the peer_ids of the rows into the identities. The rows must be complete."""
-    rows, addresses, nowhere = swarms.rows, swarms.identities.addresses, NOWHERE
-    for peer, place in enumerate(swarms.identities.places):
-        if place != nowhere:
-            # The 4 bytes before it are the account. 72 is ROW_SIZE.
-            packed.carry(rows, peer * 72, addresses, place * 24 + 4, 20)
-
-
 # Fails when one of these constants changes, because the code above has literals in their place.
 if ROW_SIZE != 72:
     raise AssertionError("addresses_by_day spells these numbers out")

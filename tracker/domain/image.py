@@ -151,7 +151,7 @@ def dump(state: State, *, addresses: bool = True) -> Image:
         runs = directory.free
         plain[prefix + "free"] = b"".join(_bytes(run) for run in runs)
         plain[prefix + "free_counts"] = _bytes(array("I", map(len, runs)))
-    plain["identities.accounts"] = _words(swarms.identities.addresses, 24, 0, 4)
+    plain["identities.accounts"] = _words(swarms.identities.addresses, 8, 0, 4)
     _dump_access(state.access, plain)
     plain["bases.rows"] = state.bases.without_tails()
     plain["shared"] = _bytes(array("Q", chain.from_iterable(sorted(state.seeding.settled.items()))))
@@ -205,8 +205,8 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     shared = _like(array("Q"), plain["shared"])
     state.seeding.settled = dict(zip(shared[::2], shared[1::2], strict=True))
     lost = addresses_by_day.load(swarms, private)
-    _fill_words(swarms.identities.addresses, 24, 0, plain["identities.accounts"], _WORD)
-    addresses_by_day.load_identities(swarms)
+    _fill_words(swarms.identities.addresses, 8, 0, plain["identities.accounts"], _WORD)
+    swarms.load_identities()
     for _, directory in _directories(swarms):
         if len(directory.addresses) != len(directory.owners) * directory.width:
             raise ImageError("a peer beyond all places")  # the pure build puts it at the end

@@ -75,14 +75,28 @@ cdef inline Py_ssize_t _find6(char *pool, char *sought, Py_ssize_t start, Py_ssi
     return -1
 
 
+cdef inline Py_ssize_t _find8(char *pool, char *sought, Py_ssize_t start, Py_ssize_t end) noexcept:
+    cdef uint64_t name, other
+    memcpy(&name, sought, 8)
+    while start + 8 <= end:
+        memcpy(&other, pool + start, 8)
+        if other == name:
+            return start
+        start += 8
+    return -1
+
+
 cdef inline Py_ssize_t find(
     bytearray addresses, char *endpoint, Py_ssize_t start, Py_ssize_t end, Py_ssize_t width
 ) except -2:
     if start < 0 or end > PyByteArray_GET_SIZE(addresses):
         raise IndexError("no such run")
     cdef char *pool = PyByteArray_AS_STRING(addresses)
-    if width == 6:  # most are: without a call for each
+    # Without a call for each.
+    if width == 6:
         return _find6(pool, endpoint, start, end)
+    if width == 8:
+        return _find8(pool, endpoint, start, end)
     while start + width <= end:
         if not memcmp(pool + start, endpoint, width):
             return start
@@ -266,13 +280,6 @@ cdef inline int scatter(
     return 0
 
 
-cdef inline int carry(
-    bytearray pool, Py_ssize_t source, bytearray other, Py_ssize_t target, Py_ssize_t size
-) except -1:
-    memcpy(_inside(other, target, size), _inside(pool, source, size), size)
-    return 0
-
-
 cdef extern from *:
     """
     #if defined(__GNUC__)
@@ -381,11 +388,14 @@ cdef inline bytes identity(uint32_t account, bytes peer_id):
     return made
 
 
-cdef inline char *identity_in(bytearray scratch, uint32_t account, char *peer_id) except NULL:
-    """It lies in the scratch of 24 bytes."""
-    cdef char *made = _inside(scratch, 0, 24)
+cdef inline char *hashed_identity(
+    bytearray scratch, array secret, uint32_t account, char *peer_id
+) except NULL:
+    """It lies in the scratch of 8 bytes."""
+    cdef char *made = _inside(scratch, 0, 8)
+    cdef uint32_t name = hashed(secret, peer_id, 20, account)
     memcpy(made, &account, 4)
-    memcpy(made + 4, peer_id, 20)
+    memcpy(made + 4, &name, 4)
     return made
 
 

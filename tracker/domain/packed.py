@@ -141,12 +141,15 @@ view = piece
 
 
 identity = Struct("<I20s").pack  # account, peer_id
+_hashed_identity = Struct("<II").pack
 
 
-def identity_in(scratch: bytearray, account: int, peer_id: bytes) -> bytes:
-    """Does it in 24 bytes of scratch, so that compiled code makes no object."""
+def hashed_identity(scratch: bytearray, secret: array[int], account: int, peer_id: bytes) -> bytes:
+    """Joins an account and a hash of the peer_id. `scratch`: 8 bytes for it, so that compiled code
+    makes no object.
+    """
     del scratch
-    return identity(account, peer_id)
+    return _hashed_identity(account, hashed(secret, peer_id, 20, account))
 
 
 # Keys of an `Index`.
@@ -230,11 +233,6 @@ def scatter(
     for entry, (piece,) in zip(entries, Struct(f"{size}s").iter_unpack(pieces), strict=True):
         at = entry * stride + first
         pool[at : at + size] = piece
-
-
-def carry(pool: bytearray, source: int, other: bytearray, target: int, size: int) -> None:
-    """Copies bytes from one pool to another."""
-    other[target : target + size] = pool[source : source + size]
 
 
 # Records.

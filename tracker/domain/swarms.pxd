@@ -46,11 +46,17 @@ cdef class Swarms:
     cpdef Py_ssize_t _new_peer_slot(self) except -1
     @cython.locals(peer=Py_ssize_t)
     cdef Py_ssize_t _add_peer(self, Py_ssize_t torrent, char *endpoint, bint v6, bint seeder) except -1
-    @cython.locals(identity=cython.p_char)
+    @cython.locals(identity=cython.p_char, peer=Py_ssize_t)
     cdef Py_ssize_t keyed(self, Py_ssize_t torrent, unsigned int account, char *peer_id) except -1
+    @cython.locals(peer=Py_ssize_t)
+    cdef Py_ssize_t _keyed_alike(self, Py_ssize_t torrent, unsigned int account, char *peer_id) except -1
+    @cython.locals(rows=bytearray, torrent=Py_ssize_t, _=cython.ulonglong, identity=cython.p_char)
+    cdef call(self, Py_ssize_t peer, unsigned int account, char *peer_id)
+    @cython.locals(identities=Directory, rows=bytearray, peer=Py_ssize_t, place=Py_ssize_t, account=cython.uint, peer_id=cython.p_char, identity=cython.p_char)
+    cpdef load_identities(self)
     @cython.locals(lists=PeerLists, rows=bytearray, peer=Py_ssize_t, size=Py_ssize_t, steps=Py_ssize_t, home=cython.uint)
     cpdef list of_account(self, Py_ssize_t torrent, unsigned int account)
-    @cython.locals(rows=bytearray, row=Py_ssize_t, torrent=Py_ssize_t, _=cython.ulonglong, identity=cython.p_char)
+    @cython.locals(rows=bytearray, row=Py_ssize_t, torrent=Py_ssize_t, _=cython.ulonglong, peer_id=cython.p_char, identity=cython.p_char)
     cpdef identify(self, Py_ssize_t peer, unsigned int account, unsigned int key_ref)
     @cython.locals(rows=bytearray, mark=cython.int)
     cpdef remove(self, Py_ssize_t torrent, Py_ssize_t peer)

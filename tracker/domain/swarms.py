@@ -131,12 +131,13 @@ class Swarms:
         self._free_peers = array("I")
         self.v4 = Directory(6, 0, self.tables)
         self.v6 = Directory(18, 1, self.tables)
-        # In private modes peers are found by account and peer_id, at any address: see `keyed`.
-        self.identities = Directory(24, 2, self.tables)
+        # In private modes peers are found by account and peer_id, at any address: see `keyed`. Of
+        # the peer_id it has a hash, because the row has the whole.
+        self.identities = Directory(8, 2, self.tables)
         self.of_key = PeerLists()
         # By account; not saved, because `list_accounts` makes it.
         self._of_account = PeerLists()
-        self._scratch = bytearray(24)  # for the identity that is looked for
+        self._scratch = bytearray(8)  # for the identity that is looked for
 
     def lookup(self, info_hash: bytes) -> int:
         """Returns the torrent's number; 0 = the tracker has no such torrent now."""
@@ -270,8 +271,18 @@ class Swarms:
 
     def keyed(self, torrent: int, account: int, peer_id: bytes) -> int:
         """Returns the peer of an account with this peer_id, at any address; 0 = none."""
-        identity = packed.identity_in(self._scratch, account, peer_id)
-        return self.identities.find(torrent, identity)
+        identity = packed.hashed_identity(self._scratch, self._index.secret, account, peer_id)
+        peer = self.identities.find(torrent, identity)
+        if peer and not packed.has_endpoint(self.rows, peer_id, peer * 72, 20):
+            return self._keyed_alike(torrent, account, peer_id)
+        return peer
+
+    def _keyed_alike(self, torrent: int, account: int, peer_id: bytes) -> int:
+        """Does it where two peer_ids of the account have one hash."""
+        for peer in self.identities.beginning_with(torrent, account.to_bytes(4, "little")):
+            if packed.has_endpoint(self.rows, peer_id, peer * 72, 20):
+                return peer
+        return 0
 
     def identify(self, peer: int, account: int, key_ref: int) -> None:
         """Enters the account and key of a new peer, or another key of a known peer's account."""
@@ -281,7 +292,8 @@ class Swarms:
         row = peer * 72  # ROW_SIZE
         if self.identities.position(peer) == _nowhere:
             torrent, _ = packed.standing(rows, row)
-            identity = packed.identity_in(self._scratch, account, packed.view(rows, row, 20))
+            peer_id = packed.view(rows, row, 20)
+            identity = packed.hashed_identity(self._scratch, self._index.secret, account, peer_id)
             self.identities.insert(torrent, peer, identity, rows[row + 20] & 0x10 != 0)
             self._of_account.move(peer, account)
         packed.put_word(rows, row + 28, key_ref)  # _KEY_REF_AT
@@ -321,13 +333,27 @@ class Swarms:
 
     def call(self, peer: int, account: int, peer_id: bytes) -> None:
         """Gives a peer its own peer_id in place of a made-up one; see `hidden_peers`."""
-        row = self.peer(peer)
-        if row.peer_id == peer_id:
+        rows = self.rows
+        if packed.has_endpoint(rows, peer_id, peer * 72, 20):
             return
-        packed.put_peer_id(self.rows, peer * ROW_SIZE, peer_id)
-        if peer in self.identities:
-            identity = packed.identity(account, peer_id)
-            self.identities.rename(row.torrent, peer, identity)
+        packed.put_peer_id(rows, peer * 72, peer_id)
+        if self.identities.position(peer) != _nowhere:
+            torrent, _ = packed.standing(rows, peer * 72)
+            identity = packed.hashed_identity(self._scratch, self._index.secret, account, peer_id)
+            self.identities.rename(torrent, peer, identity)
+
+    def load_identities(self) -> None:
+        """Completes identities that have their accounts. The rows must be complete."""
+        identities, rows = self.identities, self.rows
+        for peer in range(len(identities.places)):
+            place = identities.position(peer)
+            if place != _nowhere:
+                account = packed.word(identities.addresses, place * 8)
+                peer_id = packed.view(rows, peer * 72, 20)
+                identity = packed.hashed_identity(
+                    self._scratch, self._index.secret, account, peer_id
+                )
+                packed.put_endpoint(identities.addresses, identity, place * 8, 8)
 
     def mark(self, peer: int, bits: int) -> None:
         """Sets bits of a peer's mark."""
@@ -555,11 +581,13 @@ class Swarms:
             for peer in directory.owners[first : first + count]:
                 row = self.rows[peer * ROW_SIZE : (peer + 1) * ROW_SIZE]
                 row[24:28] = info_hash[:4]  # numbers of torrents are no part of the state
+                name = directory.endpoint(peer)
+                if directory is self.identities:
+                    name = name[:4] + row[:20]  # account and peer_id
                 if addresses:
-                    yield directory.endpoint(peer) + row
+                    yield name + row
                 else:
-                    keyed = directory is self.identities
-                    row[8:20] = directory.endpoint(peer)[:4] if keyed else b""  # the account
+                    row[8:20] = name[:4] if directory is self.identities else b""  # the account
                     yield bytes(row)
 
     # Slots.
