@@ -28,6 +28,7 @@ from tracker.domain.dates import LEAST_US
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
 from tracker.domain.factors import Factor
 from tracker.domain.hidden_peers import Hidden
+from tracker.domain.long_dict import LongDict
 from tracker.domain.peer_lists import AFTER, BEFORE, KEY
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
@@ -195,8 +196,10 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     counts = _like(array("Q"), plain["retired.completed"])
     if len(hashes) != 20 * len(counts):
         raise ImageError("retired torrents and their counts differ in number")
-    swarms.retired = {hashes[20 * at : 20 * at + 20]: count for at, count in enumerate(counts)}
-    swarms.retired_largest = dict(_HASH_AND_NUMBER.iter_unpack(plain["retired.largest"]))
+    swarms.retired = LongDict(
+        (hashes[20 * at : 20 * at + 20], count) for at, count in enumerate(counts)
+    )
+    swarms.retired_largest = LongDict(_HASH_AND_NUMBER.iter_unpack(plain["retired.largest"]))
     _load_facts(state, bytes(plain["facts"]), plain_json.loads(bytes(plain["facts.texts"])))
     for prefix, directory in _directories(swarms):
         _load_free(directory, plain[prefix + "free"], plain[prefix + "free_counts"])

@@ -10,14 +10,14 @@ cdef unsigned int _nowhere, _low
 cdef class Swarms:
     cdef public Index _index
     cdef public PeerLists _in_order
-    cdef public dict retired, _named
+    cdef public dict _named
     cdef public array announces, bucket_sizes
     cdef public Py_ssize_t torrents_total, torrents_added, torrents_removed, seeders_total, leechers_total
     cdef public object completed_total
     cdef public bytearray hashes
     cdef public Tables tables
     cdef public bint sizing
-    cdef public dict retired_largest
+    cdef public object retired, retired_largest
     cdef public array completed, largest, _free_torrents
     cdef public bytearray rows, _scratch
     cdef public array _free_peers

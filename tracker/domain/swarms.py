@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracker.domain import events, packed
 from tracker.domain.directory import NOWHERE, TORRENT_WORDS, Directory, Tables, fill_column
 from tracker.domain.index import Index
+from tracker.domain.long_dict import LongDict
 from tracker.domain.peer_lists import PeerLists
 
 if TYPE_CHECKING:
@@ -110,8 +111,9 @@ class Swarms:
         # The torrents of each bucket, listed by its number and 1; the latest is the first.
         self._in_order = PeerLists()
         self.bucket_sizes = array("I", bytes(4 * BUCKETS))
-        self.retired: dict[bytes, int] = {}  # completed counts of torrents that have no peers now
-        self.retired_largest: dict[bytes, int] = {}  # `largest` of some of these torrents
+        # Completed counts of torrents that have no peers now, and `largest` of some of them.
+        self.retired: LongDict[bytes, int] = LongDict()
+        self.retired_largest: LongDict[bytes, int] = LongDict()
         self.sizing = True  # false while announces are applied that `largest` does not count
         self.announces = array("Q", (0, 0, 0, 0))  # applied so far: http4, http6, udp4, udp6
         self.torrents_total = 0
