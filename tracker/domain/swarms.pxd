@@ -31,8 +31,8 @@ cdef class Swarms:
     cpdef enter(self, Py_ssize_t torrent)
     @cython.locals(seeders=cython.uint, leechers=cython.uint, completed=cython.ulonglong, largest=cython.ulonglong, info_hash=cython.p_char, bucket=Py_ssize_t)
     cpdef drop_if_empty(self, Py_ssize_t torrent)
-    @cython.locals(torrent=Py_ssize_t, found=list)
-    cpdef list torrents_in(self, Py_ssize_t bucket)
+    @cython.locals(torrent=Py_ssize_t, found=array, at=Py_ssize_t)
+    cpdef array torrents_in(self, Py_ssize_t bucket)
     cpdef Py_ssize_t find(self, Py_ssize_t torrent, bytes endpoint) except -1
     cpdef bint present(self, Py_ssize_t peer)
     @cython.locals(event=cython.int, path=Py_ssize_t, row=Py_ssize_t, mark=cython.int, rows=bytearray)

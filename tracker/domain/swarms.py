@@ -168,9 +168,19 @@ class Swarms:
         """Returns the info hash of a torrent."""
         return bytes(self.hashes[torrent * 20 : torrent * 20 + 20])
 
-    def torrents_in(self, bucket: int) -> list[int]:
-        """Returns the torrents of a bucket in the order in which they came."""
-        return self._in_order.peers(bucket + 1)[::-1]
+    def torrents_in(self, bucket: int) -> array[int]:
+        """Returns the torrents of a bucket in the order in which they came.
+
+        It makes no list, because strangers may have chosen a million torrents of one bucket.
+        """
+        at = packed.u32(self.bucket_sizes, bucket)
+        found = array("I", bytes(4 * at))
+        torrent = self._in_order.first(bucket + 1)
+        while torrent:
+            at -= 1
+            packed.put_u32(found, at, torrent)
+            torrent = self._in_order.after(torrent)
+        return found
 
     def all_hashes(self) -> Iterator[bytes]:
         """Yields the info hashes of all torrents, bucket by bucket."""
