@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -31,7 +32,7 @@ from eventlog.files import make_folder
 from eventlog.pool import OpenFrame, Pool
 from eventlog.repeated_warning import RepeatedWarning
 from eventlog.reserve import Reserve
-from eventlog.threads import in_thread
+from eventlog.threads import Pace, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -278,7 +279,7 @@ class EventLog:
         while True:
             if sealed != (begun := self._committer.segments_begun):
                 try:
-                    await (self.cut_finished() if beside else self.seal_finished())
+                    await (self.cut_finished() if beside else self.seal_finished(Pace()))
                     sealed = begun
                     self._no_seal.over()
                 except (OSError, LogError) as error:
@@ -289,14 +290,17 @@ class EventLog:
                     )
             await trio.sleep(SEAL_SECONDS)
 
-    async def seal_finished(self) -> None:
+    async def seal_finished(self, pace: Callable[[], None] = lambda: None) -> None:
         """Seal every finished segment now, and hold the lock `sealing` meanwhile.
 
-        Tasks that remove segments or seals must hold the lock too. Raises `LogError`, `OSError`.
+        `pace`: see `seals.write_missing`. Tasks that remove segments or seals must hold the lock
+        too. Raises `LogError`, `OSError`.
         """
         async with self.sealing:
             newest = await in_thread(
-                seals.write_missing, self.path, self._committer.tags, self._begin
+                partial(
+                    seals.write_missing, self.path, self._committer.tags, self._begin, pace=pace
+                )
             )
         if newest is not None:
             self.note_sealed(newest)

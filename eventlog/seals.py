@@ -45,6 +45,7 @@ DROP = (
 FORGED = "its MAC does not match: these are not the bytes that the tracker wrote"
 WENT_ON = "it is sealed, so the log went on in another segment, and that one is missing"
 _PURPOSE = b"seal"
+_PIECE = 1 << 18  # bytes that are hashed between two calls of `pace`
 
 Sealed = tuple[bytes, int]
 """The history digest after a sealed segment, and the number of the event after it."""
@@ -148,20 +149,37 @@ def _signed(path: Path, log_id: bytes, seal: Seal) -> bytes:
     return sha256(log_id + path.stem.encode() + _line(content)).digest()
 
 
-def take(path: Path, following: Path, extent: Extent) -> Seal:
-    """Compute the seal of a finished segment, without history digest and MAC.
+def take(
+    path: Path, following: Path, extent: Extent, pace: Callable[[], None] = lambda: None
+) -> tuple[Seal, bytes]:
+    """Compute the seal of a finished segment, without history digest and MAC. Returns it with the
+    SHA-256 of the bytes up to `extent.events`.
 
-    `following` is the segment after it, `extent` comes from a walk. Raises `LogCorruptError`,
-    `LogFormatError`, `OSError`.
+    `following` is the segment after it, `extent` comes from a walk. `pace` is called after each
+    piece that is read. Raises `LogCorruptError`, `LogFormatError`, `OSError`.
     """
     header, after = segment.open_header(path), segment.open_header(following)
+    hasher, length, content = sha256(), 0, sha256().digest()
     with open_file(path) as file:
-        digest = file_digest(file, "sha256").hexdigest()
-        length = file.tell()
+        while piece := file.read(_piece(extent.events - length)):
+            hasher.update(piece)
+            length += len(piece)
+            if length == extent.events:
+                content = hasher.digest()
+            pace()
+    if length < extent.events:
+        raise LogCorruptError(path, length, "ends before its last frame does")
     first = segment.first_frame_header(path)
     first_us = first.time_us if first else 0
     tag = after.previous.hex() if header.format > 1 else ""
-    return Seal(digest, length, header.base_seq, after.base_seq, first_us, extent.last_us, tag=tag)
+    digest, last_us = hasher.hexdigest(), extent.last_us
+    seal = Seal(digest, length, header.base_seq, after.base_seq, first_us, last_us, tag=tag)
+    return seal, content
+
+
+def _piece(left: int) -> int:
+    """Return how many bytes to read, so that a piece ends where `left` more bytes end."""
+    return min(_PIECE, left) if left > 0 else _PIECE
 
 
 def taken_again(path: Path, seal: Seal) -> Seal:
@@ -195,6 +213,7 @@ def write_missing(
     begin: Callable[[], bytes] = lambda: history.BEGIN,
     *,
     cutting: bool = True,
+    pace: Callable[[], None] = lambda: None,
 ) -> Sealed | None:
     """Seal the finished segments that have no seal, the oldest first.
 
@@ -202,12 +221,13 @@ def write_missing(
     it was written. At the first damaged segment it stops: its `LogError` is raised. `begin` returns
     the history digest before the first event of the log; it is asked where no seal tells it.
     `cutting`: cut off what a failed write left, which only the holder of the log may do; others
-    stop there. Returns the newest sealed history digest; None = there is none, or another process
-    is sealing. Raises what `take` raises.
+    stop there. `pace` is called between short steps; it may wait, or raise to end the work. Returns
+    the newest sealed history digest; None = there is none, or another process is sealing. Raises
+    what `take` raises.
     """
     make_folder(folder / FOLDER)
     with _alone(folder / FOLDER) as alone:
-        newest = _write_missing(folder, tags, begin, cutting=cutting) if alone else None
+        newest = _write_missing(folder, tags, begin, pace, cutting=cutting) if alone else None
     if newest is not None:
         # The name of a seal that is there may not be durable: its writer was killed, or failed.
         sync_directory(folder / FOLDER)
@@ -215,7 +235,12 @@ def write_missing(
 
 
 def _write_missing(
-    folder: Path, tags: Tags, begin: Callable[[], bytes], *, cutting: bool
+    folder: Path,
+    tags: Tags,
+    begin: Callable[[], bytes],
+    pace: Callable[[], None],
+    *,
+    cutting: bool,
 ) -> Sealed | None:
     known: bytes | None = None  # history digest before the segment
     newest: Sealed | None = None
@@ -225,7 +250,7 @@ def _write_missing(
             seal = _trusted(path, header, following, _read(path), tags)
             known = bytes.fromhex(seal.history) if seal.history else None
         else:
-            extent = check_frames(path, following, tags)
+            extent = check_frames(path, following, tags, pace)
             if path.stat().st_size > extent.size:
                 if not cutting:
                     return newest  # the holder cuts it soon
@@ -234,7 +259,7 @@ def _write_missing(
                 known = header.digest
             if header.format > 1 and known is None:
                 known = history.at(folder, header.base_seq, begin())[0]
-            known = _seal(path, following, extent, known, tags)
+            known = _seal(path, following, extent, known, tags, pace)
         if known is not None:
             newest = known, segment.base_seq_of(following)
     return newest
@@ -264,13 +289,18 @@ def _trusted(
 
 
 def _seal(
-    path: Path, following: Path, extent: Extent, before: bytes | None, tags: Tags
+    path: Path,
+    following: Path,
+    extent: Extent,
+    before: bytes | None,
+    tags: Tags,
+    pace: Callable[[], None],
 ) -> bytes | None:
     """Write the seal of a segment. Returns the history digest after it; None = unknown."""
     header = segment.open_header(path)
-    seal, after = take(path, following, extent), None
+    (seal, content), after = take(path, following, extent, pace), None
     if header.format > 1 and before is not None:
-        after = after_segment(path, extent, before)
+        after = history.extended(before, content) if extent.events else before
         seal = evolve(seal, history=after.hex(), key=tags.key_id.hex())
         mac = tags.mac(_PURPOSE, _signed(path, header.log_id, seal))
         seal = evolve(seal, mac=mac.hex())
@@ -377,10 +407,16 @@ def wrong_by_seal(path: Path, macs: Macs | None = None, *, cached: bool = False)
     return f"its SHA-256 is {found}, and was {seal.sha256} when it was sealed"
 
 
-def check_frames(path: Path, following: Path, tags: TagReader | None = None) -> Extent:
+def check_frames(
+    path: Path,
+    following: Path,
+    tags: TagReader | None = None,
+    pace: Callable[[], None] = lambda: None,
+) -> Extent:
     """Check every frame of a finished segment, up to where `following` continues it.
 
-    `tags`: check the tags too. Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    `tags`: check the tags too. `pace` is called after each frame. Raises `LogCorruptError`,
+    `LogFormatError`, `OSError`.
     """
     after = segment.open_header(following)
     events = 0
@@ -389,6 +425,7 @@ def check_frames(path: Path, following: Path, tags: TagReader | None = None) -> 
         for frame in walk.frames(file, (after.base_seq, after.previous)):
             if frame.header.records:
                 events = walk.offset
+            pace()
         if walk.end != (after.base_seq, after.previous):
             what = walk.stopped or f"it ends, and {following.name} goes on elsewhere"
             raise LogCorruptError(path, walk.offset, what)

@@ -117,7 +117,7 @@ def seal_of(
     if what := seals.wrong_with(path, segment.open_header(path), seal, macs):
         yield Finding(sealed, 0, seq, what, seals.DROP)
         return
-    now = seals.take(path, following, extent) if following else seals.taken_again(path, seal)
+    now = seals.take(path, following, extent)[0] if following else seals.taken_again(path, seal)
     if now.length != seal.length:
         what = f"has {now.length} bytes, and had {seal.length} when it was sealed"
         yield Finding(path, min(now.length, seal.length), seq, what, RESTORE)
