@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from array import array
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
@@ -47,6 +48,8 @@ _PROBLEMS = {
 the query in an announce's options (BEP 41) are not here.
 """
 
+WAKE_NS = 2_000_000
+"""Nanoseconds after which the other tasks get their turn, although datagrams wait."""
 _KEYS = 1 << 15
 """Keys that are remembered at most, by the options (BEP 41) they came in; 12 MB. Options have one
 place, so that later ones may take it."""
@@ -70,8 +73,9 @@ _left_unknown = events.LEFT_UNKNOWN  # has a type in the .pxd, as `_nowhere` in 
 if (
     (events.STOPPED, events.PAUSED, events.UDP4, events.UDP6) != (3, 4, 2, 3)
     or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, udp.ANNOUNCE_REPLY.size, EARLY) != (1, 98, 20, -100)
+    or (udp.SCRAPE, udp.HEAD_SIZE, udp.MAX_SCRAPED) != (2, 16, 74)
     or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
-    or (_KEYS, MOST_OPTIONS, _AHEAD) != (32768, 128, 16)
+    or (_KEYS, MOST_OPTIONS, _AHEAD, WAKE_NS) != (32768, 128, 16, 2_000_000)
 ):
     raise AssertionError("DatagramHandler spells these numbers out")
 
@@ -88,10 +92,13 @@ class DatagramHandler:
         "_interval",
         "_keys",
         "_listener",
+        "_scraped4",
+        "_scraped6",
         "_scratch",
         "_secret",
         "_service",
         "_swarms",
+        "deadline",
         "settle",
         "traffic",
     )  # fmt: skip
@@ -127,15 +134,54 @@ class DatagramHandler:
         self._keys: list[bytes | None] = [None] * (2 * _KEYS)
         self._ahead = array("I", bytes(4 * _AHEAD))  # torrents of the datagrams that come next
         self._scratch = bytearray(18)  # for an endpoint
+        self._scraped4 = self._scraped6 = 0  # scrapes of the batch, counted at its end
         self._secret = array("Q", os.urandom(8 * _SECRET_WORDS))
         self.settle = service.settle if service.strict else None
+        self.deadline = service.deadline
 
     def begin(self) -> None:
         """Opens a batch: call it before `answers`."""
         self._ids.set_time(self._service.begin() // 1_000_000)
 
     def end(self) -> None:
+        """Closes a batch."""
+        if self._scraped4:
+            self._count_scrapes(events.UDP4_SCRAPES, self._scraped4)
+            self._scraped4 = 0
+        if self._scraped6:
+            self._count_scrapes(events.UDP6_SCRAPES, self._scraped6)
+            self._scraped6 = 0
         self._service.end()
+
+    def serve(self, batch: Batch) -> int:
+        """Answers the datagrams that have arrived, and those that arrive meanwhile, for `WAKE_NS`.
+
+        Replies do not wait for the disk. Returns the nanoseconds that it took; with `WAKE_NS` or
+        more, datagrams may be left. Raises the `OSError` of `Batch.receive`.
+        """
+        count = batch.receive()
+        if not count:
+            return 0
+        requests = unsent = took_ns = 0
+        began = perf_counter_ns()
+        self.begin()
+        try:
+            while count:
+                if self.deadline.passed():
+                    self.traffic.ignored += count
+                else:
+                    self.answer_all(batch, count)
+                    unsent += count if self.deadline.passed() else batch.send(count)
+                requests += count
+                took_ns = perf_counter_ns() - began
+                if took_ns >= 2_000_000:  # WAKE_NS
+                    break
+                self._service.go_on()
+                count = batch.receive()
+        finally:
+            self.end()
+            self.traffic.batch(requests, unsent, took_ns)
+        return took_ns
 
     def answer_all(self, batch: Batch, count: int) -> None:
         """Answers the first `count` datagrams of a batch, in its slots."""
@@ -244,6 +290,10 @@ class DatagramHandler:
         The reply goes into `out` at `to`. Its size is 0 when the datagram is no request, or it has
         no valid connection id and its address is banned.
         """
+        if size >= 36 and udp.action(data, at) == 2:  # udp.SCRAPE
+            scraped = self._put_scrape(data, at, size, address, v6, out, to)
+            if scraped:
+                return scraped
         if size < 98:
             source = address[: 16 if v6 else 4]
             return _put(out, to, self._other(data, at, size, source))
@@ -309,6 +359,38 @@ class DatagramHandler:
         return 20 + directory.put_picked(
             out, to + 20, torrent, want, service.peer, left == 0, self._chance
         )
+
+    def _put_scrape(
+        self,
+        data: bytearray,
+        at: int,
+        size: int,
+        address: bytes,
+        v6: bool,
+        out: bytearray,
+        to: int,
+    ) -> int:
+        """Writes the reply to a scrape that needs no decision, and returns its size.
+
+        0 = it needs one: its connection id is not remembered, its form is wrong, or the tracker
+        hides torrents.
+        """
+        connection_id, transaction = udp.scrape_head(data, at)
+        size -= 16  # udp.HEAD_SIZE
+        if size % 20 or self._service.hiding or not self._ids.knows(connection_id, address, v6):
+            return 0
+        swarms, count = self._swarms, min(size // 20, 74)  # udp.MAX_SCRAPED
+        udp.put_head(out, to, 2, transaction)
+        for number in range(count):
+            place = packed.view(data, at + 16 + 20 * number, 20)
+            seeders, completed, leechers = swarms.counts_of(place)
+            completed = min(completed, 0xFFFFFFFF)
+            udp.put_counts(out, to + 8 + 12 * number, seeders, completed, leechers)
+        if v6:
+            self._scraped6 += 1
+        else:
+            self._scraped4 += 1
+        return 8 + 12 * count
 
     def _admit(
         self,
@@ -387,8 +469,7 @@ class DatagramHandler:
         service = self._service
         if not service.admits(address):
             return self._refuse(transaction, refusals.RATE_EXCEEDED, b"")
-        self.traffic.scrapes += 1
-        service.count(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES)
+        self._count_scrapes(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES, 1)
         hashes = udp.scrape_hashes(data, at, size)
         # A scrape carries no key, so in a private mode it gets zeros.
         counts = [(0, 0, 0) if service.private else service.scrape(each) for each in hashes]
@@ -464,6 +545,15 @@ class DatagramHandler:
         self.traffic.errors -= 1
         self._count_ignored()
         return None
+
+    def late(self, count: int) -> None:
+        """Counts datagrams that came after the deadline, and so get no reply."""
+        self.traffic.ignored += count
+        self.traffic.batch(count, 0, 0)
+
+    def _count_scrapes(self, counter: int, count: int) -> None:
+        self.traffic.scrapes += count
+        self._service.count(counter, by=count)
 
     def _count_ignored(self) -> None:
         self._service.count(events.UDP_DROPPED)
