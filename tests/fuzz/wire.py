@@ -33,7 +33,7 @@ from tests.tracker.frontends.private.front import (
     udp_announce,
     url,
 )
-from tests.tracker.frontends.udp.test_both_builds import POLICY, datagram
+from tests.tracker.frontends.udp.lives import POLICY, datagram
 from tests.tracker.wire.requests import Request, difference
 from tracker import times
 from tracker.domain.policy import Policy

@@ -427,6 +427,13 @@ cdef inline uint32_t hashed(array secret, char *name, Py_ssize_t width, uint64_t
     return <uint32_t>(((total ^ total >> 32) * last) >> 32)
 
 
+cdef inline uint32_t number_hash(array secret, uint64_t number) noexcept:
+    """The same over two words."""
+    cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs
+    cdef uint64_t total = factors[0] + factors[1] * <uint32_t>number + factors[2] * (number >> 32)
+    return <uint32_t>(((total ^ total >> 32) * (factors[8] | 1)) >> 32)
+
+
 cdef inline uint32_t text_hash(array secret, char *text, Py_ssize_t size) except? 0xFFFFFFFE:
     """The same over a text of 4 bytes or more. Its last word may have bytes of the one before."""
     cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs
@@ -452,6 +459,15 @@ cdef inline Py_ssize_t slot(array secret, uint64_t prefix, uint64_t which) noexc
     cdef uint64_t total = factors[0] * <uint32_t>prefix + factors[1] * (prefix >> 32)
     total += factors[2] * which
     return <Py_ssize_t>(((total ^ total >> 32) * (factors[3] | 1)) >> 51)  # as in `hashed`
+
+
+cdef inline int port(char *port) noexcept:
+    return <uint8_t>port[0] << 8 | <uint8_t>port[1]
+
+
+cdef inline bint begins(char *peer_id, bytes text) except -1:
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(text)
+    return size <= 20 and not memcmp(peer_id, PyBytes_AS_STRING(text), size)
 
 
 cdef inline int _fits(int value, int bits) except -1:

@@ -14,6 +14,7 @@ from tracker.domain import events, packed
 from tracker.domain.clients import MOST, Clients
 from tracker.domain.directory import Directory, Tables
 from tracker.domain.index import Index
+from tracker.domain.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -130,6 +131,22 @@ def test_chosen_clients_spread_like_random_ones() -> None:
 def come(rig: Rig, names: Iterable[bytes]) -> None:
     """Announces a peer in each of these torrents."""
     rig.announce(*(Announce(name, endpoint4(1)) for name in names))
+
+
+@settings(steady, max_examples=60)
+@given(steps=st.lists(st.integers(0, 12), max_size=60))
+def test_names(steps: list[int]) -> None:
+    """A whitelist holds what a set holds, and numbers are used again."""
+    names, model = Names(), set[bytes]()
+    for step in steps:
+        info_hash = hash_of(step)
+        (names.remove if info_hash in model else names.add)(info_hash)
+        model ^= {info_hash}
+        assert len(names) == len(model)
+        for number in range(13):
+            assert (hash_of(number) in names) == (hash_of(number) in model)
+    assert len(names._hashes) <= 14 * 20
+    assert b"" not in names
 
 
 def test_torrents_keep_the_order_in_which_they_came() -> None:
