@@ -35,6 +35,7 @@ MODULES = (
     "frontends/udp/handler",
     "frontends/udp/recvmmsg",
     "service/announce",
+    "service/deadline",
     "service/rate_limits",
     "store/book_packing",
     "wire/connection_id",
