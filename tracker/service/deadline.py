@@ -1,7 +1,7 @@
 """The moment after which this process answers no announce.
 
-Whoever holds a lease sets it, and moves it on with the lease. When a process did not run for a while
-(a suspended machine, SIGSTOP), another may have the lease: then it must not answer.
+Whoever holds a lease sets it, and moves it on with the lease. When a process did not run for a
+while (a suspended machine, SIGSTOP), another may have the lease: then it must not answer.
 """
 
 from __future__ import annotations
