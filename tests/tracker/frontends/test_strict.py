@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from eventlog import LogFailedError
-from tests.support import SELECTION_KEY, HandTime, MemoryLog
+from tests.support import SECOND, SELECTION_KEY, HandTime, MemoryLog, events_in, replayed
 from tracker.domain.state import State
 from tracker.frontends.http import server as http_server
 from tracker.frontends.http.connections import ConnectionLimits
@@ -65,8 +65,10 @@ class Site:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.log = SlowDisk()
-        clock = HandTime().log_clock()
-        self.service = Service(self.log, State(), clock, SELECTION_KEY, strict=True)
+        self.time = HandTime()
+        self.state = State()
+        clock = self.time.log_clock()
+        self.service = Service(self.log, self.state, clock, SELECTION_KEY, strict=True)
         self._nursery = nursery
 
     async def start(self, receiving: int = 1) -> None:
@@ -161,6 +163,22 @@ async def test_udp_answers_wait_for_the_disk(
                 await sock.send(announce)
                 assert (await answer_after_sync(site, sock))[:8] == pack(">I4s", 1, b"tran")
             nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("step", [3600, -3600, 0])
+async def test_the_clock_is_set_while_an_answer_waits(site: Site, step: int) -> None:
+    """The answer comes all the same, log time never goes back, and a replay gives the same."""
+    async with await send_announce(site, b"close", waits=True) as stream:
+        await site.log.waited_for.wait()
+        site.time.wall += step * SECOND
+        site.service.tick()
+        assert b"8:completei1e" in await answer_after_sync(site, stream)
+    site.service.tick()
+    frames = site.log.frames()
+    assert [one["type"] for one in events_in(frames)].count("clock_stepped") == (step > 0)
+    times = [frame.header.time_us for frame in frames]
+    assert times == sorted(times)
+    assert replayed(frames).digest() == site.state.digest()
 
 
 @pytest.mark.parametrize("waits", [True, False])
