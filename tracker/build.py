@@ -34,6 +34,7 @@ MODULES = (
     "frontends/http/engine",
     "frontends/http/handler",
     "frontends/udp/handler",
+    "frontends/udp/receivers",
     "frontends/udp/recvmmsg",
     "service/announce",
     "service/deadline",
