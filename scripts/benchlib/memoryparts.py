@@ -22,6 +22,7 @@ from tracker.domain.access import Key
 from tracker.domain.events.announce import SCHEMA
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
+from tracker.workers import lifetime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,7 @@ def _sizes(shape: str, peers: int, torrents: int) -> list[int]:
 
 
 def fill(mode: str, shape: str, peers: int) -> dict[str, Any]:
+    lifetime.keep_tables_apart()  # as the tracker does
     crowd = Crowd(shape, peers)
     state = State()
     if mode == "private":
