@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tracker.domain import events, packed, refusals
 from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import UdpTraffic
-from tracker.frontends.udp import mmsg
+from tracker.frontends.udp import mmsg, ring
 from tracker.service.announce import EARLY, NUMWANT_UNKNOWN
 from tracker.service.rate_limits import Bans
 from tracker.wire import http, udp
@@ -75,6 +75,7 @@ if (
     or (udp.SCRAPE, udp.HEAD_SIZE, udp.MAX_SCRAPED) != (2, 16, 74)
     or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
     or (_KEYS, MOST_OPTIONS, _AHEAD, WAKE_NS) != (32768, 128, 16, 2_000_000)
+    or (ring.PROVED, ring.SHORT, ring.CONNECT4, ring.CONNECT6) != (1, 2, 3, 4)
 ):
     raise AssertionError("DatagramHandler spells these numbers out")
 
@@ -86,7 +87,6 @@ class DatagramHandler:
         "_ahead",
         "_bans",
         "_external",
-        "_ids",
         "_keys",
         "_listener",
         "_options",
@@ -97,6 +97,7 @@ class DatagramHandler:
         "_service",
         "_swarms",
         "deadline",
+        "ids",
         "settle",
         "traffic",
     )  # fmt: skip
@@ -124,7 +125,7 @@ class DatagramHandler:
         self._external = external
         self._service = service
         self._swarms = service.swarms
-        self._ids = ids
+        self.ids = ids
         self._listener = listener
         # Keys that were once in force, and the options (BEP 41) that they came in.
         self._keys: list[Holder | None] = [None] * _KEYS
@@ -138,7 +139,7 @@ class DatagramHandler:
 
     def begin(self) -> None:
         """Opens a batch: call it before `answers`."""
-        self._ids.set_time(self._service.begin() // 1_000_000)
+        self.ids.set_time(self._service.begin() // 1_000_000)
 
     def end(self) -> None:
         """Closes a batch."""
@@ -180,13 +181,23 @@ class DatagramHandler:
             self.traffic.batch(requests, unsent, took_ns)
         return took_ns
 
-    def answer_all(self, batch: Batch, count: int) -> None:
-        """Answers the first `count` datagrams of a batch, in its slots."""
-        end = 0
+    def answer_all(self, batch: Batch, count: int, first: int = 0) -> None:
+        """Answers `count` datagrams of a batch, in its slots from `first` on.
+
+        A receiver has answered connects already, but they are counted here.
+        """
+        end = first * 2016
+        connects4 = connects6 = short = 0
         batch.silent = False
-        for slot in range(count):
-            if packed.COMPILED and not slot & 15:  # _AHEAD - 1
-                self._fetch(batch, slot, min(slot + 16, count))
+        for slot in range(first, first + count):
+            if packed.COMPILED and not (slot - first) & 15:  # _AHEAD - 1
+                self._fetch(batch, slot, min(slot + 16, first + count))
+            verdict = batch.verdicts[slot]
+            if verdict > 1:  # ring.PROVED
+                short += verdict == 2  # ring.SHORT
+                connects4 += verdict == 3  # ring.CONNECT4
+                connects6 += verdict == 4  # ring.CONNECT6
+                continue
             v6 = batch.v6
             if v6:
                 address = packed.view(batch.names, slot * 32 + 8, 16)  # of a sockaddr_in6
@@ -197,12 +208,16 @@ class DatagramHandler:
                 address = packed.view(batch.names, slot * 32 + 4, 4)  # of a sockaddr_in
             size = self._answer(
                 batch.data, slot * 2016, mmsg.size_of(batch.heads, slot), address, v6,
-                batch.replies, end, 65536,
+                batch.replies, end, 65536, verdict == 1,
             )  # fmt: skip
             mmsg.put_vector(batch.vectors, slot * 16, batch.base + end, size)
             if not size:
                 batch.silent = True
             end += size
+        if short or connects4 or connects6:
+            self._count_ignored(short)
+            self._count_connects(connects4, v6=False)
+            self._count_connects(connects6, v6=True)
 
     def _fetch(self, batch: Batch, first: int, last: int) -> None:
         """Fetches what some datagrams will need into the processor's cache.
@@ -219,7 +234,9 @@ class DatagramHandler:
         for slot in range(first, last):
             torrent = swarms.torrent_of(packed.view(batch.data, slot * 2016 + 16, 20))
             packed.put_u32(torrents, slot & 15, torrent)
-            packed.fetch_words(swarms.tables.torrents, torrent * 16, 16)
+            packed.fetch_words(swarms.tables.torrents, torrent * 8, 8)
+            if batch.v6:
+                packed.fetch_words(swarms.v6._runs, torrent * 4, 4)
         for step in range(2):
             for slot in range(first, last):
                 torrent = packed.u32(torrents, slot & 15)
@@ -229,7 +246,7 @@ class DatagramHandler:
                     at += 12
                 directory = swarms.v6 if v6 else swarms.v4
                 start, size, _, room = packed.run(
-                    directory._torrents, torrent * 64 + directory._byte
+                    directory._runs, torrent * directory._words + directory._word
                 )
                 if not (torrent and size) or room > 6:
                     continue  # `Directory.find` would not look through the endpoints
@@ -265,7 +282,7 @@ class DatagramHandler:
         """Returns the reply to one datagram of `size` bytes at `at`; see `_answer`."""
         own = data if isinstance(data, bytearray) else bytearray(data)
         out = bytearray(_REPLY_BYTES)
-        size = self._answer(own, at, size, address, len(address) == 16, out, 0, most_peers)
+        size = self._answer(own, at, size, address, len(address) == 16, out, 0, most_peers, False)
         return bytes(out[:size]) if size else None
 
     def _answer(
@@ -278,10 +295,12 @@ class DatagramHandler:
         out: bytearray,
         to: int,
         most_peers: int,
+        proved: bool,
     ) -> int:
         """Writes the reply to one datagram, with `most_peers` or fewer. Returns its size.
 
         The datagram has `size` bytes at `at` of `data`, and came from `address` of 4 or 16 bytes.
+        `proved`: it is an announce, and its connection id is known to be good.
         The reply goes into `out` at `to`. Its size is 0 when the datagram is no request, or it has
         no valid connection id and its address is banned.
         """
@@ -296,8 +315,8 @@ class DatagramHandler:
             connection_id, action, transaction, info_hash, peer_id, downloaded, left, uploaded,
             event, key, numwant, port,
         ) = udp.announce_request(data, at)  # fmt: skip
-        ids = self._ids
-        if action != 1 or not ids.knows(connection_id, address, v6):  # udp.ANNOUNCE
+        ids = self.ids
+        if action != 1 or not (proved or ids.knows(connection_id, address, v6)):  # udp.ANNOUNCE
             source = address[: 16 if v6 else 4]
             if action != 1:
                 return _put(out, to, self._other(data, at, size, source))
@@ -372,7 +391,7 @@ class DatagramHandler:
         """
         connection_id, transaction = udp.scrape_head(data, at)
         size -= 16  # udp.HEAD_SIZE
-        if size % 20 or self._service.hiding or not self._ids.knows(connection_id, address, v6):
+        if size % 20 or self._service.hiding or not self.ids.knows(connection_id, address, v6):
             return 0
         swarms, count = self._swarms, min(size // 20, 74)  # udp.MAX_SCRAPED
         udp.put_head(out, to, 2, transaction)
@@ -444,7 +463,7 @@ class DatagramHandler:
             return None
         connection_id, action, transaction = udp.HEAD.unpack_from(data, at)
         if action == udp.SCRAPE:
-            if self._ids.valid(connection_id, address):
+            if self.ids.valid(connection_id, address):
                 return self._scrape(data, at, size, address, transaction)
             return self._unproved(data, at, size, address)
         if action != udp.CONNECT:
@@ -452,10 +471,8 @@ class DatagramHandler:
             return None
         if connection_id != udp.MAGIC:
             return self._error_unproved(data, at, size, address, _NO_MAGIC)
-        v6 = len(address) == 16
-        self.traffic.connects += 1
-        self._service.count(events.UDP6_CONNECTS if v6 else events.UDP4_CONNECTS)
-        return udp.CONNECT_REPLY.pack(udp.CONNECT, transaction, self._ids.issue(address))
+        self._count_connects(1, v6=len(address) == 16)
+        return udp.CONNECT_REPLY.pack(udp.CONNECT, transaction, self.ids.issue(address))
 
     def _scrape(
         self, data: bytearray, at: int, size: int, address: bytes, transaction: bytes
@@ -480,7 +497,7 @@ class DatagramHandler:
 
         Where nobody needs one, the reply is not longer than the request all the same.
         """
-        if self._ids.checked:
+        if self.ids.checked:
             return self._error_unproved(data, at, size, address, _UNVERIFIED, peer_id)
         if data[at : at + 4] in _REPLIES:
             self._count_ignored()
@@ -489,7 +506,7 @@ class DatagramHandler:
             transaction = bytes(data[at + 12 : at + 16])
             reply: bytes | None = self._scrape(data, at, size, address, transaction)
             return self._within(size, reply, address)
-        data[at : at + 8] = self._ids.issue(address)  # so that it passes for proved
+        data[at : at + 8] = self.ids.issue(address)  # so that it passes for proved
         external = self._external or b""
         width = 18 if 16 in (len(address), len(external)) else 6  # bytes of a peer
         room = (size - udp.ANNOUNCE_REPLY.size) // width
@@ -548,9 +565,15 @@ class DatagramHandler:
         self.traffic.scrapes += count
         self._service.count(counter, by=count)
 
-    def _count_ignored(self) -> None:
-        self._service.count(events.UDP_DROPPED)
-        self.traffic.ignored += 1
+    def _count_connects(self, count: int, *, v6: bool) -> None:
+        if count:
+            self.traffic.connects += count
+            self._service.count(events.UDP6_CONNECTS if v6 else events.UDP4_CONNECTS, by=count)
+
+    def _count_ignored(self, count: int = 1) -> None:
+        if count:
+            self._service.count(events.UDP_DROPPED, by=count)
+            self.traffic.ignored += count
 
     def _count_banned(self) -> None:
         self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
