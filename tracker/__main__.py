@@ -37,6 +37,7 @@ def main() -> int:
         leave_working_folder()
     streams.prepare()
     lifetime.forbid_core_dumps()
+    lifetime.keep_tables_apart()
     from tracker.cli import main as run  # takes a fifth of a second
 
     return run()

@@ -35,7 +35,7 @@ from tests.tracker.frontends.private.front import (
     udp_announce,
     url,
 )
-from tests.tracker.frontends.udp.test_both_builds import POLICY, datagram
+from tests.tracker.frontends.udp.lives import POLICY, datagram
 from tests.tracker.wire.requests import Request, difference
 from tests.tracker.wire.test_proxy_protocol import BAD_ONES as BAD_HEADERS
 from tests.tracker.wire.test_proxy_protocol import GOOD as GOOD_HEADERS

@@ -98,6 +98,12 @@ cdef inline (uint64_t, uint64_t) halves(char *address, bint v6) noexcept nogil:
     return high, be64toh(low)
 
 
+cdef inline bint is_loopback(char *address, bint v6) noexcept:
+    cdef uint64_t high, low
+    high, low = halves(address, v6)
+    return high == 0 and low == 1 if v6 else low >> 24 == 127
+
+
 cdef inline bint is_mapped(char *address) noexcept nogil:
     cdef uint64_t high, low
     high, low = halves(address, True)

@@ -14,7 +14,7 @@ from tracker.wire.connection_id cimport ConnectionIds
 cdef unsigned long long _left_unknown
 
 cdef class DatagramHandler:
-    cdef public object _bans, _chance, _external, settle, traffic
+    cdef public object _bans, _external, settle, traffic
     cdef public ConnectionIds ids
     cdef public list _keys
     cdef public array _ahead, _secret
@@ -23,7 +23,6 @@ cdef class DatagramHandler:
     cdef public int _listener
     cdef public Deadline deadline
     cdef public Py_ssize_t _scraped4, _scraped6
-    cdef public unsigned int _interval
     cdef public Swarms _swarms
 
     @cython.locals(count=Py_ssize_t, requests=Py_ssize_t, unsent=Py_ssize_t, took_ns=cython.longlong, began=cython.longlong)

@@ -13,7 +13,6 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
-from tracker.frontends.addresses import listed_address
 from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import UdpTraffic
 from tracker.frontends.udp import mmsg, ring
@@ -87,9 +86,7 @@ class DatagramHandler:
     __slots__ = (
         "_ahead",
         "_bans",
-        "_chance",
         "_external",
-        "_interval",
         "_keys",
         "_listener",
         "_scraped4",
@@ -126,11 +123,9 @@ class DatagramHandler:
         self._bans = bans or Bans(0, 1)
         self._external = external
         self._service = service
-        self._chance = service.chance  # because compiled code makes an object of it each time
         self._swarms = service.swarms
         self.ids = ids
         self._listener = listener
-        self._interval = service.settings.interval
         # That were once valid: in pairs, the options (BEP 41) that they came in, and the key.
         self._keys: list[bytes | None] = [None] * (2 * _KEYS)
         self._ahead = array("I", bytes(4 * _AHEAD))  # torrents of the datagrams that come next
@@ -237,7 +232,9 @@ class DatagramHandler:
         for slot in range(first, last):
             torrent = swarms.torrent_of(packed.view(batch.data, slot * 2016 + 16, 20))
             packed.put_u32(torrents, slot & 15, torrent)
-            packed.fetch_words(swarms.tables.torrents, torrent * 16, 16)
+            packed.fetch_words(swarms.tables.torrents, torrent * 8, 8)
+            if batch.v6:
+                packed.fetch_words(swarms.v6._runs, torrent * 4, 4)
         for step in range(2):
             for slot in range(first, last):
                 torrent = packed.u32(torrents, slot & 15)
@@ -247,7 +244,7 @@ class DatagramHandler:
                     at += 12
                 directory = swarms.v6 if v6 else swarms.v4
                 start, size, _, room = packed.run(
-                    directory._torrents, torrent * 64 + directory._byte
+                    directory._runs, torrent * directory._words + directory._word
                 )
                 if not (torrent and size) or room > 6:
                     continue  # `Directory.find` would not look through the endpoints
@@ -328,20 +325,18 @@ class DatagramHandler:
             return _put(out, to, self._error(transaction[:4], problem, peer_id[:20]))
         service, swarms = self._service, self._swarms
         holder: Key | None = None
-        interval = self._interval
         if service.guarded:
             place = self._place_of_key(data, at, size) if service.private else 0
             text = self._keys[place + 1] if place else None
             if text is not None:
                 holder = service.holder(text)
-            if holder is None:
+            if holder is None and (service.private or not service.admits(address, v6)):
                 admitted = self._admit(data, at, size, address[: 16 if v6 else 4], text)
                 if isinstance(admitted, bytes):
                     return _put(out, to, admitted)
                 holder = admitted
-            interval = service.interval()
-        if self._external is not None:
-            source = listed_address(address[: 16 if v6 else 4], self._external)
+        if self._external is not None and udp.is_loopback(address, v6):
+            source = self._external
             address = source
             v6 = len(source) == 16
         cap = min(service.cap, most_peers)
@@ -359,21 +354,24 @@ class DatagramHandler:
             left if left >= 0 else _left_unknown, event, noted, flags, key, holder, b"",
         )  # fmt: skip
         if torrent < 0:
-            if torrent == -100:  # EARLY
-                return _put(out, to, self._early(transaction[:4], interval, info_hash[:20]))
-            return _put(
-                out,
-                to,
-                self._refuse(transaction[:4], torrent, info_hash[:20], None, peer_id[:20]),
-            )
+            if torrent != -100:  # EARLY
+                return _put(
+                    out,
+                    to,
+                    self._refuse(transaction[:4], torrent, info_hash[:20], None, peer_id[:20]),
+                )
+            torrent = swarms.torrent_of(info_hash)
+            want = 0
         seeders, leechers = packed.counts(swarms.tables.torrents, torrent)
+        interval = service.interval()
         udp.put_announce_head(out, to, 1, transaction, interval, leechers, seeders)
-        if event == 3:
+        if event == 3 or not want:
             return 20
         directory = swarms.v6 if v6 else swarms.v4
         return 20 + directory.put_picked(
-            out, to + 20, torrent, want, service.peer, left == 0, self._chance
-        )
+            out, to + 20, torrent, want, service.peer, left == 0, service.selection_key,
+            service.number,
+        )  # fmt: skip
 
     def _put_scrape(
         self,
@@ -480,18 +478,13 @@ class DatagramHandler:
         if (size - udp.HEAD_SIZE) % 20:
             return self._error(transaction, _BAD_TORRENTS)
         service = self._service
-        if not service.admits(address):
+        if not service.admits(address, len(address) == 16):
             return self._refuse(transaction, refusals.RATE_EXCEEDED, b"")
         self._count_scrapes(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES, 1)
         hashes = udp.scrape_hashes(data, at, size)
         # A scrape carries no key, so in a private mode it gets zeros.
         counts = [(0, 0, 0) if service.private else service.scrape(each) for each in hashes]
         return udp.scrape_reply(transaction, counts)
-
-    def _early(self, transaction: bytes, interval: int, info_hash: bytes) -> bytes:
-        seeders, _, leechers = self._swarms.counts(info_hash)
-        counts = interval, leechers, seeders
-        return udp.ANNOUNCE_REPLY.pack(udp.ANNOUNCE, transaction, *counts)
 
     def _unproved(
         self, data: bytearray, at: int, size: int, address: bytes, peer_id: bytes = b""
