@@ -119,7 +119,9 @@ def _parser(page: str) -> argparse.ArgumentParser:
         "--torrents", type=int, help="(10,000; with --new 100,000; with --ipv6 3,000)"
     )
     people.add_argument(
-        "--peers", type=int, help="(200,000; with --new 2,000,000; with --ipv6 60,000)"
+        "--peers",
+        type=int,
+        help="(200,000; log 1,000,000; with --new 2,000,000; with --ipv6 60,000)",
     )
     people.add_argument("--addresses", type=int, help="of the peers (250; with --ipv6 1)")
     people.add_argument("--numwant", type=int, default=50, help="peers wanted in an answer (50)")
@@ -135,7 +137,10 @@ def _parser(page: str) -> argparse.ArgumentParser:
         "--rounds", type=int, default=3, help="turns of each server (3; at least 5 for a claim)"
     )
     how.add_argument("--seconds", type=float, default=5.0, help="of each timed phase (5)")
-    how.add_argument("--events", type=int, default=1_000_000, help="log: events in it (1,000,000)")
+    how.add_argument("--events", type=int, default=3_000_000, help="log: events in it (3,000,000)")
+    how.add_argument(
+        "--after", type=int, default=500_000, help="log: events after the snapshot (500,000)"
+    )
     how.add_argument(
         "--sizes",
         type=_sizes,
@@ -217,6 +222,8 @@ def _fill_in(options: argparse.Namespace) -> None:
     torrents, peers, addresses = 10_000, 200_000, 250
     if options.new:
         torrents, peers = 100_000, 2_000_000
+    if options.what == "log":
+        peers = 1_000_000
     if options.ipv6:
         torrents, peers, addresses = 3_000, IPV6_PEERS, 1
     options.torrents = torrents if options.torrents is None else options.torrents
@@ -233,7 +240,7 @@ def _fill_in(options: argparse.Namespace) -> None:
 
 
 def _check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    for name in ("torrents", "addresses", "accounts", "rounds", "events", "receivers"):
+    for name in ("torrents", "addresses", "accounts", "rounds", "events", "after", "receivers"):
         if getattr(options, name) < 1:
             parser.error(f"--{name} is at least 1")
     if options.seconds <= 0:

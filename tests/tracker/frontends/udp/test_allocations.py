@@ -127,7 +127,7 @@ def output(module: str, folder: Path) -> list[str]:
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
     ran = subprocess.run(
         [sys.executable, "-m", module], cwd=ROOT, check=True, capture_output=True, text=True,
-        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONMALLOC": "malloc"}, timeout=60,
+        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONMALLOC": "malloc"}, timeout=300,
     )  # fmt: skip
     return ran.stdout.splitlines()
 
