@@ -49,7 +49,7 @@ cdef class Directory:
     cpdef Py_ssize_t lookup(self, Py_ssize_t torrent, bytes endpoint) except -1
     cpdef add(self, Py_ssize_t torrent, Py_ssize_t peer, bytes endpoint, bint seeder)
     cpdef list beginning_with(self, Py_ssize_t torrent, bytes prefix)
-    @cython.locals(first=Py_ssize_t, size=Py_ssize_t, at=Py_ssize_t, width=Py_ssize_t, addresses=bytearray)
+    @cython.locals(first=Py_ssize_t, size=Py_ssize_t, at=Py_ssize_t, end=Py_ssize_t, width=Py_ssize_t)
     cpdef bint has_beginning(self, Py_ssize_t torrent, unsigned int number, Py_ssize_t but) except -1
     @cython.locals(place=Py_ssize_t, width=Py_ssize_t)
     cdef bint is_at(self, Py_ssize_t peer, char *endpoint) except -1

@@ -250,11 +250,13 @@ class Directory:
         four bytes.
         """
         first, size, _, _ = packed.run(self._runs, torrent * self._words + self._word)
-        addresses, width = self.addresses, self.width
-        for at in range(first, first + size):
-            if packed.word(addresses, at * width) == number and packed.u32(self.owners, at) != but:
-                return True
-        return False
+        width = self.width
+        at, end = first * width, (first + size) * width
+        while True:
+            at = packed.beginning(self.addresses, number, at, end, width)
+            if at < 0 or packed.u32(self.owners, at // width) != but:
+                return at >= 0
+            at += width
 
     def is_at(self, peer: int, endpoint: bytes) -> bool:
         """Tells whether a peer has this endpoint."""

@@ -104,6 +104,21 @@ cdef inline Py_ssize_t find(
     return -1
 
 
+cdef inline Py_ssize_t beginning(
+    bytearray addresses, uint32_t number, Py_ssize_t start, Py_ssize_t end, Py_ssize_t width
+) except -2:
+    if start < 0 or end > PyByteArray_GET_SIZE(addresses):
+        raise IndexError("no such run")
+    cdef char *pool = PyByteArray_AS_STRING(addresses)
+    cdef uint32_t first
+    while start + width <= end:
+        memcpy(&first, pool + start, 4)
+        if first == number:
+            return start
+        start += width
+    return -1
+
+
 cdef inline char *_inside(bytearray rows, Py_ssize_t at, Py_ssize_t size) except NULL:
     if at < 0 or at + size > PyByteArray_GET_SIZE(rows):
         raise IndexError("no such row")

@@ -49,6 +49,13 @@ def find(addresses: bytearray, endpoint: bytes, start: int, end: int, width: int
     return at
 
 
+def beginning(addresses: bytearray, number: int, start: int, end: int, width: int) -> int:
+    """Returns the byte at which an endpoint of this width begins that begins with a number of 32
+    bits; -1 = there is none.
+    """
+    return find(addresses, number.to_bytes(4, "little"), start, end, width)
+
+
 def has_endpoint(addresses: bytearray, endpoint: bytes, at: int, width: int) -> bool:
     return addresses[at : at + width] == endpoint
 
