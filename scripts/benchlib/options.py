@@ -20,12 +20,14 @@ Measures the tracker under load, and beside it every other tracker whose binary 
   udp, http   announces (1 % scrapes) from 250 addresses, each answer checked. The servers take turns.
   log         what the event log costs, without load from outside
   api         what listing all torrents and writing cost announces
+  flood       how long the health check and administrators wait while UDP and HTTP are flooded together
 """
 END = """\
 The server has one core and the load generator another. A rate is a lower bound where the generator's core was
 full and the server's was not: "the generator is the limit". Exit status: 0 measured; 1 a server failed or gave
 wrong answers; 2 nothing can be measured here. docs/performance.md explains the figures.
 """
+OURS_ONLY = ("log", "api", "flood")
 HTTP_ONLY = ("private", "keep_alive", "tls", "resume")
 
 
@@ -64,7 +66,7 @@ def _parser(page: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("what", choices=("udp", "http", "log", "api"))
+    parser.add_argument("what", choices=("udp", "http", *OURS_ONLY))
     load = parser.add_argument_group("the load of udp and http")
     load.add_argument("--new", action="store_true", help="first announces in place of known peers")
     load.add_argument(
@@ -102,7 +104,7 @@ def _parser(page: str) -> argparse.ArgumentParser:
         "--in-flight",
         type=_levels,
         metavar="N[,N]",
-        help="requests that are open at any time (udp 256, http 64, api 16)",
+        help="requests that are open at any time (udp 256, http 64, api 16; flood always 256 and 64)",
     )
     people = parser.add_argument_group("the swarms")
     people.add_argument(
@@ -167,9 +169,7 @@ def _servers(text: str) -> list[str]:
 
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     flags = ("new", "ipv6", *HTTP_ONLY)
-    for name in (
-        flags if options.what in ("log", "api") else HTTP_ONLY if options.what == "udp" else ()
-    ):
+    for name in flags if options.what in OURS_ONLY else HTTP_ONLY if options.what == "udp" else ():
         if getattr(options, name):
             parser.error(f"--{name.replace('_', '-')} is not for {options.what}")
     if options.rate and options.what != "udp":
@@ -184,7 +184,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         )
     if options.ipv6 and options.addresses not in (None, 1):
         parser.error("--ipv6 has one address, because loopback has only ::1")
-    if options.only and options.what in ("log", "api"):
+    if options.only and options.what in OURS_ONLY:
         parser.error(f"--only is not for {options.what}, which measures our tracker alone")
 
 

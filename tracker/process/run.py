@@ -108,7 +108,6 @@ async def _main(runtime: Runtime, session: Session) -> None:
             await trackers.start_http(appending, runtime)
             appending.start_soon(timers.tick, service)
             appending.start_soon(timers.log_counters, service)
-            appending.start_soon(runtime.gauges.watch.run)
             shred = partial(control.shred, runtime.shredder)
             await appending.start(control.serve, runtime.secrets_path, shred)
             appending.start_soon(shredding.keep_schedule, runtime.shredder, runtime.pruner.clock)
@@ -124,6 +123,7 @@ async def _main(runtime: Runtime, session: Session) -> None:
                 nursery.start_soon(follower.run)
                 nursery.start_soon(runtime.replaying.run)
             _settle_collector()
+            appending.start_soon(runtime.gauges.watch.run)  # no stall of the start counts
             await runtime.stop.wait()
             appending.cancel_scope.cancel()
         _append_last(runtime)

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from tracker.frontends.fairness import FairShare
+from tracker.frontends.fairness import Turn
 from tracker.frontends.udp import kernel_buffers, recvmmsg
 from tracker.frontends.waiting import wait_out
 
 if TYPE_CHECKING:
     from tracker.frontends.udp.handler import DatagramHandler
 
-_WAKE_NS = 2_000_000
-"""Nanoseconds after which the other tasks get their turn, although datagrams wait."""
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
 
 
@@ -58,18 +56,18 @@ async def serve(
 async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     local_addresses = sock.getsockname()[0] in _WILDCARDS
     batch = recvmmsg.Batch(sock, local_addresses=local_addresses)
-    fair_share = FairShare()
-    took_ns = 0
+    turn = Turn()
     while True:
         try:
-            count = batch.receive() if took_ns < _WAKE_NS else 0
+            count = batch.receive() if turn.lasts() else 0
             if not count:
-                await trio.lowlevel.wait_readable(sock)
-                await fair_share.let_others_run(took_ns)
-                took_ns = 0
+                if not turn.over():
+                    await trio.lowlevel.wait_readable(sock)
+                await turn.begin()
                 count = batch.receive()
         except OSError as error:
             # A refusal of the system that no datagram causes; it passes, or a restart is due.
+            turn.over()
             await wait_out(error)
             continue
         if count:
@@ -78,33 +76,35 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
             handler.answer_all(batch, count)
             handler.end()
             if handler.settle is not None:
+                turn.over()
                 await handler.settle()
             unsent = batch.send(count)
-            batch_ns = perf_counter_ns() - began
-            took_ns += batch_ns
-            handler.traffic.batch(count, unsent, batch_ns)
+            handler.traffic.batch(count, unsent, perf_counter_ns() - began)
 
 
 async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
     """Serves without recvmmsg: one call for each datagram, but still one batch for all that have
     arrived.
     """
+    turn = Turn()
     while True:
         try:
             await trio.lowlevel.wait_readable(sock)
         except OSError as error:  # as in `_serve_batches`
             await wait_out(error)
             continue
+        await turn.begin()
         began = perf_counter_ns()
         handler.begin()
-        replies = []
-        for _ in range(recvmmsg.BATCH):
+        replies: list[tuple[bytes | None, tuple[str, int]]] = []
+        while turn.lasts() and len(replies) < recvmmsg.BATCH:
             try:
                 data, source = sock.recvfrom(recvmmsg.SLOT)
             except OSError:
                 break
             replies.append((reply_to(sock, handler, data, source), source))
         handler.end()
+        turn.over()
         if handler.settle is not None:
             await handler.settle()
         unsent = 0
