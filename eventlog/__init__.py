@@ -54,7 +54,7 @@ from eventlog.history import at as history_at
 from eventlog.kept_frames import keep_frames, kept_digests, kept_path, read_kept_frames
 from eventlog.log import WATERMARK_SECONDS, EventLog, LogStatistics, open_log
 from eventlog.nonsense import border, parse_json
-from eventlog.pool import OpenFrame, Pool
+from eventlog.pool import FRAME_BYTES, OpenFrame, Pool
 from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
 from eventlog.removal import remove_before
 from eventlog.repeated_warning import RepeatedWarning
@@ -86,6 +86,7 @@ from eventlog.versions import FORMAT
 __all__ = [
     "A_FILE",
     "FORMAT",
+    "FRAME_BYTES",
     "HEADER_SIZE",
     "HISTORY_BEGIN",
     "IGNORABLE",

@@ -26,6 +26,8 @@ cdef class Swarms:
 
     @cython.locals(index=Index, key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, entry=cython.ulonglong)
     cdef Py_ssize_t torrent_of(self, char *info_hash) except -1
+    @cython.locals(torrent=Py_ssize_t, seeders=cython.uint, leechers=cython.uint)
+    cdef (unsigned int, unsigned long long, unsigned int) counts_of(self, char *info_hash)
     cpdef Py_ssize_t lookup(self, bytes info_hash) except -1
     @cython.locals(info_hash=cython.p_char, bucket=Py_ssize_t)
     cpdef enter(self, Py_ssize_t torrent)

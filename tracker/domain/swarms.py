@@ -499,11 +499,17 @@ class Swarms:
         """Returns seeders, completed, leechers. A torrent that is not tracked now has no peers, but
         it may have a completed count.
         """
-        torrent = self.lookup(info_hash)
+        if len(info_hash) != 20:
+            return 0, 0, 0
+        return self.counts_of(info_hash)
+
+    def counts_of(self, info_hash: bytes) -> tuple[int, int, int]:
+        """Does it for an info hash of 20 bytes, which compiled code gives as a pointer."""
+        torrent = self.torrent_of(info_hash)
         if not torrent:
-            return 0, self.retired.get(info_hash, 0), 0
+            return 0, self.retired.get(info_hash[:20], 0) if self.retired else 0, 0
         seeders, leechers = packed.counts(self.tables.torrents, torrent)
-        return seeders, self.completed[torrent], leechers
+        return seeders, packed.u64(self.completed, torrent), leechers
 
     def least_size(self, info_hash: bytes) -> int:
         """Returns the largest `left` that a peer of the torrent announced, in bytes; 0 = none."""

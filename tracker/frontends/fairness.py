@@ -30,7 +30,6 @@ class _Engines(trio.abc.Instrument):
         self.steps = 0  # of any task
         self.quiet = 0  # passes in a row without a step of another task
         self.served_ns = 0  # since other tasks had their share
-        self.spent = False  # they are to have it before the next turn
         self.taken = False  # an engine has the turn
         self.waiting = trio.lowlevel.ParkingLot()
         trio.lowlevel.add_instrument(self)
@@ -47,7 +46,6 @@ class _Engines(trio.abc.Instrument):
     async def let_others_run(self) -> None:
         until = perf_counter_ns() + self.served_ns // SHARE
         self.served_ns = 0
-        self.spent = False
         ready = True
         while ready:
             before = self.steps
@@ -60,9 +58,9 @@ _engines: Final = trio.lowlevel.RunVar[_Engines]("engines")
 
 
 class Turn:
-    """The turns of one engine. `await begin()`, serve while it `lasts`, then call `over`."""
+    """The turns of one engine: `begin`, serve until `until`, `over`."""
 
-    __slots__ = ("_began", "_engines", "_looked", "_mine", "until")
+    __slots__ = ("_began", "_engines", "_mine", "until")
 
     def __init__(self) -> None:
         """Call it in the event loop."""
@@ -72,7 +70,7 @@ class Turn:
             self._engines = _Engines()
             _engines.set(self._engines)
         self._mine = False
-        self._began = self._looked = 0
+        self._began = 0
         self.until = 0  # when the turn has to end, by `perf_counter_ns`
 
     async def begin(self) -> None:
@@ -81,23 +79,15 @@ class Turn:
         if engines.taken:
             await engines.waiting.park()  # whoever had the turn has passed it on
         engines.taken = True
-        if engines.spent:
+        if engines.served_ns >= SERVE_NS:
             try:
                 await engines.let_others_run()
             except BaseException:
                 engines.pass_on()
                 raise
         self._mine = True
-        self._began = self._looked = now = perf_counter_ns()
-        self.until = now + SERVE_NS - engines.served_ns
-
-    def lasts(self) -> bool:
-        """Tells whether there is time for as much work again as since the last call."""
-        now = perf_counter_ns()
-        worked, self._looked = now - self._looked, now
-        if self._mine and now + worked > self.until:
-            self._engines.spent = True
-        return self._mine and not self._engines.spent
+        self._began = perf_counter_ns()
+        self.until = self._began + SERVE_NS - engines.served_ns
 
     def over(self) -> bool:
         """Ends the turn, if there is one. Tells whether its time was up, so that work may be left;
@@ -107,8 +97,6 @@ class Turn:
         if not self._mine:
             return False
         self._mine = False
-        now = perf_counter_ns()
-        engines.served_ns += now - self._began
-        engines.spent = up = engines.spent or now >= self.until
+        engines.served_ns += perf_counter_ns() - self._began
         engines.pass_on()
-        return up
+        return engines.served_ns >= SERVE_NS

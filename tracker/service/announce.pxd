@@ -12,12 +12,13 @@ cdef class Announcing:
     cdef public Py_ssize_t cap
     cdef public unsigned int _interval, _jitter
     cdef public dict _keys, _named
-    cdef public bint _listed, _open, _policed, guarded, private
+    cdef public bint _listed, _open, _policed, guarded, hiding, private
     cdef public unsigned long long _now_us, _seq
     cdef public Py_ssize_t peer
     cdef public bytearray _plain, _protected, _scratch
     cdef public Swarms _swarms
 
+    cpdef go_on(self)
     cpdef Py_ssize_t announce(
         self, int listener, int path, bytes address, bytes port, bytes info_hash, bytes peer_id,
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key=*, bytes agent=*,

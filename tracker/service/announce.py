@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING
 
+from eventlog import FRAME_BYTES
 from tracker.domain import events, packed, refusals
 from tracker.domain.clients import AGENT_BYTES, MOST, MOST_OF_ACCOUNT, prefix_of
 from tracker.domain.events.announce import SCHEMA
@@ -48,11 +49,16 @@ if (events.STOPPED, *_RULES) != (3, 1, 2, 3, 4):
     raise AssertionError("Announcing.decide spells these numbers out")
 
 
+if FRAME_BYTES != 65536:
+    raise AssertionError("Announcing.go_on spells this number out")
+
+
 class Announcing:
     """Decides and logs announces, and the events that may interrupt a batch.
 
     `peer` is the peer of the latest announce, 0 after `stopped`. `cap` is the largest number of
     peers in a reply. If `guarded` is true, a front end must call `admit` before `announce`.
+    If `hiding` is true, it must ask before it scrapes.
     `tracker.service.service.Service` adds everything else that appends.
     """
 
@@ -82,6 +88,7 @@ class Announcing:
         "_whitelist",
         "cap",
         "guarded",
+        "hiding",
         "peer",
         "private",
     )
@@ -134,6 +141,12 @@ class Announcing:
         if self._seq != self._state.seq:
             self._state.announced(self._seq, self._now_us)
             self._log.appended()
+
+    def go_on(self) -> None:
+        """Takes more announces into the batch, although replies to some were sent."""
+        if len(self._plain) >= 65536:  # eventlog.FRAME_BYTES
+            self.end()
+            self.begin()
 
     def announce(
         self,
@@ -524,6 +537,7 @@ class Announcing:
         limit = settings.policy.requests_per_minute
         self._rate = Rate(limit) if limit else None
         self._account_rate = Rate(limit or 1, ACCOUNT_BURST)
+        self.hiding = bool(self._listed or settings.private or limit)
         self.guarded = bool(
             settings.private or self._policed or limit or settings.policy.interval_jitter
         )

@@ -100,10 +100,10 @@ class Service(Announcing):
             return 0, 0, 0
         return self._swarms.counts(info_hash)
 
-    def count(self, counter: int, label: int = 0) -> None:
+    def count(self, counter: int, label: int = 0, by: int = 1) -> None:
         """Counts something that is logged as a counter, not as an event of its own."""
         key = counter, label
-        self.pending[key] = self.pending.get(key, 0) + 1
+        self.pending[key] = self.pending.get(key, 0) + by
 
     def refused(self, refusal: int, peer_id: bytes = b"") -> None:
         """Counts a refused request.

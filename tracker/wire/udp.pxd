@@ -36,6 +36,42 @@ cdef inline (
     )
 
 
+cdef inline uint32_t action(bytearray data, Py_ssize_t at) except? 0xFFFFFFFE:
+    cdef uint32_t word
+    if at < 0 or at + 16 > PyByteArray_GET_SIZE(data):
+        raise IndexError("no such datagram")
+    memcpy(&word, PyByteArray_AS_STRING(data) + at + 8, 4)
+    return ntohl(word)
+
+
+cdef inline (uint64_t, char *) scrape_head(bytearray data, Py_ssize_t at):
+    """The pointer to the transaction holds as long as the data has its size."""
+    cdef uint64_t connection_id
+    if at < 0 or at + 16 > PyByteArray_GET_SIZE(data):
+        raise IndexError("no such datagram")
+    memcpy(&connection_id, PyByteArray_AS_STRING(data) + at, 8)
+    return be64toh(connection_id), PyByteArray_AS_STRING(data) + at + 12
+
+
+cdef inline int put_head(bytearray out, Py_ssize_t to, uint32_t action, char *transaction) except -1:
+    if to < 0 or to + 8 > PyByteArray_GET_SIZE(out):
+        raise IndexError("no room for a reply")
+    cdef uint32_t[2] words = [htonl(action), 0]
+    memcpy(&words[1], transaction, 4)
+    memcpy(PyByteArray_AS_STRING(out) + to, words, 8)
+    return 0
+
+
+cdef inline int put_counts(
+    bytearray out, Py_ssize_t to, uint32_t seeders, uint32_t completed, uint32_t leechers
+) except -1:
+    if to < 0 or to + 12 > PyByteArray_GET_SIZE(out):
+        raise IndexError("no room for a reply")
+    cdef uint32_t[3] words = [htonl(seeders), htonl(completed), htonl(leechers)]
+    memcpy(PyByteArray_AS_STRING(out) + to, words, 12)
+    return 0
+
+
 cdef inline bint is_zero(char *port) noexcept:
     return not (port[0] | port[1])
 

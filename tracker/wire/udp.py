@@ -39,11 +39,22 @@ CONNECT_REPLY = Struct(">I4s8s")
 ANNOUNCE_REPLY = Struct(">I4sIII")
 put_announce_head = ANNOUNCE_REPLY.pack_into
 _REPLY_HEAD = Struct(">I4s")
+put_head = _REPLY_HEAD.pack_into
 _COUNTS = Struct(">III")
+put_counts = _COUNTS.pack_into
 _MOST = 0xFFFFFFFF  # the largest count in a scrape
+_ACTION = Struct(">I")
+_SCRAPE_HEAD = Struct(">Q4x4s")
+scrape_head = _SCRAPE_HEAD.unpack_from
 
 
 _V4_MAPPED = bytes(10) + b"\xff\xff"
+
+
+def action(data: bytes | bytearray, at: int) -> int:
+    """Returns what the request of at least 16 bytes at `at` wants."""
+    found: int = _ACTION.unpack_from(data, at + 8)[0]
+    return found
 
 
 def is_zero(port: bytes) -> bool:

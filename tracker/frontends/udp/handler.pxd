@@ -20,9 +20,14 @@ cdef class DatagramHandler:
     cdef public bytearray _scratch
     cdef public Announcing _service
     cdef public int _listener
+    cdef public long long _each_ns
+    cdef public Py_ssize_t _scraped4, _scraped6
     cdef public unsigned int _interval
     cdef public Swarms _swarms
 
+    @cython.locals(count=Py_ssize_t, requests=Py_ssize_t, unsent=Py_ssize_t, now=cython.longlong, began=cython.longlong)
+    cpdef serve(self, Batch batch, long long until)
+    cdef Py_ssize_t _room(self, long long left_ns) except -1
     @cython.locals(end=Py_ssize_t, slot=Py_ssize_t, size=Py_ssize_t, v6=cython.bint, address=cython.p_char)
     cpdef answer_all(self, Batch batch, Py_ssize_t count)
     @cython.locals(
@@ -36,9 +41,14 @@ cdef class DatagramHandler:
         service=Announcing, swarms=Swarms, directory=Directory, ids=ConnectionIds, source=bytes, text=bytes, place=Py_ssize_t, connection_id=cython.ulonglong, action=cython.uint,
         transaction=cython.p_char, info_hash=cython.p_char, peer_id=cython.p_char, downloaded=cython.longlong, left=cython.longlong,
         uploaded=cython.longlong, event=cython.uint, key=cython.int, numwant=cython.int, port=cython.p_char, interval=cython.uint, cap=Py_ssize_t,
-        want=Py_ssize_t, noted=cython.int, flags=cython.int, torrent=Py_ssize_t, seeders=cython.uint, leechers=cython.uint,
+        want=Py_ssize_t, noted=cython.int, flags=cython.int, torrent=Py_ssize_t, seeders=cython.uint, leechers=cython.uint, scraped=Py_ssize_t,
     )
     cdef Py_ssize_t _answer(self, bytearray data, Py_ssize_t at, Py_ssize_t size, char *address, bint v6, bytearray out, Py_ssize_t to, Py_ssize_t most_peers) except -1
+    @cython.locals(
+        connection_id=cython.ulonglong, transaction=cython.p_char, swarms=Swarms, count=Py_ssize_t, number=Py_ssize_t,
+        place=cython.p_char, seeders=cython.uint, completed=cython.ulonglong, leechers=cython.uint,
+    )
+    cdef Py_ssize_t _put_scrape(self, bytearray data, Py_ssize_t at, Py_ssize_t size, char *address, bint v6, bytearray out, Py_ssize_t to) except -1
     @cython.locals(options=cython.p_char, place=Py_ssize_t, known=bytes)
     cdef Py_ssize_t _place_of_key(self, bytearray data, Py_ssize_t at, Py_ssize_t size) except -1
     @cython.locals(service=Announcing, peer_id=bytes, info_hash=bytes, transaction=bytes)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from array import array
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
 from tracker.frontends.addresses import listed_address
 from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import UdpTraffic
-from tracker.frontends.udp import mmsg
+from tracker.frontends.udp import mmsg, recvmmsg
 from tracker.service.announce import EARLY, NUMWANT_UNKNOWN
 from tracker.service.rate_limits import Bans
 from tracker.wire import http, udp
@@ -47,6 +48,8 @@ _PROBLEMS = {
 the query in an announce's options (BEP 41) are not here.
 """
 
+_LEAST = 16
+"""Datagrams that are received together although there is not the time for as many."""
 _KEYS = 1 << 15
 """Keys that are remembered at most, by the options (BEP 41) they came in; 12 MB. Options have one
 place, so that later ones may take it."""
@@ -70,8 +73,9 @@ _left_unknown = events.LEFT_UNKNOWN  # has a type in the .pxd, as `_nowhere` in 
 if (
     (events.STOPPED, events.PAUSED, events.UDP4, events.UDP6) != (3, 4, 2, 3)
     or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, udp.ANNOUNCE_REPLY.size, EARLY) != (1, 98, 20, -100)
+    or (udp.SCRAPE, udp.HEAD_SIZE, udp.MAX_SCRAPED) != (2, 16, 74)
     or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
-    or (_KEYS, MOST_OPTIONS, _AHEAD) != (32768, 128, 16)
+    or (_KEYS, MOST_OPTIONS, _AHEAD, _LEAST, recvmmsg.BATCH) != (32768, 128, 16, 16, 256)
 ):
     raise AssertionError("DatagramHandler spells these numbers out")
 
@@ -83,11 +87,14 @@ class DatagramHandler:
         "_ahead",
         "_bans",
         "_chance",
+        "_each_ns",
         "_external",
         "_ids",
         "_interval",
         "_keys",
         "_listener",
+        "_scraped4",
+        "_scraped6",
         "_scratch",
         "_secret",
         "_service",
@@ -127,6 +134,8 @@ class DatagramHandler:
         self._keys: list[bytes | None] = [None] * (2 * _KEYS)
         self._ahead = array("I", bytes(4 * _AHEAD))  # torrents of the datagrams that come next
         self._scratch = bytearray(18)  # for an endpoint
+        self._scraped4 = self._scraped6 = 0  # scrapes of the batch, counted at its end
+        self._each_ns = 8_000  # a request took lately
         self._secret = array("Q", os.urandom(8 * _SECRET_WORDS))
         self.settle = service.settle if service.strict else None
 
@@ -135,7 +144,45 @@ class DatagramHandler:
         self._ids.set_time(self._service.begin() // 1_000_000)
 
     def end(self) -> None:
+        """Closes a batch."""
+        if self._scraped4:
+            self._count_scrapes(events.UDP4_SCRAPES, self._scraped4)
+            self._scraped4 = 0
+        if self._scraped6:
+            self._count_scrapes(events.UDP6_SCRAPES, self._scraped6)
+            self._scraped6 = 0
         self._service.end()
+
+    def serve(self, batch: Batch, until: int) -> None:
+        """Answers the datagrams that have arrived, and those that arrive meanwhile, until then, by
+        `perf_counter_ns`; the rest stays in the socket.
+
+        Replies do not wait for the disk. Raises the `OSError` of `Batch.receive`.
+        """
+        began = now = perf_counter_ns()
+        count = batch.receive(self._room(until - now))
+        if not count:
+            return
+        requests = unsent = 0
+        self.begin()
+        try:
+            while count:
+                self.answer_all(batch, count)
+                unsent += batch.send(count)
+                requests += count
+                now = perf_counter_ns()
+                self._each_ns = (now - began) // requests + 1
+                if now >= until:
+                    break
+                self._service.go_on()
+                count = batch.receive(self._room(until - now))
+        finally:
+            self.end()
+            self.traffic.batch(requests, unsent, now - began)
+
+    def _room(self, left_ns: int) -> int:
+        """Returns how many datagrams to receive in the time left, by what those before took."""
+        return max(16, min(256, left_ns // self._each_ns))  # _LEAST, BATCH
 
     def answer_all(self, batch: Batch, count: int) -> None:
         """Answers the first `count` datagrams of a batch, in its slots."""
@@ -242,6 +289,10 @@ class DatagramHandler:
         The reply goes into `out` at `to`. Its size is 0 when the datagram is no request, or it has
         no valid connection id and its address is banned.
         """
+        if size >= 36 and udp.action(data, at) == 2:  # udp.SCRAPE
+            scraped = self._put_scrape(data, at, size, address, v6, out, to)
+            if scraped:
+                return scraped
         if size < 98:
             source = address[: 16 if v6 else 4]
             return _put(out, to, self._other(data, at, size, source))
@@ -307,6 +358,38 @@ class DatagramHandler:
         return 20 + directory.put_picked(
             out, to + 20, torrent, want, service.peer, left == 0, self._chance
         )
+
+    def _put_scrape(
+        self,
+        data: bytearray,
+        at: int,
+        size: int,
+        address: bytes,
+        v6: bool,
+        out: bytearray,
+        to: int,
+    ) -> int:
+        """Writes the reply to a scrape that needs no decision, and returns its size.
+
+        0 = it needs one: its connection id is not remembered, its form is wrong, or the tracker
+        hides torrents.
+        """
+        connection_id, transaction = udp.scrape_head(data, at)
+        size -= 16  # udp.HEAD_SIZE
+        if size % 20 or self._service.hiding or not self._ids.knows(connection_id, address, v6):
+            return 0
+        swarms, count = self._swarms, min(size // 20, 74)  # udp.MAX_SCRAPED
+        udp.put_head(out, to, 2, transaction)
+        for number in range(count):
+            place = packed.view(data, at + 16 + 20 * number, 20)
+            seeders, completed, leechers = swarms.counts_of(place)
+            completed = min(completed, 0xFFFFFFFF)
+            udp.put_counts(out, to + 8 + 12 * number, seeders, completed, leechers)
+        if v6:
+            self._scraped6 += 1
+        else:
+            self._scraped4 += 1
+        return 8 + 12 * count
 
     def _admit(
         self,
@@ -385,8 +468,7 @@ class DatagramHandler:
         service = self._service
         if not service.admits(address):
             return self._refuse(transaction, refusals.RATE_EXCEEDED, b"")
-        self.traffic.scrapes += 1
-        service.count(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES)
+        self._count_scrapes(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES, 1)
         hashes = udp.scrape_hashes(data, at, size)
         # A scrape carries no key, so in a private mode it gets zeros.
         counts = [(0, 0, 0) if service.private else service.scrape(each) for each in hashes]
@@ -462,6 +544,10 @@ class DatagramHandler:
         self.traffic.errors -= 1
         self._count_ignored()
         return None
+
+    def _count_scrapes(self, counter: int, count: int) -> None:
+        self.traffic.scrapes += count
+        self._service.count(counter, by=count)
 
     def _count_ignored(self) -> None:
         self._service.count(events.UDP_DROPPED)

@@ -59,27 +59,33 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     turn = Turn()
     while True:
         try:
-            count = batch.receive() if turn.lasts() else 0
-            if not count:
-                if not turn.over():
-                    await trio.lowlevel.wait_readable(sock)
-                await turn.begin()
-                count = batch.receive()
+            if not turn.over():
+                await trio.lowlevel.wait_readable(sock)
+            await turn.begin()
+            if handler.settle is None:
+                handler.serve(batch, turn.until)
+            else:
+                await _serve_durably(batch, handler, turn)
         except OSError as error:
             # A refusal of the system that no datagram causes; it passes, or a restart is due.
             turn.over()
             await wait_out(error)
-            continue
-        if count:
-            began = perf_counter_ns()
-            handler.begin()
-            handler.answer_all(batch, count)
-            handler.end()
-            if handler.settle is not None:
-                turn.over()
-                await handler.settle()
-            unsent = batch.send(count)
-            handler.traffic.batch(count, unsent, perf_counter_ns() - began)
+
+
+async def _serve_durably(batch: recvmmsg.Batch, handler: DatagramHandler, turn: Turn) -> None:
+    """Answers one batch, once its events are on stable storage. Raises the `OSError` of
+    `Batch.receive`.
+    """
+    count = batch.receive(recvmmsg.BATCH)
+    if count and handler.settle is not None:
+        began = perf_counter_ns()
+        handler.begin()
+        handler.answer_all(batch, count)
+        handler.end()
+        turn.over()
+        await handler.settle()
+        unsent = batch.send(count)
+        handler.traffic.batch(count, unsent, perf_counter_ns() - began)
 
 
 async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
@@ -97,7 +103,7 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
         began = perf_counter_ns()
         handler.begin()
         replies: list[tuple[bytes | None, tuple[str, int]]] = []
-        while turn.lasts() and len(replies) < recvmmsg.BATCH:
+        while perf_counter_ns() < turn.until:
             try:
                 data, source = sock.recvfrom(recvmmsg.SLOT)
             except OSError:
