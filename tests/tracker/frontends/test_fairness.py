@@ -108,19 +108,14 @@ async def test_others_that_never_end_have_a_share(clock: Clock) -> None:
 
 async def test_an_engine_that_ends_passes_its_turn_on(clock: Clock) -> None:
     """Engines that end while they wait for a turn, or for others to run, hold nobody up."""
-    turn, ended = Turn(), trio.CancelScope()
-
-    async def end() -> None:
-        with ended:
-            await Turn().begin()
-
+    turn = Turn()
     await turn.begin()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(end)
-        nursery.start_soon(end)
+        nursery.start_soon(Turn().begin)
+        nursery.start_soon(Turn().begin)
         await trio.testing.wait_all_tasks_blocked()
         clock.work(1)
         turn.over()  # one of them has the turn, and lets others run
-        ended.cancel()
+        nursery.cancel_scope.cancel()
     with trio.fail_after(5):
         await turn.begin()
