@@ -15,8 +15,10 @@ import trio
 
 SERVE_NS: Final = 2_000_000
 """Nanoseconds that the engines serve together before other tasks run."""
-SHARE: Final = 4
+SHARE: Final = 2
 """Other tasks that are always ready get one part in this many of the time that engines served."""
+SAVED_NS: Final = 5_000_000
+"""Nanoseconds of that share that they can save up, which is enough for a request of the API."""
 _QUIET: Final = 2
 """Passes in a row without a step of another task, after which none is ready. It takes two, because
 a task may have its step before ours in one pass and after ours in the next.
@@ -30,6 +32,7 @@ class _Engines(trio.abc.Instrument):
         self.steps = 0  # of any task
         self.quiet = 0  # passes in a row without a step of another task
         self.served_ns = 0  # since other tasks had their share
+        self.share_ns = SAVED_NS  # that they have
         self.taken = False  # an engine has the turn
         self.waiting = trio.lowlevel.ParkingLot()
         trio.lowlevel.add_instrument(self)
@@ -44,14 +47,17 @@ class _Engines(trio.abc.Instrument):
             self.taken = False
 
     async def let_others_run(self) -> None:
-        until = perf_counter_ns() + self.served_ns // SHARE
+        began = now = perf_counter_ns()
+        share_ns = min(self.share_ns + self.served_ns // SHARE, SAVED_NS)
         self.served_ns = 0
         ready = True
         while ready:
             before = self.steps
             await trio.lowlevel.checkpoint()
             self.quiet = self.quiet + 1 if self.steps == before + 1 else 0
-            ready = self.quiet < _QUIET and perf_counter_ns() < until
+            now = perf_counter_ns()
+            ready = self.quiet < _QUIET and now - began < share_ns
+        self.share_ns = share_ns - (now - began)
 
 
 _engines: Final = trio.lowlevel.RunVar[_Engines]("engines")
