@@ -178,13 +178,14 @@ def _try_to_wait() -> None:
 
 
 def _settle_collector() -> None:
-    """Exempts the loaded objects from garbage collection, and makes collections rare.
+    """Exempts the loaded objects from garbage collection, and makes collections rare and short.
 
-    Rare collections are enough, because the announce path makes no reference cycles.
+    Rare ones are enough, because the announce path makes no reference cycles. The API does: with
+    50,000 young objects a collection stopped the loop for 30 ms, with 5,000 for 2 to 3.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(5_000, 20, 1_000)
 
 
 def _report_recovery(recovery: Recovery) -> None:
