@@ -19,7 +19,6 @@ import os
 import sys
 import time
 from contextlib import AsyncExitStack, suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -298,9 +297,7 @@ class EventLog:
         """
         async with self.sealing:
             newest = await in_thread(
-                partial(
-                    seals.write_missing, self.path, self._committer.tags, self._begin, pace=pace
-                )
+                seals.write_missing, self.path, self._committer.tags, self._begin, pace
             )
         if newest is not None:
             self.note_sealed(newest)

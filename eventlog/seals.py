@@ -211,9 +211,9 @@ def write_missing(
     folder: Path,
     tags: Tags,
     begin: Callable[[], bytes] = lambda: history.BEGIN,
+    pace: Callable[[], None] = lambda: None,
     *,
     cutting: bool = True,
-    pace: Callable[[], None] = lambda: None,
 ) -> Sealed | None:
     """Seal the finished segments that have no seal, the oldest first.
 

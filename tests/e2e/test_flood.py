@@ -137,7 +137,9 @@ def test_others_are_answered_under_both_floods(tracker: Tracker) -> None:
         finally:
             over.set()
         assert all(one.result() for one in floods)
-    whitelisted = tracker.events_until(lambda found: len(found) == HONEST, "--type", "whitelisted")
+    whitelisted = tracker.events_until(
+        lambda found: len(found) == HONEST, "--type", "torrent_whitelisted"
+    )
     assert len({each["info_hash"] for each in whitelisted}) == HONEST
 
 

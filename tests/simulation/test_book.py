@@ -11,7 +11,7 @@ import pytest
 
 import eventlog.log
 from tests.simulation.disk import Disk, PowerCut
-from tests.tracker.upkeep.test_book import Site
+from tests.tracker.upkeep.book.site import Site
 from tracker.store import book_files
 
 if TYPE_CHECKING:

@@ -99,6 +99,7 @@ class DatagramHandler:
         "_secret",
         "_service",
         "_swarms",
+        "deadline",
         "settle",
         "traffic",
     )  # fmt: skip
@@ -138,6 +139,7 @@ class DatagramHandler:
         self._each_ns = 8_000  # a request took lately
         self._secret = array("Q", os.urandom(8 * _SECRET_WORDS))
         self.settle = service.settle if service.strict else None
+        self.deadline = service.deadline
 
     def begin(self) -> None:
         """Opens a batch: call it before `answers`."""
@@ -167,8 +169,11 @@ class DatagramHandler:
         self.begin()
         try:
             while count:
-                self.answer_all(batch, count)
-                unsent += batch.send(count)
+                if self.deadline.passed():
+                    self.traffic.ignored += count
+                else:
+                    self.answer_all(batch, count)
+                    unsent += count if self.deadline.passed() else batch.send(count)
                 requests += count
                 now = perf_counter_ns()
                 self._each_ns = (now - began) // requests + 1
@@ -544,6 +549,11 @@ class DatagramHandler:
         self.traffic.errors -= 1
         self._count_ignored()
         return None
+
+    def late(self, count: int) -> None:
+        """Counts datagrams that came after the deadline, and so get no reply."""
+        self.traffic.ignored += count
+        self.traffic.batch(count, 0, 0)
 
     def _count_scrapes(self, counter: int, count: int) -> None:
         self.traffic.scrapes += count

@@ -17,6 +17,9 @@ from tracker.frontends.waiting import wait_out
 if TYPE_CHECKING:
     from tracker.frontends.udp.handler import DatagramHandler
 
+_IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE = 10, 3  # <linux/in.h>
+"""Makes the kernel never fragment an IPv4 reply, because none that leaves the machine has more than
+924 bytes. So it need not choose a number for each one's fragments, which took 2 % of the time."""
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
 
 
@@ -27,6 +30,8 @@ def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
+        elif recvmmsg.available:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE)
         kernel_buffers.enlarge(sock)
         if host in _WILDCARDS and recvmmsg.available:
             recvmmsg.report_local_addresses(sock)
@@ -77,15 +82,19 @@ async def _serve_durably(batch: recvmmsg.Batch, handler: DatagramHandler, turn: 
     `Batch.receive`.
     """
     count = batch.receive(recvmmsg.BATCH)
-    if count and handler.settle is not None:
-        began = perf_counter_ns()
-        handler.begin()
-        handler.answer_all(batch, count)
-        handler.end()
-        turn.over()
-        await handler.settle()
-        unsent = batch.send(count)
-        handler.traffic.batch(count, unsent, perf_counter_ns() - began)
+    if not count or handler.settle is None:
+        return
+    if handler.deadline.passed():
+        handler.late(count)
+        return
+    began = perf_counter_ns()
+    handler.begin()
+    handler.answer_all(batch, count)
+    handler.end()
+    turn.over()
+    await handler.settle()
+    unsent = count if handler.deadline.passed() else batch.send(count)
+    handler.traffic.batch(count, unsent, perf_counter_ns() - began)
 
 
 async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
@@ -101,6 +110,7 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
             continue
         await turn.begin()
         began = perf_counter_ns()
+        over = handler.deadline.passed()
         handler.begin()
         replies: list[tuple[bytes | None, tuple[str, int]]] = []
         while perf_counter_ns() < turn.until:
@@ -108,7 +118,8 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
                 data, source = sock.recvfrom(recvmmsg.SLOT)
             except OSError:
                 break
-            replies.append((reply_to(sock, handler, data, source), source))
+            replies.append((None if over else reply_to(sock, handler, data, source), source))
+        handler.traffic.ignored += len(replies) * over
         handler.end()
         turn.over()
         if handler.settle is not None:
@@ -116,6 +127,9 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
         unsent = 0
         for reply, source in replies:
             if reply is not None:
+                if handler.deadline.passed():
+                    unsent += 1
+                    continue
                 try:
                     sock.sendto(reply, source)
                 except OSError:  # dropped, as in Batch.send
