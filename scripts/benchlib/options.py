@@ -106,6 +106,13 @@ def _parser(page: str) -> argparse.ArgumentParser:
         metavar="N[,N]",
         help="requests that are open at any time (udp 256, http 64, api 16; flood always 256 and 64)",
     )
+    load.add_argument(
+        "--receivers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="udp: our tracker receives and sends with N threads, on all cores but the generator's; beside one without (1)",
+    )
     people = parser.add_argument_group("the swarms")
     people.add_argument(
         "--torrents", type=int, help="(10,000; with --new 100,000; with --ipv6 3,000)"
@@ -174,6 +181,8 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
             parser.error(f"--{name.replace('_', '-')} is not for {options.what}")
     if options.rate and options.what != "udp":
         parser.error("--rate is for udp")
+    if options.receivers != 1 and options.what != "udp":
+        parser.error("--receivers is for udp")
     if options.resume and (not options.tls or options.keep_alive):
         parser.error(
             "--resume is for --tls without --keep-alive, because it is about new connections"
@@ -204,12 +213,12 @@ def _fill_in(options: argparse.Namespace) -> None:
         options.load = Load(
             options.what,
             *(options.new, options.ipv6, options.private),
-            *(options.keep_alive, options.tls, options.resume),
+            *(options.keep_alive, options.tls, options.resume, options.receivers),
         )
 
 
 def _check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    for name in ("torrents", "addresses", "accounts", "rounds", "events"):
+    for name in ("torrents", "addresses", "accounts", "rounds", "events", "receivers"):
         if getattr(options, name) < 1:
             parser.error(f"--{name} is at least 1")
     if options.seconds <= 0:

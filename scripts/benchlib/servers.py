@@ -30,7 +30,6 @@ TOKEN = "bench"  # noqa: S105  # the token of a tracker that runs for a minute
 START_LIMIT = 120.0  # seconds until the tracker must have printed its ports
 IMPORT = 200  # keys that one request may import
 
-# A number of receivers belongs under [[udp_trackers]], once there is such a key.
 CONFIG = """\
 [metadata]
 schema_version = "2.0.0"
@@ -41,6 +40,7 @@ listed = false
 private = {private}
 [[udp_trackers]]
 bind_address = "{host}:0"
+receivers = {receivers}
 [[http_trackers]]
 bind_address = "{host}:0"
 {tls}
@@ -77,12 +77,14 @@ def tracker(
     core: int | None,
     load: Load = UDP,
     certificate: str = "",
+    more_cores: Sequence[int] = (),
 ) -> Iterator[Target]:
     """Runs our tracker with its log in `folder`. Raises ServerError."""
     config, api_port = folder / "tracker.toml", free_port()
     text = CONFIG.format(
         folder=folder,
         host="[::1]" if load.ipv6 else "127.0.0.1",
+        receivers=load.receivers,
         private=str(load.private).lower(),
         tls=TLS.format(certificate=certificate) if load.tls else "",
         api_port=api_port,
@@ -90,7 +92,7 @@ def tracker(
     )
     config.write_text(text)
     command = [tracker_command(), "serve", "--config", str(config)]
-    with running(command, folder / "output", core) as process:
+    with running(command, folder / "output", core, more_cores=more_cores) as process:
         ports = _announced_ports(process, folder / "output")
         udp, http, health = (ports[name] for name in SERVICES)
         yield Target(udp, http, process.pid, core or 0, api_port, health)

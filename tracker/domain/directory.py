@@ -15,11 +15,11 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from tracker.domain import packed
+from tracker.domain import choice, packed
 from tracker.domain.index import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 NOWHERE = 0xFFFFFFFF  # the place of a peer that has no endpoint in a directory
 # The same number with a type (see the .pxd), as a place and as a mask. It has a type because a
@@ -301,13 +301,14 @@ class Directory:
         want: int,
         peer: int,
         seeder: bool,
-        chance: Callable[[], int],
+        secret: array[int],
+        seq: int,
     ) -> bytes:
         """Returns `prefix` and the endpoints that `put_picked` chooses."""
         out = bytearray(prefix)
         start = len(out)
         packed.add_bytes(out, want * self.width)
-        size = self.put_picked(out, start, torrent, want, peer, seeder, chance)
+        size = self.put_picked(out, start, torrent, want, peer, seeder, secret, seq)
         return bytes(out[: start + size])
 
     def put_picked(
@@ -318,14 +319,15 @@ class Directory:
         want: int,
         peer: int,
         seeder: bool,
-        chance: Callable[[], int],
+        secret: array[int],
+        seq: int,
     ) -> int:
         """Writes up to `want` endpoints for `peer`, without its own, into `out` at `to`.
 
         A small swarm is written whole. From a larger swarm the peer gets a run of leechers and a
-        run of seeders. The 64 bits of `chance` decide where each begins. A seeder gets leechers
-        first; a leecher gets equal numbers of both, as far as there are enough. Returns the bytes
-        written.
+        run of seeders. What `choice` draws for announce `seq` decides where each begins. A seeder
+        gets leechers first; a leecher gets equal numbers of both, as far as there are enough.
+        Returns the bytes written.
         """
         width = self.width
         addresses = self.addresses
@@ -343,7 +345,7 @@ class Directory:
             return packed.put_around(
                 out, to, addresses, first * width, place * width, width, (first + size) * width
             )
-        draw = chance()
+        draw = choice.drawn(secret, 0, seq)  # choice.PEERS
         boundary = first + seeds
         seeders = boundary - first - (first <= place < boundary)
         leechers = first + size - boundary - (boundary <= place < first + size)
@@ -477,5 +479,7 @@ class Directory:
 
 
 # Fails when one of these constants changes, because the code above has literals in their place.
-if (TORRENT_WORDS, PEER_WORDS, FIRST, COUNT, SEEDS, ROOM, _SCANNED) != (16, 3, 0, 1, 2, 3, 6):
+if (TORRENT_WORDS, PEER_WORDS, FIRST, COUNT, SEEDS, ROOM, _SCANNED, choice.PEERS) != (
+    16, 3, 0, 1, 2, 3, 6, 0
+):  # fmt: skip
     raise AssertionError("Directory spells these numbers out")

@@ -411,6 +411,14 @@ cdef inline uint32_t hashed(array secret, char *name, Py_ssize_t width, uint64_t
     return <uint32_t>(total >> 32)
 
 
+cdef inline uint32_t number_hash(array secret, uint64_t number) noexcept:
+    """The same over two words."""
+    cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs
+    return <uint32_t>(
+        (factors[0] + factors[1] * <uint32_t>number + factors[2] * (number >> 32)) >> 32
+    )
+
+
 cdef inline uint32_t text_hash(array secret, char *text, Py_ssize_t size) except? 0xFFFFFFFE:
     """The same over a text of 4 bytes or more. Its last word may have bytes of the one before."""
     cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs
@@ -429,6 +437,15 @@ cdef inline uint32_t text_hash(array secret, char *text, Py_ssize_t size) except
 
 cdef inline bint is_text(bytes known, char *text, Py_ssize_t size) except -1:
     return PyBytes_GET_SIZE(known) == size and not memcmp(PyBytes_AS_STRING(known), text, size)
+
+
+cdef inline int port(char *port) noexcept:
+    return <uint8_t>port[0] << 8 | <uint8_t>port[1]
+
+
+cdef inline bint begins(char *peer_id, bytes text) except -1:
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(text)
+    return size <= 20 and not memcmp(peer_id, PyBytes_AS_STRING(text), size)
 
 
 cdef inline Py_ssize_t slot(uint64_t prefix, uint64_t which) noexcept:

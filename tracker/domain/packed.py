@@ -151,6 +151,12 @@ def hashed(secret: array[int], name: bytes, width: int, number: int) -> int:
     return (hash(name) + number) & 0xFFFFFFFF
 
 
+def number_hash(secret: array[int], number: int) -> int:
+    """Hashes a number of 64 bits to 32."""
+    del secret
+    return hash(number.to_bytes(8, "little")) & 0xFFFFFFFF  # that of a number has no secret
+
+
 def text_hash(secret: array[int], text: bytes, size: int) -> int:
     """Hashes a text of `size` bytes, 4 or more."""
     del secret, size
@@ -160,6 +166,17 @@ def text_hash(secret: array[int], text: bytes, size: int) -> int:
 def is_text(known: bytes, text: bytes, size: int) -> bool:
     del size
     return known == text
+
+
+# What the site's rules look at.
+
+
+def port(port: bytes) -> int:
+    """Reads a port of 2 bytes."""
+    return int.from_bytes(port, "big")
+
+
+begins = bytes.startswith  # a peer_id of 20 bytes, the text
 
 
 # The table of `Clients`.

@@ -561,6 +561,8 @@ class State:
             hasher.update(repr(data).encode())
         if self.bases.used:
             hasher.update(self.bases.digest(addresses=addresses))
+        if self.settings.choice != 1:  # likewise
+            hasher.update(b"choice %d" % self.settings.choice)
         return hasher.hexdigest()
 
 

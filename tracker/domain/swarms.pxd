@@ -5,7 +5,7 @@ from tracker.domain.directory cimport Directory, Tables
 from tracker.domain.index cimport Index
 from tracker.domain.peer_lists cimport PeerLists
 
-cdef unsigned int _nowhere, _low
+cdef unsigned int _nowhere
 
 cdef class Swarms:
     cdef public Index _index
@@ -24,7 +24,6 @@ cdef class Swarms:
     cdef public Directory v4, v6, identities
     cdef public PeerLists of_key, _of_account
 
-    @cython.locals(index=Index, key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, entry=cython.ulonglong)
     cdef Py_ssize_t torrent_of(self, char *info_hash) except -1
     @cython.locals(torrent=Py_ssize_t, seeders=cython.uint, leechers=cython.uint)
     cdef (unsigned int, unsigned long long, unsigned int) counts_of(self, char *info_hash)

@@ -20,7 +20,7 @@ from tracker.domain.peer_lists import PeerLists
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_nowhere = _low = NOWHERE  # as in `Directory`
+_nowhere = NOWHERE  # has a type in the .pxd, as in `directory.py`
 
 BUCKETS = 256  # one for each first byte of an info hash
 
@@ -146,20 +146,7 @@ class Swarms:
         """Does it for an info hash of 20 bytes, which compiled code gives as a pointer."""
         if not packed.COMPILED:
             return self._named.get(info_hash, 0)
-        index = self._index
-        key = packed.hashed(index.secret, info_hash, 20, 0)
-        table = index.tables[key & 255]
-        mask = len(table) - 1
-        at = (key >> 8) & mask
-        entry = packed.u64(table, at)
-        while entry:
-            if entry >> 32 == key and packed.has_endpoint(
-                self.hashes, info_hash, (entry & _low) * 20, 20
-            ):
-                return entry & _low
-            at = (at + 1) & mask
-            entry = packed.u64(table, at)
-        return 0
+        return self._index.named(self.hashes, info_hash)
 
     def hash_of(self, torrent: int) -> bytes:
         """Returns the info hash of a torrent."""

@@ -105,10 +105,10 @@ class Pair:
         assert [directory.position(peer) for peer in self.free] == [NOWHERE] * len(self.free)
         assert all(directory.endpoint(peer) == b"" for peer in self.free)
 
-    def check_pick(self, torrent: int, want: int, asker: int, seeder: bool, draw: int) -> None:
+    def check_pick(self, torrent: int, want: int, asker: int, seeder: bool, seq: int) -> None:
         """Checks a pick: no peer twice, not the asker, as many as exist, and leechers first for a
         seeder."""
-        found = pick(self.directory, torrent, want, asker, seeder, draw)
+        found = pick(self.directory, torrent, want, asker, seeder, seq)
         others = {e for e, peer in self.members(torrent).items() if peer != asker}
         seeds = {e for e in others if self.at[torrent, e] in self.seeders}
         assert len(found) == len(set(found)) == min(want, len(others))
@@ -204,9 +204,9 @@ def test_any_history(
         peer = pair.at.get((torrent, endpoint(number)), 0)
         pair.check_pick(torrent, 14, peer, seeder, 0)
         pair.check()
-    for torrent, want, asker, seeder, draw in questions:
+    for torrent, want, asker, seeder, seq in questions:
         peer = pair.directory.find(torrent, pair.endpoint(asker)) if asker else 0
-        pair.check_pick(torrent, want, peer, seeder, draw)
+        pair.check_pick(torrent, want, peer, seeder, seq)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -253,13 +253,11 @@ def test_memory_of_a_swarm_that_left_is_used_again() -> None:
 
 
 def test_every_peer_is_picked_by_some_draw() -> None:
-    """The draw decides where a pick begins. All draws together pick every peer."""
+    """The draw decides where a pick begins. Many announces together pick every peer."""
     pair = Pair.of_width(6)
     for number in range(1, 41):
         pair.toggle(1, number, number % 2 == 0)
     named = {
-        endpoint
-        for draw in range(40)
-        for endpoint in pick(pair.directory, 1, 4, 0, False, draw << 32 | draw)
+        endpoint for seq in range(400) for endpoint in pick(pair.directory, 1, 4, 0, False, seq)
     }
     assert named == {endpoint4(number) for number in range(1, 41)}

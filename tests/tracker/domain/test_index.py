@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support import hash_of, steady
 from tracker.domain.index import Index
+from tracker.domain.names import Names
 from tracker.domain.swarms import Swarms
 
 if TYPE_CHECKING:
@@ -74,6 +75,23 @@ def test_chosen_info_hashes_spread_like_random_ones(make: Callable[[int], bytes]
         mask = len(table) - 1
         steps += sum(at - (entry >> 40) & mask for at, entry in enumerate(table) if entry)
     assert steps < 4 * 16_384  # one for each entry, on average
+
+
+@settings(steady, max_examples=60)
+@given(steps=st.lists(st.integers(0, 12), max_size=60))
+def test_names(steps: list[int]) -> None:
+    """A whitelist holds what a set holds, and numbers are used again."""
+    names, model = Names(), set[bytes]()
+    for step in steps:
+        info_hash = hash_of(step)
+        (names.remove if info_hash in model else names.add)(info_hash)
+        model ^= {info_hash}
+        assert len(names) == len(model)
+        for number in range(13):
+            assert (hash_of(number) in names) == (hash_of(number) in model)
+    assert len({names.number(each) for each in model}) == len(model)
+    assert len(names._hashes) <= 14 * 20
+    assert b"" not in names
 
 
 def test_torrents_keep_the_order_in_which_they_came() -> None:
