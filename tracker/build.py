@@ -30,6 +30,7 @@ MODULES = (
     "domain/seeding",
     "domain/state",
     "domain/swarms",
+    "domain/sweep",
     "frontends/http/engine",
     "frontends/http/handler",
     "frontends/udp/handler",

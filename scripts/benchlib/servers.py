@@ -7,6 +7,7 @@ import json
 import re
 import time
 from http.client import HTTPConnection
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from benchlib.compiler import ROOT
@@ -21,7 +22,7 @@ from benchlib.processes import (
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from benchlib.load import Load
@@ -78,6 +79,7 @@ def tracker(
     load: Load = UDP,
     certificate: str = "",
     more_cores: Sequence[int] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Target]:
     """Runs our tracker with its log in `folder`. Raises ServerError."""
     config, api_port = folder / "tracker.toml", free_port()
@@ -92,8 +94,9 @@ def tracker(
     )
     config.write_text(text)
     command = [tracker_command(), "serve", "--config", str(config)]
-    with running(command, folder / "output", core, more_cores=more_cores) as process:
-        ports = _announced_ports(process, folder / "output")
+    output = folder / "output"
+    with running(command, output, core, environment, more_cores=more_cores) as process:
+        ports = _announced_ports(process, output)
         udp, http, health = (ports[name] for name in SERVICES)
         yield Target(udp, http, process.pid, core or 0, api_port, health)
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import struct
 from contextlib import ExitStack
-from signal import SIGTERM
+from pathlib import Path
+from signal import SIGCONT, SIGSTOP, SIGTERM
 from threading import Event, Thread
+from time import sleep
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.clients import MAGIC, UdpClient, announce_datagram, api, torrent, udp_client
 from tests.e2e.process import Listeners, Tracker, lasting_listeners
+from tests.e2e.test_metrics import exposed, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -148,7 +151,7 @@ def test_an_id_is_good_at_both(running: Tracker) -> None:
 
 @both
 def test_counters(new_tracker: Callable[..., Tracker], receivers: int) -> None:
-    """Each kind of datagram is counted; the kernel's drops and buffers are those of all sockets."""
+    """Each kind of datagram is counted, whoever answers it."""
     tracker = configure(new_tracker(), receivers).start()
     with udp_client(tracker.udp[0]) as client:
         for datagram in (b"short", struct.pack(">QII", 1, 9, 1) + bytes(90)):
@@ -161,6 +164,29 @@ def test_counters(new_tracker: Callable[..., Tracker], receivers: int) -> None:
         "udp4_announces_handled": 1, "udp4_connections_handled": 3, "udp4_errors_handled": 0,
         "udp4_requests": 7, "udp4_responses": 5, "udp4_scrapes_handled": 1,
     }  # fmt: skip
+
+
+def test_the_kernels_numbers_are_those_of_all_sockets(running: Tracker) -> None:
+    """The receive buffer in the metrics is the sum of all sockets', and so are the drops."""
+
+    def told(what: str, receivers: int) -> float:
+        port = str(at(running, receivers)[1])
+        return total(exposed(running)[f"swarmlog_udp_{what}"], server_binding_port=port)
+
+    tasks = Path(f"/proc/{running.pid}/task")
+    compiled = "(compiled)" in running.command("--version").stdout
+    size = told("receive_buffer_bytes", 1)
+    assert told("receive_buffer_bytes", 3) == size * (3 if compiled else 1)
+    running.send(SIGSTOP)
+    while any(one.read_text().rpartition(") ")[2][0] != "T" for one in tasks.glob("*/stat")):
+        sleep(0.01)
+    client = UdpClient(at(running, 3))
+    for _ in range(int(size) // 60_000 + 100):
+        client.send(bytes(60_000))
+    running.send(SIGCONT)
+    client.close()
+    assert told("kernel_dropped_total", 3) >= 100
+    assert told("kernel_dropped_total", 1) == 0
 
 
 def test_a_second_tracker_cannot_share_the_port(new_tracker: Callable[..., Tracker]) -> None:

@@ -5,32 +5,18 @@
 from __future__ import annotations
 
 import sys
-from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
-from typing import TYPE_CHECKING
+from importlib import import_module
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
-class Sources:
-    """Finds the modules of the tracker by their sources alone."""
-
-    @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None, _target: object = None) -> ModuleSpec | None:  # fmt: skip
-        if not name.startswith("tracker.") or not path:
-            return None
-        return FileFinder(path[0], (SourceFileLoader, SOURCE_SUFFIXES)).find_spec(name)
+from tests.sources import Sources
 
 
 def main() -> None:
-    sys.meta_path.insert(0, Sources)  # type: ignore[arg-type]
-    from tests.fuzz.wire import lived
-    from tracker.build import build
-
-    assert build() == "pure Python"
-    for line in sys.stdin:
-        sys.stdout.write(f"{lived(bytes.fromhex(line))}\n")
-        sys.stdout.flush()
+    with Sources().in_force():
+        assert import_module("tracker.build").build() == "pure Python"
+        lived = import_module("tests.fuzz.wire").lived
+        for line in sys.stdin:
+            sys.stdout.write(f"{lived(bytes.fromhex(line))}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

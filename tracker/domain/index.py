@@ -17,9 +17,9 @@ from tracker.domain import packed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FACTORS = 8
-"""Random numbers of 64 bits in a secret: one to begin with, one for the number beside the name, and
-six for the words of a name of 24 bytes.
+_FACTORS = 9
+"""Random numbers of 64 bits in a secret: one to begin with, one for the number beside the name, six
+for the words of a name of 24 bytes, and one to mix the sum.
 """
 _TABLES = 256
 _FIRST_TABLE = 8  # entries of an empty table

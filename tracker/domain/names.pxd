@@ -9,8 +9,8 @@ cdef class Names:
     cdef public array _free
     cdef public Py_ssize_t _size
 
-    cpdef Py_ssize_t number(self, char *info_hash) except -1
+    cdef Py_ssize_t number(self, char *info_hash) except -1
     @cython.locals(number=Py_ssize_t)
-    cpdef add(self, char *info_hash)
+    cpdef add(self, bytes info_hash)
     @cython.locals(number=Py_ssize_t)
-    cpdef remove(self, char *info_hash)
+    cpdef remove(self, bytes info_hash)

@@ -30,7 +30,9 @@ class Names:
         return self._index.named(self._hashes, info_hash)
 
     def add(self, info_hash: bytes) -> None:
-        """Adds an info hash that is not there."""
+        """Adds an info hash that is not there. Raises `ValueError` for another length."""
+        if len(info_hash) != 20:
+            raise ValueError("an info hash of another length")
         if len(self._free):
             number = packed.pop(self._free)
         else:
@@ -41,7 +43,9 @@ class Names:
         self._size += 1
 
     def remove(self, info_hash: bytes) -> None:
-        """Removes an info hash that is there."""
+        """Removes an info hash that is there. Raises `KeyError` for others."""
+        if info_hash not in self:
+            raise KeyError(info_hash)
         number = self.number(info_hash)
         self._index.drop(packed.hashed(self._index.secret, info_hash, 20, 0), number)
         packed.append(self._free, number)

@@ -181,10 +181,12 @@ def _settle_collector() -> None:
     """Exempts the loaded objects from garbage collection, and makes collections rare and short.
 
     Rare ones are enough, because the announce path makes no reference cycles. The API does: with
-    50,000 young objects a collection stopped the loop for 30 ms, with 5,000 for 2 to 3.
+    50,000 young objects a collection stopped the loop for 30 ms, with 5,000 for 2 to 3. During the
+    start there was none.
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(5_000, 20, 1_000)
 
 

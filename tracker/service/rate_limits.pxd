@@ -13,7 +13,7 @@ cdef class Rate:
 
     cdef _clear(self)
     @cython.locals(high=cython.ulonglong, low=cython.ulonglong)
-    cpdef bint admits(self, char *address, bint v6, unsigned long long now_us) except -1
+    cdef bint admits(self, char *address, bint v6, unsigned long long now_us) except -1
     @cython.locals(
         index=Index, senders=array, spread_us=array, key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t,
         number=Py_ssize_t, due=cython.ulonglong,

@@ -80,6 +80,12 @@ class Rate:
     def __len__(self) -> int:
         return len(self._senders) - 1
 
+    def allows(self, address: bytes, now_us: int) -> bool:
+        """Does `spend` for an address. Raises `ValueError` unless it has 4 or 16 bytes."""
+        if len(address) not in (4, 16):
+            raise ValueError("an address of another length")
+        return self.admits(address, len(address) == 16, now_us)
+
     def admits(self, address: bytes, v6: bool, now_us: int) -> bool:
         """Does `spend` for an address of 4 or 16 bytes, which compiled code gives as a pointer."""
         high, low = udp.halves(address, v6)
@@ -150,7 +156,7 @@ class Bans:
         """Counts an error, towards a ban too if `bans`; tells whether it may be sent."""
         if self._most and bans:
             self._table.add(address, now_us)
-        return self._rate is None or self._rate.admits(address, len(address) == 16, now_us)
+        return self._rate is None or self._rate.allows(address, now_us)
 
 
 # Fails when this constant changes, because the code above has a literal in its place.

@@ -18,7 +18,7 @@ NOW_US = 1_800_000_000_000_000
 def admitted(rate: Rate, sender: int | bytes, now_us: int, requests: int) -> int:
     if isinstance(sender, int):
         return sum(rate.spend(sender, now_us) for _ in range(requests))
-    return sum(rate.admits(sender, len(sender) == 16, now_us) for _ in range(requests))
+    return sum(rate.allows(sender, now_us) for _ in range(requests))
 
 
 def test_a_seedbox_after_an_outage_and_a_flood() -> None:
@@ -66,5 +66,5 @@ def test_a_rate_is_what_a_dictionary_would_say() -> None:
         fits = due - now_us <= 9 * 12_000_000
         if fits:
             spread[name] = due + 12_000_000
-        assert rate.admits(sender, len(sender) == 16, now_us) == fits
+        assert rate.allows(sender, now_us) == fits
     assert len(rate) == len(spread) == 81

@@ -238,7 +238,9 @@ class DatagramHandler:
         for slot in range(first, last):
             torrent = swarms.torrent_of(packed.view(batch.data, slot * 2016 + 16, 20))
             packed.put_u32(torrents, slot & 15, torrent)
-            packed.fetch_words(swarms.tables.torrents, torrent * 16, 16)
+            packed.fetch_words(swarms.tables.torrents, torrent * 8, 8)
+            if batch.v6:
+                packed.fetch_words(swarms.v6._runs, torrent * 4, 4)
         for step in range(2):
             for slot in range(first, last):
                 torrent = packed.u32(torrents, slot & 15)
@@ -248,7 +250,7 @@ class DatagramHandler:
                     at += 12
                 directory = swarms.v6 if v6 else swarms.v4
                 start, size, _, room = packed.run(
-                    directory._torrents, torrent * 64 + directory._byte
+                    directory._runs, torrent * directory._words + directory._word
                 )
                 if not (torrent and size) or room > 6:
                     continue  # `Directory.find` would not look through the endpoints

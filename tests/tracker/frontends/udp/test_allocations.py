@@ -130,7 +130,7 @@ def test_an_announce_allocates_nothing(tmp_path: Path) -> None:
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
     ran = subprocess.run(
         [sys.executable, "-m", __name__], cwd=ROOT, check=True, capture_output=True, text=True,
-        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONMALLOC": "malloc"}, timeout=60,
+        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONMALLOC": "malloc"}, timeout=300,
     )  # fmt: skip
     assert ran.stdout.splitlines() == [f"{name}: [0, 0]" for name in SITES]
 
