@@ -53,7 +53,7 @@ cdef class DatagramHandler:
         place=cython.p_char, seeders=cython.uint, completed=cython.ulonglong, leechers=cython.uint,
     )
     cdef Py_ssize_t _put_scrape(self, bytearray data, Py_ssize_t at, Py_ssize_t size, char *address, bint v6, bytearray out, Py_ssize_t to) except -1
-    @cython.locals(options=cython.p_char, place=Py_ssize_t, known=bytes)
+    @cython.locals(options=cython.p_char, place=Py_ssize_t, way=Py_ssize_t, known=bytes)
     cdef Holder _key_of(self, bytearray data, Py_ssize_t at, Py_ssize_t size)
     @cython.locals(service=Announcing, text=bytes, peer_id=bytes, info_hash=bytes, transaction=bytes)
     cpdef _admit(self, data, Py_ssize_t at, Py_ssize_t size, bytes address, Holder known)

@@ -50,8 +50,8 @@ the query in an announce's options (BEP 41) are not here.
 _LEAST = 16
 """Datagrams that are received together although there is not the time for as many."""
 _KEYS = 1 << 15
-"""Keys that are remembered at most, by the options (BEP 41) they came in; 12 MB. Options have one
-place, so that later ones may take it."""
+"""Keys that are remembered at most, by the options (BEP 41) they came in; 12 MB."""
+_WAYS = 8  # places that a key may have; later keys take the first one where all are taken
 MOST_OPTIONS = 128  # bytes of options whose key is remembered
 _SECRET_WORDS = MOST_OPTIONS // 4 + 3  # of 64 bits, for `packed.text_hash`
 
@@ -74,7 +74,7 @@ if (
     or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, udp.ANNOUNCE_REPLY.size, EARLY) != (1, 98, 20, -100)
     or (udp.SCRAPE, udp.HEAD_SIZE, udp.MAX_SCRAPED) != (2, 16, 74)
     or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
-    or (_KEYS, MOST_OPTIONS, _AHEAD, _LEAST, recvmmsg.BATCH) != (32768, 128, 16, 16, 256)
+    or (_KEYS, _WAYS, MOST_OPTIONS, _AHEAD, _LEAST, recvmmsg.BATCH) != (32768, 8, 128, 16, 16, 256)
     or (ring.PROVED, ring.SHORT, ring.CONNECT4, ring.CONNECT6) != (1, 2, 3, 4)
 ):
     raise AssertionError("DatagramHandler spells these numbers out")
@@ -449,16 +449,21 @@ class DatagramHandler:
             return None
         options = packed.view(data, at + 98, size)
         place = packed.text_hash(self._secret, options, size) & 32767  # _KEYS - 1
-        known = self._options[place]
-        if known is None or not packed.is_text(known, options, size):
-            return None
-        return self._keys[place]
+        for way in range(8):  # _WAYS
+            known = self._options[place ^ way]
+            if known is None:
+                break
+            if packed.is_text(known, options, size):
+                return self._keys[place ^ way]
+        return None
 
     def _remember_key(self, options: bytes, key: Holder) -> None:
         """Remembers a key, so that the next announce with these options need not parse them."""
         size = len(options)
         if 4 <= size <= MOST_OPTIONS:
-            place = packed.text_hash(self._secret, options, size) & _KEYS - 1
+            first = packed.text_hash(self._secret, options, size) & _KEYS - 1
+            places = [first ^ way for way in range(_WAYS)]
+            place = next((at for at in places if self._options[at] in (None, options)), first)
             self._options[place] = options
             self._keys[place] = key
 

@@ -6,8 +6,6 @@ import ctypes
 import shutil
 import socket
 import sys
-from array import array
-from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,9 +59,6 @@ class Front:
             self.options = [bytes([2, len(path)]) + path for path in paths]
         self.ids = ConnectionIds(b"k")
         self.handler = DatagramHandler(rig.service, self.ids, 0)
-        # So that no two keys have one place: the later one would be parsed each time.
-        words = len(self.handler._secret)
-        self.handler._secret = array("Q", Random(1).randbytes(8 * words))
         self.batch = Batch(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), local_addresses=False)
         # The handler meets each key once, while no account can announce.
         rig.log.room = False
