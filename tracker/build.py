@@ -33,6 +33,7 @@ MODULES = (
     "frontends/udp/handler",
     "frontends/udp/recvmmsg",
     "service/announce",
+    "service/deadline",
     "store/book_packing",
     "wire/connection_id",
     "wire/query",

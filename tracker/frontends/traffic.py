@@ -26,7 +26,7 @@ class UdpTraffic:
         self.connects = 0
         self.scrapes = 0
         self.errors = 0  # error replies
-        self.ignored = 0  # no request, or its error would be too long
+        self.ignored = 0  # no request, its error would be too long, or after the deadline
         self.banned = 0  # from a banned address, so without a reply
         self.unsent = 0  # replies that the kernel did not take
         self.busy_ns = 0  # from receiving a batch to having sent its replies

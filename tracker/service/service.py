@@ -15,6 +15,7 @@ from tracker.domain.events.admin import ClockStepped, SettingsChanged
 from tracker.domain.events.records import Counted, RefusalsCounted, Tick
 from tracker.service.announce import Announcing
 from tracker.service.append import append_admin, append_record
+from tracker.service.deadline import Deadline
 from tracker.wire.clients import client_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ versions count under the name only.
 class Service(Announcing):
     """Makes every change of the live state."""
 
-    __slots__ = ("_clients", "_slice", "malformed", "pending", "refusals", "strict")
+    __slots__ = ("_clients", "_slice", "deadline", "malformed", "pending", "refusals", "strict")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Service(Announcing):
         """
         super().__init__(log, state, clock, selection_key)
         self.strict = strict
+        self.deadline = Deadline()
         self._slice = 0  # the slice of the state whose digest the next tick carries
         self.pending: dict[tuple[int, int], int] = {}  # counter deltas that are not logged yet
         self.refusals: dict[tuple[int, str, str], int] = {}  # the same for refusals

@@ -71,9 +71,8 @@ class Site:
         )
         self.udp_port, self.http_port = (one.getsockname()[1] for one in (datagrams, requests))
         ids = ConnectionIds(b"c" * 32)
-        await self._nursery.start(
-            udp_server.serve, datagrams, DatagramHandler(self.service, ids, 0)
-        )
+        self.udp = DatagramHandler(self.service, ids, 0)
+        await self._nursery.start(udp_server.serve, datagrams, self.udp)
         handler = RequestHandler(self.service, 1, proxied=False)
         await self._nursery.start(http_server.serve, requests, handler, ConnectionLimits())
 

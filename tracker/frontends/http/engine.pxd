@@ -1,6 +1,7 @@
 cimport cython
 from tracker.frontends.http cimport calls
 from tracker.frontends.http.handler cimport RequestHandler
+from tracker.service.deadline cimport Deadline
 from tracker.wire.request cimport RequestParser, may_end
 
 @cython.final
@@ -26,6 +27,7 @@ cdef class Engine:
     cdef bytearray _buffer
     cdef dict _connections
     cdef object _context, _epoll, _greeting, _places, _work
+    cdef Deadline _deadline
     cdef RequestHandler _handler
     cdef list _held, _last, _ready, _wheel
     cdef bint _holds, _accepting
@@ -43,7 +45,9 @@ cdef class Engine:
     @cython.locals(connection=Connection)
     cpdef close(self)
     cdef Py_ssize_t _tick(self) except -1
-    @cython.locals(descriptor=cython.int, address=bytes, size=Py_ssize_t, accepted=cython.bint)
+    @cython.locals(connection=Connection)
+    cdef _end_connections(self)
+    @cython.locals(descriptor=cython.int, address=bytes, size=Py_ssize_t, accepted=cython.bint, over=cython.bint)
     cdef bint _accept(self) except -1
     @cython.locals(parser=RequestParser, at=Py_ssize_t, client=bytes, whole=cython.bint, connection=Connection, reply=bytes)
     cdef _begin(self, int descriptor, bytes address, Py_ssize_t size)
@@ -67,6 +71,7 @@ cdef class Engine:
     cdef _reply(self, Connection connection, bytes replies)
     @cython.locals(secure=Secure)
     cdef _send(self, Connection connection, bytes reply)
+    cdef Py_ssize_t _transmit(self, int descriptor, bytes data, bint last) except -3
     @cython.locals(sent=Py_ssize_t)
     cdef _put(self, Connection connection, bytes data)
     @cython.locals(out=bytes, sent=Py_ssize_t)

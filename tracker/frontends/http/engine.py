@@ -109,7 +109,7 @@ class Engine:
     """Accepts and serves the connections of one listener."""
 
     __slots__ = (
-        "_accepting", "_buffer", "_connections", "_context", "_epoll", "_expired", "_first_ticks", "_greeting",
+        "_accepting", "_buffer", "_connections", "_context", "_deadline", "_epoll", "_expired", "_first_ticks", "_greeting",
         "_handler", "_held", "_holds", "_last", "_linger_ticks", "_listener", "_now", "_parser", "_places", "_ready", "_request_ticks", "_until", "_wheel", "_work", "refused",
         "tick_seconds",
     )  # fmt: skip
@@ -132,6 +132,7 @@ class Engine:
         self._context = context
         header = handler.proxies.header.lower().encode() if handler.proxied else b""
         self._handler = handler
+        self._deadline = handler.deadline
         self._parser = RequestParser(header)
         self._listener = listener
         self._places = limits.places
@@ -185,6 +186,8 @@ class Engine:
         handler.begin()
         try:
             while True:
+                if self._deadline.passed():
+                    self._end_connections()
                 # What is left of the last wake-up comes first, because a client that is always at
                 # the end of the set would never be served.
                 if not self._ready:
@@ -233,9 +236,12 @@ class Engine:
         """Closes every connection and the set, without the replies that were held."""
         for descriptor, _reply in self._last:
             calls.close(descriptor)
+        self._end_connections()
+        self._epoll.close()
+
+    def _end_connections(self) -> None:
         for connection in list(self._connections.values()):
             self._close(connection)
-        self._epoll.close()
 
     def _tick(self) -> int:
         return int(monotonic() / self.tick_seconds)
@@ -243,6 +249,7 @@ class Engine:
     def _accept(self) -> bool:
         """Serves up to `TOGETHER` new connections; False = there was none."""
         accepted = False
+        over = self._deadline.passed()
         for _ in range(TOGETHER):
             try:
                 descriptor, address = calls.accept(self._listener)
@@ -255,6 +262,9 @@ class Engine:
             if descriptor < 0:
                 break
             accepted = True
+            if over:
+                calls.close(descriptor)
+                continue
             size = calls.receive(descriptor, self._buffer, 0, 16_384)  # REQUEST_LIMIT
             if size > 0:
                 self._begin(descriptor, address, size)
@@ -308,7 +318,7 @@ class Engine:
         A client whose buffer cannot take one reply is disconnected.
         """
         for descriptor, reply in self._last:
-            calls.send(descriptor, reply, True)
+            self._transmit(descriptor, reply, True)
             calls.close(descriptor)
         self._last.clear()
 
@@ -511,11 +521,15 @@ class Engine:
             reply = secure.encrypt(reply, connection.ends)
         self._put(connection, reply)
 
+    def _transmit(self, descriptor: int, data: bytes, last: bool) -> int:
+        """Sends, but nothing after the deadline: then the connection is to be closed."""
+        return -2 if self._deadline.passed() else calls.send(descriptor, data, last)  # calls.GONE
+
     def _put(self, connection: Connection, data: bytes) -> None:
         if connection.out:
             connection.out += data
             return
-        sent = calls.send(connection.descriptor, data, connection.ends)
+        sent = self._transmit(connection.descriptor, data, connection.ends)
         if sent == len(data):
             self._sent(connection)
         elif sent == -2:  # calls.GONE
@@ -527,7 +541,7 @@ class Engine:
     def _flush(self, connection: Connection) -> None:
         """Sends more of a reply to a client that was slow to take it."""
         out = connection.out
-        sent = calls.send(connection.descriptor, out, connection.ends)
+        sent = self._transmit(connection.descriptor, out, connection.ends)
         if sent == -2:  # calls.GONE
             self._close(connection)
             return

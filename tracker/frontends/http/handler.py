@@ -78,6 +78,7 @@ class RequestHandler:
         "_sends_external_ip",
         "_service",
         "_swarms",
+        "deadline",
         "external",
         "proxied",
         "proxies",
@@ -119,6 +120,7 @@ class RequestHandler:
         self._policy = policy
         self._interval_min = service.settings.interval_min
         self.settle = service.settle if service.strict else None
+        self.deadline = service.deadline
 
     def behind_proxy(self, address: bytes) -> bool:
         """Tells whether a connection from there carries the requests of many clients."""

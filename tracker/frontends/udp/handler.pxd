@@ -8,6 +8,7 @@ from tracker.domain.swarms cimport Swarms
 from tracker.frontends.udp cimport mmsg
 from tracker.frontends.udp.recvmmsg cimport Batch
 from tracker.service.announce cimport Announcing
+from tracker.service.deadline cimport Deadline
 from tracker.wire.connection_id cimport ConnectionIds
 
 cdef unsigned long long _left_unknown
@@ -20,6 +21,7 @@ cdef class DatagramHandler:
     cdef public bytearray _scratch
     cdef public Announcing _service
     cdef public int _listener
+    cdef public Deadline deadline
     cdef public Py_ssize_t _scraped4, _scraped6
     cdef public unsigned int _interval
     cdef public Swarms _swarms

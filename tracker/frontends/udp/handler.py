@@ -98,6 +98,7 @@ class DatagramHandler:
         "_secret",
         "_service",
         "_swarms",
+        "deadline",
         "settle",
         "traffic",
     )  # fmt: skip
@@ -136,6 +137,7 @@ class DatagramHandler:
         self._scraped4 = self._scraped6 = 0  # scrapes of the batch, counted at its end
         self._secret = array("Q", os.urandom(8 * _SECRET_WORDS))
         self.settle = service.settle if service.strict else None
+        self.deadline = service.deadline
 
     def begin(self) -> None:
         """Opens a batch: call it before `answers`."""
@@ -165,8 +167,11 @@ class DatagramHandler:
         self.begin()
         try:
             while count:
-                self.answer_all(batch, count)
-                unsent += batch.send(count)
+                if self.deadline.passed():
+                    self.traffic.ignored += count
+                else:
+                    self.answer_all(batch, count)
+                    unsent += count if self.deadline.passed() else batch.send(count)
                 requests += count
                 took_ns = perf_counter_ns() - began
                 if took_ns >= 2_000_000:  # WAKE_NS
@@ -538,6 +543,11 @@ class DatagramHandler:
         self.traffic.errors -= 1
         self._count_ignored()
         return None
+
+    def late(self, count: int) -> None:
+        """Counts datagrams that came after the deadline, and so get no reply."""
+        self.traffic.ignored += count
+        self.traffic.batch(count, 0, 0)
 
     def _count_scrapes(self, counter: int, count: int) -> None:
         self.traffic.scrapes += count

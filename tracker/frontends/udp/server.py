@@ -87,13 +87,16 @@ async def _serve_durably(batch: recvmmsg.Batch, handler: DatagramHandler) -> int
     if not count:
         return 0
     began = perf_counter_ns()
+    if handler.deadline.passed():
+        handler.late(count)
+        return perf_counter_ns() - began
     handler.begin()
     handler.answer_all(batch, count)
     handler.end()
     took_ns = perf_counter_ns() - began
     if handler.settle is not None:
         await handler.settle()
-    unsent = batch.send(count)
+    unsent = count if handler.deadline.passed() else batch.send(count)
     handler.traffic.batch(count, unsent, perf_counter_ns() - began)
     return took_ns
 
@@ -109,6 +112,7 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
             await wait_out(error)
             continue
         began = perf_counter_ns()
+        over = handler.deadline.passed()
         handler.begin()
         replies = []
         for _ in range(recvmmsg.BATCH):
@@ -116,13 +120,17 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
                 data, source = sock.recvfrom(recvmmsg.SLOT)
             except OSError:
                 break
-            replies.append((reply_to(sock, handler, data, source), source))
+            replies.append((None if over else reply_to(sock, handler, data, source), source))
+        handler.traffic.ignored += len(replies) * over
         handler.end()
         if handler.settle is not None:
             await handler.settle()
         unsent = 0
         for reply, source in replies:
             if reply is not None:
+                if handler.deadline.passed():
+                    unsent += 1
+                    continue
                 try:
                     sock.sendto(reply, source)
                 except OSError:  # dropped, as in Batch.send
