@@ -78,7 +78,7 @@ from eventlog.segment import (
     open_header,
 )
 from eventlog.tags import Macs, Part, Tags
-from eventlog.threads import NO_THREAD, in_thread
+from eventlog.threads import NO_THREAD, Pace, in_thread
 from eventlog.verify import Verifier
 from eventlog.verify_files import RESTORE_KEPT, unreadable
 from eventlog.versions import FORMAT
@@ -124,6 +124,7 @@ __all__ = [
     "Macs",
     "NotAFileError",
     "OpenFrame",
+    "Pace",
     "Part",
     "Pool",
     "Reader",

@@ -31,7 +31,7 @@ from eventlog.files import make_folder
 from eventlog.pool import OpenFrame, Pool
 from eventlog.repeated_warning import RepeatedWarning
 from eventlog.reserve import Reserve
-from eventlog.threads import Pace, in_thread
+from eventlog.threads import Pace, in_thread, to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,6 +60,9 @@ a thread."""
 LONGER_SECONDS = 0.1
 """Upper bound in seconds of the adaptive linger, because waiting records are only in memory:
 readers get them later, and a crash loses more of them."""
+MANY_BYTES = 16 << 10
+"""Bytes of a commit after which the next one gathers as long as after a slow one, because a commit
+costs as much CPU as a thousand announces. About 20,000 come a second then."""
 ENOUGH_BYTES = 1 << 20
 """Pending bytes above which a commit begins at once, because a larger batch gains nothing."""
 HUNG_SECONDS = 10.0
@@ -70,14 +73,16 @@ MAX_PENDING_BYTES = 64 << 20
 fill the memory."""
 
 
-def lingering(seconds: float, last_commit: float) -> float:
+def lingering(seconds: float, last_commit: float, last_bytes: int) -> float:
     """Returns the seconds to gather records before a commit.
 
-    `seconds`: the configured linger. `last_commit`: the seconds that the last commit took. When
-    commits take long, because the machine or its disk is busy, the gathering takes longer: four
-    times the last commit, at most four times `seconds`, and at most `LONGER_SECONDS`.
+    `seconds`: the configured linger. `last_commit`, `last_bytes`: the seconds that the last commit
+    took, and the bytes that it wrote. When commits take long, because the machine or its disk is
+    busy, or come with many records, the gathering takes longer, so that there are fewer: four times
+    the last commit, at most four times `seconds`, and at most `LONGER_SECONDS`.
     """
-    return max(seconds, min(4 * last_commit, 4 * seconds, LONGER_SECONDS))
+    longer = 4 * (seconds if last_bytes >= MANY_BYTES else last_commit)
+    return max(seconds, min(longer, 4 * seconds, LONGER_SECONDS))
 
 
 @frozen
@@ -132,7 +137,6 @@ class EventLog:
     )
     segments_begun: int = 0  # since the log was opened
     _begun: trio.Event = field(factory=trio.Event)  # another one was
-    _one_commit: trio.CapacityLimiter = field(factory=lambda: trio.CapacityLimiter(1))
     sealing: trio.Lock = field(factory=trio.Lock)  # for tasks that make or remove seals
 
     # The condition of the log.
@@ -144,6 +148,7 @@ class EventLog:
     _released: bool = False  # nothing more becomes durable
     _commits: int = 0
     _commit_seconds: float = 0.0  # of the last commit
+    _commit_bytes: int = 0  # of its records
     _no_write: RepeatedWarning = field(factory=_warning("The event log can be written again"))
     _no_space: RepeatedWarning = field(factory=_warning("There is space for the event log again"))
     _no_seal: RepeatedWarning = field(factory=_warning("All finished segments are sealed again"))
@@ -332,7 +337,8 @@ class EventLog:
 
     async def _wait_for_company(self) -> None:
         """Linger, so that one sync serves many records. A waiting caller ends the linger."""
-        with trio.move_on_after(lingering(self._linger_seconds, self._commit_seconds)):
+        seconds = lingering(self._linger_seconds, self._commit_seconds, self._commit_bytes)
+        with trio.move_on_after(seconds):
             await self._hurry.wait()
 
     async def _commit(self) -> None:
@@ -347,19 +353,12 @@ class EventLog:
         taken = self._unwritten
         if not taken and self._committer.marked_seq >= self.durable_seq:
             return
-        self._in_flight_bytes = sum(len(one.plain) + len(one.protected) for one in taken)
+        self._commit_bytes = sum(len(one.plain) + len(one.protected) for one in taken)
+        self._in_flight_bytes = self._commit_bytes
         began = trio.current_time()
         self._hung_from = time.monotonic() + HUNG_SECONDS
         try:
-            # Shielded, because a commit must not be abandoned half-way.
-            with trio.CancelScope(shield=True):
-                await in_thread(
-                    self._committer.write,
-                    taken,
-                    self.durable_seq,
-                    self._blocked,
-                    limiter=self._one_commit,
-                )
+            await to_the_end(self._committer.write, taken, self.durable_seq, self._blocked)
         except Exception as error:
             self._note_failure(error)
         else:

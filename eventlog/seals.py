@@ -16,7 +16,7 @@ import json
 import os
 import re
 from contextlib import contextmanager
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from hmac import compare_digest
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +31,7 @@ from eventlog.nonsense import border, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from io import BufferedReader
     from pathlib import Path
 
     from eventlog.tags import Macs, TagReader, Tags
@@ -187,8 +188,16 @@ def taken_again(path: Path, seal: Seal) -> Seal:
     `LogFormatError`.
     """
     with open_file(path) as file:
-        digest = file_digest(file, "sha256").hexdigest()
-        return evolve(seal, sha256=digest, length=file.tell())
+        return evolve(seal, sha256=_hashed(file), length=file.tell())
+
+
+def _hashed(file: BufferedReader, pace: Callable[[], None] = lambda: None) -> str:
+    """Return the SHA-256 of a file, in hexadecimal. `pace` is called after each piece."""
+    hasher = sha256()
+    while piece := file.read(_PIECE):
+        hasher.update(piece)
+        pace()
+    return hasher.hexdigest()
 
 
 def wrong_with(path: Path, header: segment.SegmentHeader, seal: Seal, macs: Macs | None) -> str:
@@ -244,7 +253,11 @@ def _write_missing(
 ) -> Sealed | None:
     known: bytes | None = None  # history digest before the segment
     newest: Sealed | None = None
-    for path, following in pairwise(segments_of(folder)):
+    pairs = list(pairwise(segments_of(folder)))
+    missing = (at for at, (path, _) in enumerate(pairs) if not os.path.lexists(seal_path(path)))
+    # From the seal before the first missing one on, because a log has many, and the start has
+    # checked them.
+    for path, following in pairs[max(0, next(missing, len(pairs)) - 1) :]:
         header = segment.open_header(path)
         if os.path.lexists(seal_path(path)):
             seal = _trusted(path, header, following, _read(path), tags)
@@ -373,25 +386,31 @@ def finished_segments(folder: Path) -> list[Path]:
     return sorted({*there, *(path for path in sealed if segment.base_seq_of(path) >= begin)})
 
 
-def wrong_by_seal(path: Path, macs: Macs | None = None, *, cached: bool = False) -> str:
+def wrong_by_seal(
+    path: Path,
+    macs: Macs | None = None,
+    *,
+    cached: bool = False,
+    pace: Callable[[], None] = lambda: None,
+) -> str:
     """Say what is wrong with a finished segment by its seal, or by its frames where it has none;
     "" = nothing. `macs`: check MAC and tags too.
 
-    Reads the file from the disk, a sealed one without the interpreter's lock, and leaves none of it
-    in memory that others use; `cached`: reads it as others do. Raises `FileNotFoundError` when it
-    was removed, `OSError`.
+    Reads the file from the disk, and leaves none of it in memory that others use; `cached`: reads
+    it as others do. `pace` is called between short steps; it may wait, or raise to end the work.
+    Raises `FileNotFoundError` when it was removed, `OSError`.
     """
     folder = path.parent.parent
     try:
         with open_file(path) as file:
             if not cached:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            found = file_digest(file, "sha256").hexdigest()
+            found = _hashed(file, pace)
             if not cached:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         if not os.path.lexists(seal_path(path)):
             following = [each for each in segments_of(folder) if each.name > path.name]
-            check_frames(path, following[0], macs)
+            check_frames(path, following[0], macs, pace)
             return ""
         seal = read_seal(seal_path(path))
         if what := wrong_with(path, segment.open_header(path), seal, macs):

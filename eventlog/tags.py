@@ -68,18 +68,26 @@ def new_seed() -> bytes:
         raise OSError(errno.EAGAIN, f"no random bytes: {error}") from None
 
 
-def check_frame(
-    tags: TagReader, key_id: bytes, log_id: bytes, header: Header, head: bytes, payload: bytes
-) -> None:
-    """Check the tag of a frame, given as its bytes. Raises `FrameError`.
+FORGED = "frame tag does not match: these are not the bytes that the tracker wrote"
 
-    A frame of format 1 passes, because it has none. So does a frame whose key is missing: opening
-    the segment has told that.
-    """
+
+def tag_holds(
+    tags: TagReader, key_id: bytes, log_id: bytes, header: Header, head: bytes, payload: bytes
+) -> bool | None:
+    """Tell whether the tag of a frame, given as its bytes, is right; None = it has none, or its key
+    is missing: opening the segment has told that."""
     if header.format == 1:
-        return
+        return None
     size = header.plain_size + header.protected_size
     sections = memoryview(payload)[:size]
     expected = tags.tag(key_id, log_id, header.seed, tagged_part(head), sections)
-    if expected is not None and not compare_digest(expected, header.chain):
-        raise FrameError("frame tag does not match: these are not the bytes that the tracker wrote")
+    return None if expected is None else compare_digest(expected, header.chain)
+
+
+def check_frame(
+    tags: TagReader, key_id: bytes, log_id: bytes, header: Header, head: bytes, payload: bytes
+) -> None:
+    """Check the tag of a frame. One that `tag_holds` says nothing about passes. Raises
+    `FrameError`."""
+    if tag_holds(tags, key_id, log_id, header, head, payload) is False:
+        raise FrameError(FORGED)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from eventlog import NO_CHAIN, Frame, OpenFrame, Pool
 from eventlog.frame import build_header, parse_header
-from tracker.domain import events
+from tracker.domain import choice, events
 from tracker.domain.events import codec
 from tracker.domain.events.admin import (
     CreditCorrected,
@@ -347,10 +347,10 @@ def append_json(service: Service, number: int, data: dict[str, Any]) -> int:
 
 
 def pick(
-    directory: Directory, torrent: int, want: int, peer: int, seeder: bool, draw: int
+    directory: Directory, torrent: int, want: int, peer: int, seeder: bool, seq: int
 ) -> list[bytes]:
-    """Returns the endpoints that a directory answers with."""
-    found = directory.pick(b"", torrent, want, peer, seeder, lambda: draw)
+    """Returns the endpoints that a directory answers announce `seq` with."""
+    found = directory.pick(b"", torrent, want, peer, seeder, choice.halves(SELECTION_KEY), seq)
     assert len(found) % directory.width == 0
     return [bytes(found[at : at + directory.width]) for at in range(0, len(found), directory.width)]
 

@@ -4,6 +4,7 @@ anything heavy.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -37,6 +38,8 @@ def main() -> int:
         leave_working_folder()
     streams.prepare()
     lifetime.forbid_core_dumps()
+    lifetime.keep_tables_apart()
+    gc.disable()  # it would walk what is imported, again and again; each command enables it
     from tracker.cli import main as run  # takes a fifth of a second
 
     return run()

@@ -1,4 +1,4 @@
-"""Measures our tracker and others under the same load: scripts/bench udp|http|log|api.
+"""Measures our tracker and others under the same load: scripts/bench udp|http|log|api|memory.
 
 This module is the benchmark's composition root: options, which benchmark, clean-up.
 """
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from benchlib import apibench, logbench, machine, report, rivals
+from benchlib import apibench, logbench, machine, memorybench, report, rivals
 from benchlib.compiler import ROOT, CompilerError, compile_loadgen
 from benchlib.load import Generator, LoadError, Population
 from benchlib.loadbench import Bench, contenders
@@ -35,12 +35,15 @@ def main() -> int:
         return 2
     try:
         folder.chmod(0o755)
-        bench = {"log": _bench_log, "api": _bench_api}.get(options.what, _bench_load)
+        benches = {"log": _bench_log, "api": _bench_api, "memory": _bench_memory}
+        bench = benches.get(options.what, _bench_load)
         return bench(options, folder)
     except CompilerError as failure:
         _say(f"bench: {failure}")
         return 2
-    except (ServerError, LoadError, logbench.PartError, report.NoMarkersError) as failure:
+    except (
+        ServerError, LoadError, logbench.PartError, memorybench.MemoryPartError, report.NoMarkersError,
+    ) as failure:  # fmt: skip
         _say(f"bench: {failure}")
         return 1
     except KeyboardInterrupt:
@@ -88,6 +91,14 @@ def _bench_api(options: argparse.Namespace, folder: Path) -> int:
     if options.write:
         _write(options, "api", apibench.block(_command(), facts, turns, options.torrents))
     return int(any(turn.result.errors for turn in turns))
+
+
+def _bench_memory(options: argparse.Namespace, folder: Path) -> int:
+    facts = machine.describe(folder)
+    lines = memorybench.bench(options.sizes, _say)
+    if options.write:
+        _write(options, "memory", memorybench.block(_command(), facts, lines))
+    return 0
 
 
 def _generator(options: argparse.Namespace) -> Generator:

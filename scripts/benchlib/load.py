@@ -37,6 +37,7 @@ class Load:
     keep_alive: bool = False
     tls: bool = False
     resume: bool = False  # TLS sessions
+    receivers: int = 1  # threads with which our tracker receives; 1 = none
 
     @property
     def needs(self) -> frozenset[str]:
@@ -48,6 +49,8 @@ class Load:
         """The name of its block in docs/performance.md, for example `http-tls-keep-alive`."""
         flags = ("new", "ipv6", "private", "tls", "keep_alive", "resume")
         on = [flag.replace("_", "-") for flag in flags if getattr(self, flag)]
+        if self.receivers > 1:
+            on.append(f"receivers-{self.receivers}")
         return "-".join([self.protocol, *on])
 
     def options(self) -> list[str]:

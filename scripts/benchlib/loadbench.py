@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from benchlib.load import Generator, Load, Result, Target
 
 QUIET_PATIENCE = 8.0  # seconds to wait for idle cores before a timed phase
+ONE_RECEIVER = "tracker, one receiver"  # beside one with several
 PUBLIC = "tracker, public"  # our tracker in public mode, beside private mode
 
 
@@ -72,7 +73,10 @@ class Bench:
 
     def _serving(self, contender: Contender, folder: Path) -> AbstractContextManager[Target]:
         if contender.server == OURS:
-            return servers.tracker(folder, self.cores.server, contender.load, self.certificate)
+            more = self.cores.others if contender.load.receivers > 1 else ()
+            return servers.tracker(
+                folder, self.cores.server, contender.load, self.certificate, more
+            )
         return rivals.serving(
             rivals.RIVALS[contender.server],
             rivals.Place(
@@ -102,10 +106,16 @@ class Bench:
 def _phase(target: Target, level: str, run: Callable[[], Result], *, paced: bool) -> report.Phase:
     machine.wait_quiet(QUIET_PATIENCE)
     before = machine.kernel_drops(target.udp_port)
+    threads = machine.thread_seconds(target.pid)
     result = run()
+    spent = {
+        kind: (user - threads[kind][0], system - threads[kind][1])
+        for kind, (user, system) in machine.thread_seconds(target.pid).items()
+    }
     dropped = machine.kernel_drops(target.udp_port) - before
     metric = servers.dropped_by_metric(target) if target.api_port else None
-    return report.Phase(level, result, paced, dropped, metric in (None, before + dropped))
+    agrees = metric in (None, before + dropped)
+    return report.Phase(level, result, paced, dropped, agrees, spent)
 
 
 def contenders(options: argparse.Namespace, say: Callable[[str], None]) -> list[Contender]:
@@ -122,6 +132,8 @@ def contenders(options: argparse.Namespace, say: Callable[[str], None]) -> list[
             found.append(Contender(name, name, options.load))
     if options.load.private and any(one.name == OURS for one in found):
         found.append(Contender(PUBLIC, OURS, replace(options.load, private=False)))
+    if options.load.receivers > 1 and any(one.name == OURS for one in found):
+        found.append(Contender(ONE_RECEIVER, OURS, replace(options.load, receivers=1)))
     return found
 
 

@@ -12,14 +12,15 @@ import shutil
 import statistics
 import sys
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from hashlib import sha256
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
-from eventlog import EventLog, Reader, open_log
+from eventlog import EventLog, Reader, open_log, write_missing
 from tracker.domain import events
 from tracker.domain.events import announce, codec
 from tracker.domain.events.admin import TrackerStarted, TrackerStopped
@@ -31,50 +32,60 @@ from tracker.service.service import Service
 from tracker.store import server_secret
 from tracker.store import snapshots as files
 from tracker.store.address_keys import Keyring, day_of
+from tracker.store.checked_segments import REST_NS, CheckedSegments
 from tracker.store.noting import NotedLog
-from tracker.store.replay import replay
-from tracker.store.tag_keys import TagKeys
+from tracker.store.replay import apply_all, replay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+    from eventlog import Frame
 
     Numbers = dict[str, float]
     Peer = tuple[bytes, bytes, bytes, int]
 
 BATCH = 256  # announces in one pass of the loop, as in the UDP tracker
-SWARMS_SHARE = 20  # peers in a swarm
+LIVE_BATCH = 64  # in one pass of a loop that serves `LIVE_RATE`
+LIVE_RATE = 100_000  # announces a second
+SWARMS_SHARE = 10  # peers in a swarm
 NEW_SHARE = 100  # one announce in so many is of a new peer
 ACKNOWLEDGED = 200
 
 
 def generate(folder: Path, announces: int, peers: int) -> Numbers:
-    """Writes a log through the tracker's own write path: random peers announce again and again."""
+    """Writes a log through the tracker's own write path: each peer announces, and then random ones
+    again and again. Addresses are encrypted."""
     chance, _, crowd = _crowd(peers)
     announcing = islice(chain(crowd, _again(chance, crowd)), announces)
     log = _opened(folder)
     return _timed(announces, lambda: trio.run(_write, log, State(), announcing))
 
 
-def _opened(folder: Path, keys: Keyring | None = None) -> EventLog:
-    """Opens a log for appending; its secrets are beside it. With `keys` addresses are encrypted."""
-    return _noted(folder, keys).log
+def _opened(folder: Path) -> EventLog:
+    """Opens a log for appending; its secrets are beside it."""
+    return _noted(folder).log
 
 
-def _noted(folder: Path, keys: Keyring | None = None) -> NotedLog:
+def _noted(folder: Path) -> NotedLog:
     """Opens a log with the note that a start looks for."""
     secrets = folder.with_name("secrets")
     server_secret.load_or_create(secrets)
-    log = open_log(folder, codec.RECORD_SIZES, TagKeys(secrets), encryptor=keys)
-    return NotedLog(log, secrets)
+    keys = Keyring(secrets)
+    return NotedLog(open_log(folder, codec.RECORD_SIZES, keys.tags, encryptor=keys), secrets)
+
+
+def _replayed(folder: Path) -> State:
+    """Replays a log as a start does: every checksum, every tag, every event."""
+    return replay(Reader(folder, to_end=True, keys=Keyring(folder.with_name("secrets"))))
 
 
 def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
-    """Writes the log of a killed tracker: a snapshot, and so many encrypted announces after it.
+    """Writes the log of a killed tracker: a snapshot, and so many announces after it.
 
     One announce in a hundred is of a new peer. `before` is the number of peers in the snapshot.
     """
     keys = Keyring(secrets)
-    state = replay(Reader(folder, to_end=True))
+    state = _replayed(folder)
     keys.prepare(day_of(state.time_us))
     if files.write(folder, state, keys) is None:
         raise SystemExit("no snapshot was written")
@@ -83,9 +94,21 @@ def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
     known = _again(chance, crowd[:before])
     new = (_peer(chance, hashes, number) for number in count(peers))
     announcing = (next(known if number % NEW_SHARE else new) for number in range(announces))
-    log = _opened(folder, keys)
+    log = _opened(folder)
     numbers = _timed(announces, lambda: trio.run(_write, log, state, announcing))
     return {**numbers, "before": before}
+
+
+def settle(folder: Path, secrets: Path) -> Numbers:
+    """Does what a tracker has done some time before it is killed: seals the finished segments, and
+    notes that it has read them."""
+    keys = Keyring(secrets)
+    write_missing(folder, keys.tags)
+    time.sleep(REST_NS / 1e9)  # what changed a moment ago is not noted
+    checked = CheckedSegments(folder, keys)
+    checked.check(lambda *_: None)
+    checked.save()
+    return {}
 
 
 def _crowd(peers: int) -> tuple[random.Random, list[bytes], list[Peer]]:
@@ -152,6 +175,53 @@ def append(folder: Path, records: int) -> Numbers:
     return {**_timed(records, lambda: trio.run(main)), "commits": commits[0]}
 
 
+def live(folder: Path, records: int) -> Numbers:
+    """Appends announce records at `LIVE_RATE`, beside a loop that is busy with announces.
+
+    `cpu` is what the log adds to a loop without one: its calls, its commits in their thread, and
+    all that comes of two threads. The busy work itself is left out. It gives up the interpreter's
+    lock, as system calls do.
+    """
+    work = bytes(_hashed_in(LIVE_BATCH / LIVE_RATE))
+    with_log, commits = trio.run(_live, _opened(folder), records, work)
+    without, _ = trio.run(_live, None, records, work)
+    seconds = records / LIVE_RATE
+    return {"events": records, "seconds": seconds, "cpu": with_log - without, "commits": commits}
+
+
+async def _live(log: EventLog | None, records: int, work: bytes) -> tuple[float, int]:
+    """Returns the seconds of CPU without the work, and the commits."""
+    plain, protected = bytes(codec.PLAIN.size) * LIVE_BATCH, bytes(codec.PROTECTED.size)
+    protected *= LIVE_BATCH
+    worked, commits, now = 0.0, 0, time.time_ns() // 1000
+    async with _running(log) if log else nullcontext():
+        before = log.statistics().commits if log else 0
+        began = time.process_time()
+        for _ in range(records // LIVE_BATCH):
+            if log:
+                frame = log.pool.frame(events.ANNOUNCE, announce.SCHEMA, now)
+                frame.plain += plain
+                frame.protected += protected
+                log.appended()
+            paused = time.thread_time()
+            sha256(work)
+            worked += time.thread_time() - paused
+            await trio.lowlevel.checkpoint()
+        if log:
+            await log.wait_durable(log.next_seq - 1)
+            commits = log.statistics().commits - before
+        cpu = time.process_time() - began - worked
+    return cpu, commits
+
+
+def _hashed_in(seconds: float) -> int:
+    """Returns how many bytes this processor hashes in a time."""
+    some = bytes(1 << 22)
+    began = time.thread_time()
+    sha256(some)
+    return int(len(some) * seconds / (time.thread_time() - began))
+
+
 def acknowledge(folder: Path) -> Numbers:
     """Appends an event at a time and waits for it, like an admin write. Median and worst in ms."""
     waits: list[float] = []
@@ -172,11 +242,26 @@ def acknowledge(folder: Path) -> Numbers:
     return {**numbers, "median_ms": statistics.median(waits), "max_ms": max(waits)}
 
 
-def replay_all(folder: Path) -> Numbers:
-    """Replays the log as a start does: every checksum, every event."""
-    states: list[State] = []
-    numbers = _timed(0, lambda: states.append(replay(Reader(folder, to_end=True))))
-    return {**numbers, "events": states[0].seq}
+def replay_all(folder: Path, peers: int) -> Numbers:
+    """Replays the log as a start does; the first announces of its peers, and then all others.
+
+    `first` and `first_cpu` are of the first announces alone.
+    """
+    reader = Reader(folder, to_end=True, keys=Keyring(folder.with_name("secrets")))
+    state = State()
+    state.recent.start(state.swarms)
+    found = reader.frames()
+    first = _timed(0, lambda: apply_all(state, _until(found, state, peers)))
+    seq = state.seq
+    rest = _timed(0, lambda: apply_all(state, found))
+    known = state.seq - seq
+    return {**rest, "events": known, "first": seq, "first_cpu": first["cpu"]}
+
+
+def _until(found: Iterator[Frame], state: State, announces: int) -> Iterator[Frame]:
+    """Gives frames until a state has seen so many announces."""
+    while sum(state.swarms.announces) < announces and (one := next(found, None)):
+        yield one
 
 
 def snapshots(folder: Path) -> Numbers:
@@ -185,7 +270,7 @@ def snapshots(folder: Path) -> Numbers:
     `load` is seconds of CPU.
     """
     keys = Keyring(folder.with_name("secrets"))
-    state = replay(Reader(folder, to_end=True))
+    state = _replayed(folder)
     keys.prepare(day_of(state.time_us))
     try:
         wrote = _timed(0, lambda: files.write(folder, state, keys))
@@ -244,7 +329,9 @@ def main() -> None:
     parts: dict[str, Callable[..., Numbers]] = {
         "generate": generate,
         "go_on": go_on,
+        "settle": settle,
         "append": append,
+        "live": live,
         "acknowledge": acknowledge,
         "replay": replay_all,
         "snapshots": snapshots,

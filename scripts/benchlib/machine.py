@@ -27,6 +27,7 @@ class Cores:
     server: int | None
     generator: int | None
     warning: str = ""
+    others: tuple[int, ...] = ()  # for the further threads of a server that has some
 
 
 def choose_cores() -> Cores:
@@ -40,13 +41,13 @@ def choose_cores() -> Cores:
         )
     server, others = usable[0], usable[1:]
     apart = [core for core in others if core not in _threads_of_core(server)]
-    if apart:
-        return Cores(server, apart[0])
-    return Cores(
-        server,
-        others[0],
-        f"cores {server} and {others[0]} are two threads of one: the generator slows the server down.",
+    generator = (apart or others)[0]
+    warning = (
+        ""
+        if apart
+        else f"cores {server} and {generator} are two threads of one: the generator slows the server down."
     )
+    return Cores(server, generator, warning, tuple(one for one in others if one != generator))
 
 
 def _threads_of_core(core: int) -> set[int]:
@@ -111,6 +112,23 @@ def _version(rival: Rival) -> str:
     if version == "unknown" and (path := rival.command()):
         return f"sha256 {hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]}"
     return version
+
+
+def thread_seconds(pid: int) -> dict[str, tuple[float, float]]:
+    """Returns the CPU seconds of a process, user and system, by kind of thread: the loop's, the
+    receivers', and the others'.
+    """
+    found = dict.fromkeys(("loop", "receivers", "other threads"), (0.0, 0.0))
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            name, _, rest = (task / "stat").read_text().partition(" (")[2].rpartition(") ")
+        except OSError:  # it has ended
+            continue
+        kind = "receivers" if name == "udp-receiver" else "other threads"
+        kind = "loop" if task.name == str(pid) else kind
+        user, system = (int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in rest.split()[11:13])
+        found[kind] = found[kind][0] + user, found[kind][1] + system
+    return found
 
 
 def kernel_drops(port: int) -> int:

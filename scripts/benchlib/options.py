@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 
 from benchlib.load import Load
+from benchlib.memorybench import SIZES
 from benchlib.rivals import RIVALS
 
 OURS = "tracker"
@@ -20,12 +21,14 @@ Measures the tracker under load, and beside it every other tracker whose binary 
   udp, http   announces (1 % scrapes) from 250 addresses, each answer checked. The servers take turns.
   log         what the event log costs, without load from outside
   api         what listing all torrents and writing cost announces
+  memory      what a peer takes in memory, in public and private mode, without load from outside
 """
 END = """\
 The server has one core and the load generator another. A rate is a lower bound where the generator's core was
 full and the server's was not: "the generator is the limit". Exit status: 0 measured; 1 a server failed or gave
 wrong answers; 2 nothing can be measured here. docs/performance.md explains the figures.
 """
+ALONE = ("log", "api", "memory")  # they measure our tracker alone
 HTTP_ONLY = ("private", "keep_alive", "tls", "resume")
 
 
@@ -64,7 +67,7 @@ def _parser(page: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("what", choices=("udp", "http", "log", "api"))
+    parser.add_argument("what", choices=("udp", "http", "log", "api", "memory"))
     load = parser.add_argument_group("the load of udp and http")
     load.add_argument("--new", action="store_true", help="first announces in place of known peers")
     load.add_argument(
@@ -104,12 +107,21 @@ def _parser(page: str) -> argparse.ArgumentParser:
         metavar="N[,N]",
         help="requests that are open at any time (udp 256, http 64, api 16)",
     )
+    load.add_argument(
+        "--receivers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="udp: our tracker receives and sends with N threads, on all cores but the generator's; beside one without (1)",
+    )
     people = parser.add_argument_group("the swarms")
     people.add_argument(
         "--torrents", type=int, help="(10,000; with --new 100,000; with --ipv6 3,000)"
     )
     people.add_argument(
-        "--peers", type=int, help="(200,000; with --new 2,000,000; with --ipv6 60,000)"
+        "--peers",
+        type=int,
+        help="(200,000; log 1,000,000; with --new 2,000,000; with --ipv6 60,000)",
     )
     people.add_argument("--addresses", type=int, help="of the peers (250; with --ipv6 1)")
     people.add_argument("--numwant", type=int, default=50, help="peers wanted in an answer (50)")
@@ -125,7 +137,17 @@ def _parser(page: str) -> argparse.ArgumentParser:
         "--rounds", type=int, default=3, help="turns of each server (3; at least 5 for a claim)"
     )
     how.add_argument("--seconds", type=float, default=5.0, help="of each timed phase (5)")
-    how.add_argument("--events", type=int, default=1_000_000, help="log: events in it (1,000,000)")
+    how.add_argument("--events", type=int, default=3_000_000, help="log: events in it (3,000,000)")
+    how.add_argument(
+        "--after", type=int, default=500_000, help="log: events after the snapshot (500,000)"
+    )
+    how.add_argument(
+        "--sizes",
+        type=_sizes,
+        default=SIZES,
+        metavar="N[,N]",
+        help="memory: numbers of peers (10000,100000,1000000,5000000)",
+    )
     how.add_argument(
         "--tmp", default=tempfile.gettempdir(), metavar="FOLDER", help="where the event log goes"
     )
@@ -140,6 +162,13 @@ def _levels(text: str) -> list[int]:
     if not all(part.isdecimal() and 1 <= int(part) <= 65535 for part in parts):
         raise argparse.ArgumentTypeError("1 to 65535 requests can be open")
     return [int(part) for part in parts]
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if not all(part.isdecimal() and int(part) >= 100 for part in parts):
+        raise argparse.ArgumentTypeError("a size is a number of peers, 100 or more")
+    return tuple(map(int, parts))
 
 
 def _pace(text: str) -> Pace:
@@ -167,13 +196,13 @@ def _servers(text: str) -> list[str]:
 
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     flags = ("new", "ipv6", *HTTP_ONLY)
-    for name in (
-        flags if options.what in ("log", "api") else HTTP_ONLY if options.what == "udp" else ()
-    ):
+    for name in flags if options.what in ALONE else HTTP_ONLY if options.what == "udp" else ():
         if getattr(options, name):
             parser.error(f"--{name.replace('_', '-')} is not for {options.what}")
     if options.rate and options.what != "udp":
         parser.error("--rate is for udp")
+    if options.receivers != 1 and options.what != "udp":
+        parser.error("--receivers is for udp")
     if options.resume and (not options.tls or options.keep_alive):
         parser.error(
             "--resume is for --tls without --keep-alive, because it is about new connections"
@@ -184,7 +213,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         )
     if options.ipv6 and options.addresses not in (None, 1):
         parser.error("--ipv6 has one address, because loopback has only ::1")
-    if options.only and options.what in ("log", "api"):
+    if options.only and options.what in ALONE:
         parser.error(f"--only is not for {options.what}, which measures our tracker alone")
 
 
@@ -193,6 +222,8 @@ def _fill_in(options: argparse.Namespace) -> None:
     torrents, peers, addresses = 10_000, 200_000, 250
     if options.new:
         torrents, peers = 100_000, 2_000_000
+    if options.what == "log":
+        peers = 1_000_000
     if options.ipv6:
         torrents, peers, addresses = 3_000, IPV6_PEERS, 1
     options.torrents = torrents if options.torrents is None else options.torrents
@@ -204,12 +235,12 @@ def _fill_in(options: argparse.Namespace) -> None:
         options.load = Load(
             options.what,
             *(options.new, options.ipv6, options.private),
-            *(options.keep_alive, options.tls, options.resume),
+            *(options.keep_alive, options.tls, options.resume, options.receivers),
         )
 
 
 def _check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    for name in ("torrents", "addresses", "accounts", "rounds", "events"):
+    for name in ("torrents", "addresses", "accounts", "rounds", "events", "after", "receivers"):
         if getattr(options, name) < 1:
             parser.error(f"--{name} is at least 1")
     if options.seconds <= 0:

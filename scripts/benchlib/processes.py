@@ -27,9 +27,10 @@ def running(
     output: Path,
     core: int | None,
     environment: Mapping[str, str] = MappingProxyType({}),
+    more_cores: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Runs a process with its output in a file; always terminates it, then kills it."""
-    pin = [] if core is None else ["taskset", "-c", str(core)]
+    pin = [] if core is None else ["taskset", "-c", ",".join(map(str, (core, *more_cores)))]
     with output.open("wb") as sink:
         process = subprocess.Popen(
             [*pin, *command],

@@ -30,6 +30,7 @@ class Phase:
     paced: bool  # requests came by the clock, so that its rate says nothing of the server
     dropped: int  # datagrams that the kernel dropped because the server's socket was full
     metric_agrees: bool  # our tracker's metric has the same number
+    threads: dict[str, tuple[float, float]]  # CPU seconds by kind of thread, user and system
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,19 @@ def _notes(phase: Phase) -> list[str]:
         f"{result.resumed / max(1, result.connections):.0%} resumed": result.resumed,
         f"{result.answered / max(1, result.connections):,.1f} answers a connection": result.connections,
         "the metric of dropped datagrams disagrees": not phase.metric_agrees,
+        _by_thread(phase): sum(phase.threads.get("receivers", ())) > 0,
     }
     return [note for note, applies in notes.items() if applies]
+
+
+def _by_thread(phase: Phase) -> str:
+    """Says what an answer costs in each kind of thread, and the kernel's share of that."""
+    parts = [
+        f"{kind} {(user + system) * 1e6 / max(1, phase.result.answered):.2f} µs (kernel {system / (user + system):.0%})"
+        for kind, (user, system) in phase.threads.items()
+        if user + system > 0
+    ]
+    return "an answer: " + ", ".join(parts)
 
 
 def summary(runs: Sequence[Run]) -> list[str]:

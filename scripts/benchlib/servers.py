@@ -7,6 +7,7 @@ import json
 import re
 import time
 from http.client import HTTPConnection
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from benchlib.compiler import ROOT
@@ -21,7 +22,7 @@ from benchlib.processes import (
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from benchlib.load import Load
@@ -30,7 +31,6 @@ TOKEN = "bench"  # noqa: S105  # the token of a tracker that runs for a minute
 START_LIMIT = 120.0  # seconds until the tracker must have printed its ports
 IMPORT = 200  # keys that one request may import
 
-# A number of receivers belongs under [[udp_trackers]], once there is such a key.
 CONFIG = """\
 [metadata]
 schema_version = "2.0.0"
@@ -41,6 +41,7 @@ listed = false
 private = {private}
 [[udp_trackers]]
 bind_address = "{host}:0"
+receivers = {receivers}
 [[http_trackers]]
 bind_address = "{host}:0"
 {tls}
@@ -75,12 +76,15 @@ def tracker(
     core: int | None,
     load: Load = UDP,
     certificate: str = "",
+    more_cores: Sequence[int] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Target]:
     """Runs our tracker with its log in `folder`. Raises ServerError."""
     config, api_port = folder / "tracker.toml", free_port()
     text = CONFIG.format(
         folder=folder,
         host="[::1]" if load.ipv6 else "127.0.0.1",
+        receivers=load.receivers,
         private=str(load.private).lower(),
         tls=TLS.format(certificate=certificate) if load.tls else "",
         api_port=api_port,
@@ -88,8 +92,9 @@ def tracker(
     )
     config.write_text(text)
     command = [tracker_command(), "serve", "--config", str(config)]
-    with running(command, folder / "output", core) as process:
-        ports = _announced_ports(process, folder / "output")
+    output = folder / "output"
+    with running(command, output, core, environment, more_cores=more_cores) as process:
+        ports = _announced_ports(process, output)
         yield Target(ports["UDP"], ports["HTTP"], process.pid, core or 0, api_port)
 
 

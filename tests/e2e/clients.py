@@ -71,9 +71,12 @@ class UdpClient:
     def send(self, datagram: bytes) -> None:
         self._socket.send(datagram)
 
+    def receive(self) -> bytes:
+        return self._socket.recv(4096)
+
     def exchange(self, datagram: bytes) -> bytes:
         self.send(datagram)
-        return self._socket.recv(4096)
+        return self.receive()
 
     def arrived(self) -> list[bytes]:
         """Returns the datagrams that have arrived, without waiting."""

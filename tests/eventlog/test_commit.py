@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from eventlog import EventLog, LogFailedError, Reader, open_log
-from eventlog.log import lingering
+from eventlog.log import MANY_BYTES, lingering
 from tests.eventlog.logs import (
     RECORD_SIZES,
     TAGS,
@@ -95,22 +95,29 @@ async def test_many_appends_are_one_commit(folder: Path) -> None:
 
 
 LINGERINGS = [
-    (0.005, 0.0, 0.005),  # nothing was committed yet
-    (0.005, 0.001, 0.005),
-    (0.005, 0.003, 0.012),
-    (0.005, 3.0, 0.020),
-    (0.050, 3.0, 0.100),
-    (1.0, 0.2, 1.0),
-    (1.0, 3.0, 1.0),
-    (0.0, 3.0, 0.0),  # asked for none
+    (0.005, 0.0, 0, 0.005),  # nothing was committed yet
+    (0.005, 0.001, 0, 0.005),
+    (0.005, 0.003, 0, 0.012),
+    (0.005, 3.0, 0, 0.020),
+    (0.050, 3.0, 0, 0.100),
+    (1.0, 0.2, 0, 1.0),
+    (1.0, 3.0, 0, 1.0),
+    (0.0, 3.0, 0, 0.0),  # asked for none
+    (0.005, 0.001, MANY_BYTES - 1, 0.005),
+    (0.005, 0.001, MANY_BYTES, 0.020),
+    (0.050, 0.001, MANY_BYTES, 0.100),
+    (1.0, 0.001, MANY_BYTES, 1.0),
+    (0.0, 0.001, MANY_BYTES, 0.0),
 ]
 
 
-@pytest.mark.parametrize(("seconds", "last_commit", "expected"), LINGERINGS)
-def test_slow_commits_become_fewer(seconds: float, last_commit: float, expected: float) -> None:
+@pytest.mark.parametrize(("seconds", "last_commit", "last_bytes", "expected"), LINGERINGS)
+def test_slow_and_large_commits_become_fewer(
+    seconds: float, last_commit: float, last_bytes: int, expected: float
+) -> None:
     """The linger is as configured, and longer where commits would take more than a fifth of the
-    time."""
-    assert lingering(seconds, last_commit) == pytest.approx(expected)
+    time, or are large."""
+    assert lingering(seconds, last_commit, last_bytes) == pytest.approx(expected)
 
 
 async def test_a_slow_commit_is_gathered_for(

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from eventlog import NO_THREAD, EventLog, in_thread, log, open_log
+from eventlog.threads import to_the_end
 from tests.eventlog.logs import RECORD_SIZES, TAGS, append, read, running
 
 if TYPE_CHECKING:
@@ -20,15 +21,23 @@ TIMES = 3
 
 
 def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, left = trio.to_thread.run_sync, list(range(TIMES))
+    left = list(range(TIMES))
 
-    async def refusing(*args: Any, **options: Any) -> Any:
-        await trio.lowlevel.checkpoint()
+    def refuse() -> None:
         if left and left.pop() >= 0:
             raise RuntimeError("can't start new thread")
+
+    async def refusing(*args: Any, real: Any = trio.to_thread.run_sync, **options: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        refuse()
         return await real(*args, **options)
 
+    def starting(*args: Any, real: Any = trio.lowlevel.start_thread_soon) -> None:
+        refuse()
+        real(*args)
+
     monkeypatch.setattr(trio.to_thread, "run_sync", refusing)
+    monkeypatch.setattr(trio.lowlevel, "start_thread_soon", starting)
 
 
 def no_memory(call: str) -> Callable[[pytest.MonkeyPatch], None]:
@@ -104,3 +113,16 @@ def test_no_thread_is_an_error_in_words(monkeypatch: pytest.MonkeyPatch) -> None
     no_thread(monkeypatch)
     with pytest.raises(BlockingIOError, match=NO_THREAD[:20]):
         trio.run(in_thread, int)
+    with pytest.raises(BlockingIOError, match=NO_THREAD[:20]):
+        trio.run(to_the_end, int)
+
+
+def test_nothing_cancels_a_commit() -> None:
+    """The work runs, and its result comes back, also where everything was cancelled before."""
+
+    async def main() -> int:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            return await to_the_end(int, "7")
+
+    assert trio.run(main) == 7

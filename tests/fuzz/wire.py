@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
 from hashlib import blake2b
 from ipaddress import ip_address
 from random import Random
-from struct import pack
+from socket import AF_INET, AF_INET6, SOCK_DGRAM, inet_pton, socket
+from struct import pack, unpack
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -33,8 +35,11 @@ from tests.tracker.frontends.private.front import (
     udp_announce,
     url,
 )
-from tests.tracker.frontends.udp.test_both_builds import POLICY, datagram
+from tests.tracker.frontends.udp.lives import POLICY, datagram
 from tests.tracker.wire.requests import Request, difference
+from tests.tracker.wire.test_proxy_protocol import BAD_ONES as BAD_HEADERS
+from tests.tracker.wire.test_proxy_protocol import GOOD as GOOD_HEADERS
+from tests.tracker.wire.test_proxy_protocol import SIGNATURE
 from tracker import times
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
@@ -42,11 +47,15 @@ from tracker.forwarding import Proxies, parse_address
 from tracker.frontends.addresses import claimed_address, forwarded_address
 from tracker.frontends.http.handler import RequestHandler
 from tracker.frontends.udp.handler import DatagramHandler
-from tracker.wire import bencode, clients, http
+from tracker.frontends.udp.mmsg import MESSAGE, VECTOR
+from tracker.frontends.udp.recvmmsg import BATCH, SLOT, Batch
+from tracker.wire import bencode, clients, http, proxy_protocol
 from tracker.wire.connection_id import ConnectionIds
-from tracker.wire.request import INCOMPLETE, REQUEST_LIMIT, RequestParser, may_end
+from tracker.wire.query import AnnounceQuery
+from tracker.wire.request import BAD, INCOMPLETE, REQUEST_LIMIT, RequestParser, may_end
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -65,74 +74,151 @@ _ADDRESSES = (V4, V6, bytes([203, 0, 113, 7]), bytes(15) + b"\1")
 class Trackers:
     """A tracker for each mode, without sockets. Its log is replayed from time to time."""
 
-    def __init__(self) -> None:
-        self._fronts: dict[int, tuple[Front, int]] = {}
+    def __init__(self, make: Callable[[Front, int], Any]) -> None:
+        """`make`: makes a handler of a tracker; the number says which."""
+        self._make = make
+        self._fronts: dict[int, tuple[Front, dict[int, Any]]] = {}
+        self._used = 0
 
-    def take(self, choice: int) -> Front:
+    def take(self, choice: int, which: int = 0) -> Any:
+        """Returns a handler of one of the trackers."""
+        self._used += 1
+        if self._used >= _LIFE * len(SITES):
+            for front, _ in self._fronts.values():
+                assert replayed(front.rig.log.frames()).digest() == front.rig.state.digest()
+            self._used, self._fronts = 0, {}
         number = choice % len(SITES)
-        front, used = self._fronts.get(number) or (Front(SITES[number]), 0)
-        if used >= _LIFE:
-            assert replayed(front.rig.log.frames()).digest() == front.rig.state.digest()
-            front, used = Front(SITES[number]), 0
-        self._fronts[number] = front, used + 1
-        front.rig.time.advance(SECOND)
-        return front
+        if number not in self._fronts:
+            self._fronts[number] = Front(SITES[number]), {}
+        front, handlers = self._fronts[number]
+        front.rig.time.advance(SECOND // 10)
+        if which not in handlers:
+            handlers[which] = self._make(front, which)
+        return handlers[which]
+
+
+def _datagrams(front: Front, which: int) -> DatagramHandler:
+    ids = ConnectionIds(b"c" * 32, checked=which & 2 == 0)
+    return DatagramHandler(front.rig.service, ids, 0, V4 if which & 4 else None)
+
+
+def _check_reply(sent: bytes, reply: bytes, proved: bool) -> None:
+    assert len(sent) >= 16
+    action = int.from_bytes(reply[:4], "big")
+    assert reply[4:8] == sent[12:16]
+    assert action in (3, int.from_bytes(sent[8:12], "big"))
+    assert proved or action == 0 or len(reply) <= len(sent)
+
+
+_DATAGRAM = udp_announce(bytes(8), HASH)
+_DATAGRAMS = (
+    bytes.fromhex("00000417271019800000000074657374"),
+    _DATAGRAM,
+    _DATAGRAM + url(b"/announce/" + GOOD),
+    _DATAGRAM + url(b"/announce?passkey=" + REVOKED) + b"\1\1\0",
+    _DATAGRAM + b"\2\x30" + b"/announce/" + GOOD[:20] + b"\2\x0c" + GOOD[20:],
+    bytes(8) + pack(">I4s", 2, b"tran") + HASH * 3,
+)
+_DATAGRAM_WORDS = b"~".join((GOOD, REVOKED, UNKNOWN, HASH, b"passkey=", b"/announce/", b"uk=", b"\2", b"\1", b"\0\0\0\3"))  # fmt: skip
 
 
 def udp(_folder: Path, _closing: ExitStack) -> Target:
     """Datagrams; the first byte chooses mode and address, and the next whether the id is good."""
-    trackers = Trackers()
+    trackers = Trackers(_datagrams)
 
     def run(data: bytes) -> None:
-        choice, how, sent = *data[:2].ljust(2, b"\0"), data[2:]
-        front, address = trackers.take(choice), _ADDRESSES[choice // 16 % 4]
-        checked = how & 2 == 0
-        ids = ConnectionIds(b"c" * 32, checked=checked)
-        handler = DatagramHandler(front.rig.service, ids, 0, V4 if how & 4 else None)
+        choice, how, sent = *data[:2].ljust(2, b"\0"), data[2 : SLOT + 2]
+        handler, address = trackers.take(choice, how & 6), _ADDRESSES[choice // 16 % 4]
         handler.begin()
         proved = how & 1 == 1 and len(sent) >= 8
         if proved:
-            sent = ids.issue(address) + sent[8:]
+            sent = handler._ids.issue(address) + sent[8:]
         reply = handler.answer(sent, 0, len(sent), address)
         handler.end()
-        if reply is None:
-            return
-        assert len(sent) >= 16
-        action = int.from_bytes(reply[:4], "big")
-        assert reply[4:8] == sent[12:16]
-        assert action in (3, int.from_bytes(sent[8:12], "big"))
-        assert proved or action == 0 or len(reply) <= len(sent)
+        if reply is not None:
+            _check_reply(sent, reply, proved)
 
-    good = udp_announce(bytes(8), HASH)
-    sent = [
-        bytes.fromhex("00000417271019800000000074657374"),
-        good,
-        good + url(b"/announce/" + GOOD),
-        good + url(b"/announce?passkey=" + REVOKED) + b"\1\1\0",
-        good + b"\2\x30" + b"/announce/" + GOOD[:20] + b"\2\x0c" + GOOD[20:],
-        bytes(8) + pack(">I4s", 2, b"tran") + HASH * 3,
-    ]
     heads = [bytes([mode | at << 4, 1]) for mode in range(len(SITES)) for at in range(4)]
-    words = b"~".join((GOOD, REVOKED, UNKNOWN, HASH, b"passkey=", b"/announce/", b"uk=", b"\2", b"\1", b"\0\0\0\3"))  # fmt: skip
-    return Target([head + one for head in heads[::2] for one in sent], run, words)
+    return Target([head + one for head in heads[::2] for one in _DATAGRAMS], run, _DATAGRAM_WORDS)
+
+
+def udp_batches(_folder: Path, closing: ExitStack) -> Target:
+    """Datagrams as the kernel gives them, many at once.
+
+    The first byte chooses mode and family. Each datagram has two bytes before it: where it comes
+    from and whether its id is good, and its length.
+    """
+    trackers = Trackers(_datagrams)
+    batches = []
+    for family in (AF_INET, AF_INET6):
+        sock = closing.enter_context(socket(family, SOCK_DGRAM))
+        batches.append(Batch(sock, local_addresses=False))
+
+    def run(data: bytes) -> None:
+        choice, rest = data[:1] or b"\0", data[1:]
+        handler = trackers.take(choice[0], choice[0] >> 4 & 6)
+        v6 = choice[0] & 128 > 0
+        batch, name, count = batches[v6], 8 if v6 else 4, 0
+        handler.begin()
+        expected = []
+        while len(rest) > 2 and count < BATCH:
+            where, size = rest[0], rest[1]
+            sent, rest = rest[2 : size + 2], rest[size + 2 :]
+            address = _ADDRESSES[where % 4] if v6 else _ADDRESSES[where % 2 * 2]
+            proved = where & 4 > 0 and len(sent) >= 8
+            if proved:
+                sent = handler._ids.issue(address) + sent[8:]
+            batch.data[count * SLOT : count * SLOT + len(sent)] = sent
+            listed = bytes(10) + b"\xff\xff" + address if v6 and len(address) == 4 else address
+            batch.names[count * 32 + name : count * 32 + name + len(listed)] = listed
+            end = (count + 1) * MESSAGE.size
+            batch.heads[end - 8 : end - 4] = len(sent).to_bytes(4, sys.byteorder)
+            expected.append((sent, proved))
+            count += 1
+        handler.answer_all(batch, count)
+        handler.end()
+        at, silent = 0, False
+        for slot, (sent, proved) in enumerate(expected):
+            place, size = VECTOR.unpack_from(batch.vectors, slot * VECTOR.size)
+            assert place == batch.base + at
+            if size:
+                _check_reply(sent, bytes(batch.replies[at : at + size]), proved)
+            at += size
+            silent = silent or not size
+        assert batch.silent == silent
+
+    def packed(*which: int) -> bytes:
+        return b"".join(bytes([4 | n % 4, len(_DATAGRAMS[n])]) + _DATAGRAMS[n] for n in which)
+
+    seeds = [
+        bytes([mode | more]) + packed(*which)
+        for mode in range(len(SITES))
+        for more, which in ((0, (0, 1, 2, 3, 4, 5)), (128, (2,) * 20), (160, (1, 5) * 4))
+    ]
+    return Target(seeds, run, _DATAGRAM_WORDS)
 
 
 def http_requests(_folder: Path, _closing: ExitStack) -> Target:
     """Requests as connections bring them; the first byte chooses the mode, the next the cut."""
-    trackers = Trackers()
+
+    def made(front: Front, which: int) -> RequestHandler:
+        header = "forwarded" if which & 2 else "x-forwarded-for"
+        proxies = Proxies((), header)
+        return RequestHandler(front.rig.service, 1, proxied=which & 1 > 0, proxies=proxies)
+
+    trackers = Trackers(made)
 
     def run(data: bytes) -> None:
         choice, cut, sent = *data[:2].ljust(2, b"\0"), data[2 : REQUEST_LIMIT + 2]
         header = b"forwarded" if cut & 128 else b"x-forwarded-for"
         proxied = choice & 64 > 0
-        assert difference(sent, header if proxied else b"") == ""
         requests = _read(sent, header if proxied else b"", len(sent))
-        # In pieces it may be seen later that something is malformed.
-        assert requests[0] == _read(sent, header if proxied else b"", 1 + cut % 64)[0]
-        front = trackers.take(choice)
-        handler = RequestHandler(
-            front.rig.service, 1, proxied=proxied, proxies=Proxies((), header.decode())
-        )
+        if cut & 3 == 0:  # some of them, because it takes as long as all the rest
+            assert difference(sent, header if proxied else b"") == ""
+        elif cut & 3 == 1:
+            # In pieces it may be seen later that something is malformed.
+            assert requests[0] == _read(sent, header if proxied else b"", 1 + cut % 64)[0]
+        handler = trackers.take(choice, cut >> 6 & 2 | proxied)
         handler.begin()
         for method, target, forwarded, keep, agent in requests[0]:
             reply = handler.answer(
@@ -256,8 +342,8 @@ def _without_protocol(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def builds(_folder: Path, closing: ExitStack) -> Target:
     """The same datagrams give the same replies and records on this build and on the pure one."""
     other = subprocess.Popen(
-        [sys.executable, "-m", "tests.fuzz.wire"], cwd=ROOT, text=True, bufsize=1,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "SWARMLOG_PURE": "1"},
+        [sys.executable, "-m", "tests.fuzz.pure"], cwd=ROOT, text=True, bufsize=1,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     closing.enter_context(other)
     assert other.stdin is not None
@@ -363,8 +449,17 @@ def times_typed(_folder: Path, _closing: ExitStack) -> Target:
 def urls(_folder: Path, _closing: ExitStack) -> Target:
     """Targets and queries alone, more of them than as whole requests."""
 
+    found = AnnounceQuery()
+
     def run(data: bytes) -> None:
+        data = data[:REQUEST_LIMIT]
         _, _, asked = http.parse_target(data)
+        if asked and found.read(data, len(data) - len(asked)):
+            whole = http.parse_announce(asked)
+            taken = AnnounceQuery()
+            taken.take(whole)
+            for name in http.Announce._fields:
+                assert getattr(found, name) == getattr(taken, name), name
         for parse in (http.parse_announce, http.parse_scrape, http.query_passkey, http.other_key):
             with suppress(http.WireError):
                 parse(asked)
@@ -377,9 +472,95 @@ def urls(_folder: Path, _closing: ExitStack) -> Target:
     )
 
 
-TARGETS = (udp, http_requests, http_and_udp, builds, bencoding, addresses, times_typed, urls)
+PROXY_LINE = re.compile(rb"PROXY (TCP[46]) ([^ ]+) ([^ ]+) (\d{1,5}) (\d{1,5})\r\n")
 
-if __name__ == "__main__":  # the other build
-    for line in sys.stdin:
-        sys.stdout.write(f"{lived(bytes.fromhex(line))}\n")
-        sys.stdout.flush()
+
+def _proxy_line(data: bytes) -> tuple[int, bytes]:
+    """Reads a header of version 1, by the C library's rules for addresses."""
+    line, end, _ = data[:107].partition(b"\n")
+    if not end:
+        return INCOMPLETE if len(data) < 107 else BAD, b""
+    if re.fullmatch(rb"PROXY UNKNOWN( .*)?\r", line, re.DOTALL):
+        return len(line) + 1, b""
+    match = PROXY_LINE.fullmatch(line + end)
+    if match is None or any(
+        b"%d" % int(port) != port or int(port) >> 16 for port in match.group(4, 5)
+    ):
+        return BAD, b""
+    family = AF_INET if match[1] == b"TCP4" else AF_INET6
+    try:
+        source, _ = (inet_pton(family, name.decode("ascii")) for name in match.group(2, 3))
+    except (OSError, ValueError):
+        return BAD, b""
+    return match.end(), source
+
+
+def _proxy_header(data: bytes) -> tuple[int, bytes]:
+    """Reads a header of version 2 as the specification draws it."""
+    if len(data) < 16:
+        return INCOMPLETE, b""
+    command, kind, size = unpack(">12xBBH", data[:16])
+    if command not in (0x20, 0x21) or kind >> 4 > 3 or kind & 15 > 2 or size > REQUEST_LIMIT - 16:
+        return BAD, b""
+    block = data[16 : 16 + size]
+    if len(block) < size:
+        return INCOMPLETE, b""
+    if command == 0x20 or kind not in (0x11, 0x21):
+        return 16 + size, b""
+    width = 4 if kind == 0x11 else 16
+    source, more = block[:width], block[2 * width + 4 :]
+    while len(more) > 2:
+        (length,) = unpack(">xH", more[:3])
+        if len(more) < 3 + length:
+            return BAD, b""
+        more = more[3 + length :]
+    return (BAD, b"") if more or size < 2 * width + 4 else (16 + size, source)
+
+
+def proxy_headers(_folder: Path, _closing: ExitStack) -> Target:
+    """Headers of proxies, beside other readers of both versions; the first byte chooses a cut."""
+
+    def run(data: bytes) -> None:
+        cut, sent = (data[:1] or b"\0")[0], data[1 : REQUEST_LIMIT + 1]
+        found = proxy_protocol.read(bytearray(sent), len(sent))
+        begins = sent[: len(SIGNATURE)]
+        if begins.startswith(b"PROXY "):
+            taken, source = _proxy_line(sent)
+        elif begins == SIGNATURE:
+            taken, source = _proxy_header(sent)
+        else:
+            begun = b"PROXY ".startswith(begins) or SIGNATURE.startswith(begins)
+            taken, source = INCOMPLETE if begun else BAD, b""
+        mapped = source.startswith(bytes(10) + b"\xff\xff")
+        assert found == (taken, source[12:] if mapped else source)
+        end = cut * len(sent) // 256
+        early, _ = proxy_protocol.read(bytearray(sent), end)
+        if found[0] > end:
+            assert early == INCOMPLETE
+        elif early == INCOMPLETE:
+            assert proxy_protocol.read(bytearray(sent[:end]), end) == (INCOMPLETE, b"")
+
+    seeds = [
+        bytes([n * 37 % 256]) + one
+        for n, one in enumerate([*(header for header, _ in GOOD_HEADERS), *BAD_HEADERS])
+    ]
+    words = (
+        b"PROXY ~TCP4 ~TCP6 ~UNKNOWN~ ~\r\n~::~::ffff:~203.0.113.7~65535~0~%eth0~"
+        + SIGNATURE
+        + b"~\x21\x11\0\x0c~\x21\x21\0\x24~\x20\0\0\0~\4\0\2xx"
+    )
+    return Target(seeds, run, words)
+
+
+TARGETS = (
+    udp,
+    udp_batches,
+    http_requests,
+    proxy_headers,
+    http_and_udp,
+    builds,
+    bencoding,
+    addresses,
+    times_typed,
+    urls,
+)

@@ -31,7 +31,7 @@ def facts(state: State) -> dict[str, Any]:
             for info_hash in swarms.all_hashes()
         },
         "retired": {info_hash.hex(): count for info_hash, count in swarms.retired.items()},
-        "whitelist": sorted(each.hex() for each in access.whitelist),
+        "whitelist": [each.hex() for each in access.listed_after(b"")],
         "keys": {each.hex(): _key(key) for each, key in access.keys.items()},
         "revoked": {each.hex(): _key(key) for each, key in access.revoked.items()},
         "owners": access.owners,

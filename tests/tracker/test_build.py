@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,15 @@ def test_one_build() -> None:
 def test_the_build_is_current() -> None:
     """The compiled build was made from the present sources."""
     assert build.stale() is None
+
+
+def test_compiled_code_takes_no_pointer_from_outside() -> None:
+    """Only compiled code can call what takes a pointer, because a pointer does not say how long a
+    name is, and names of another length would be read beyond their end."""
+    pages = [path.read_text() for path in (ROOT / "tracker").rglob("*.pxd")]
+    declared = [found for page in pages for found in re.findall(r"cpdef [^()]*\([^()]*\)", page)]
+    assert len(declared) > 100
+    assert [each for each in declared if "char *" in each] == []
 
 
 def test_a_stale_build_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

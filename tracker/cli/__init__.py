@@ -8,6 +8,7 @@ code.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import re
 import signal
@@ -37,7 +38,7 @@ from tracker.cli import (
     whitelist,
 )
 from tracker.cli.options import add_config
-from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, flush, version_line
+from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, flush, say, version_line
 from tracker.config import ConfigError
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
@@ -70,6 +71,8 @@ def _run(arguments: list[str] | None) -> int:
         options = _options(arguments)
         _look_around()
         command: Callable[[argparse.Namespace], int] = options.run
+        if command is not serve.serve:  # which enables it when it has started
+            gc.enable()
         code = command(options)
         flush()
         return code
@@ -121,12 +124,20 @@ class _Parser(argparse.ArgumentParser):
         return found, unknown
 
 
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for, because that takes a while."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        say(version_line())
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="tracker",
         description="A BitTorrent tracker whose only source of truth is an append-only log.",
     )
-    parser.add_argument("--version", action="version", version=version_line())
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     add_config(parser, None)
     parser.set_defaults(run=serve.serve)
     commands = parser.add_subparsers(metavar="COMMAND")

@@ -46,6 +46,7 @@ MOST_PEERS = 74
 # Kinds of value. A `bool` takes true or false alone, a `Literal` one of its words in any case.
 Cookie = Annotated[int, Reader(whole_or_duration(1, 86_400))]
 MostPeers = Annotated[int, Reader(whole(1, I32_MAX, "peers"))]
+Receivers = Annotated[int, Reader(whole(1, 64, "receivers"))]
 Timeout = Annotated[int, Reader(whole(1, 3600, "seconds"))]
 Scope = Literal["read", "full"]
 Days = Annotated[int, Reader(whole(1, 36500, "days"))]
@@ -208,10 +209,11 @@ class HttpNetwork:
 
 @frozen
 class UdpTracker:
-    """One `[[udp_trackers]]` entry."""
+    """One `[[udp_trackers]]` entry. One receiver = the loop itself receives and sends."""
 
     bind_address: Bind = _UDP
     cookie_lifetime: Cookie = 120
+    receivers: Receivers = 1
     network: UdpNetwork = UdpNetwork()
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
+from tracker.domain.names import Names
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -59,7 +61,7 @@ class Access:
     )
 
     def __init__(self) -> None:
-        self.whitelist: set[bytes] = set()
+        self.whitelist = Names()
         # The same torrents by first byte and sorted, so that a page needs no sort of all torrents.
         self._listed: list[list[bytes]] = [[] for _ in range(256)]
         self.keys: dict[bytes, Key] = {}  # in force or expired, by SHA-256
@@ -147,7 +149,7 @@ class Access:
 
     def digest(self) -> bytes:
         hasher = blake2b(digest_size=16)
-        for info_hash in sorted(self.whitelist):
+        for info_hash in self.listed_after(b""):
             hasher.update(info_hash)
         for keys in (self.keys, self.revoked):
             for key_hash in sorted(keys):

@@ -12,7 +12,7 @@ cdef class Accounts:
     @cython.locals(up=cython.ulonglong, down=cython.ulonglong, seeder=cython.int, said=cython.bint)
     cpdef bint announced(
         self, Py_ssize_t account, bint goes_on, int mark, unsigned long long last_up, unsigned long long last_down,
-        unsigned long long seen_us, unsigned long long time_us, char *info_hash,
+        unsigned long long seen_us, unsigned long long time_us, bytes info_hash,
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, unsigned long long timeout_us,
     )
 

@@ -142,6 +142,7 @@ class Accounts:
         """Does what `record` does, without a row.
 
         `goes_on`: the announce continues the session with this `mark`, these totals and `seen_us`.
+        The info hash is only for credit factors.
         """
         if len(self.uploaded) <= account:
             self.reach(account)
@@ -158,7 +159,7 @@ class Accounts:
             _add(self.downloaded, account, downloaded - last_down) if downloaded > last_down else 0
         )
         if len(self.credited_uploaded):
-            applied = self._factors.applied(account, info_hash[:20], time_us)
+            applied = self._factors.applied(account, info_hash, time_us)
             _add(self.credited_uploaded, account, min(up * applied.upload_percent // 100, MOST))
             _add(
                 self.credited_downloaded, account, min(down * applied.download_percent // 100, MOST)

@@ -11,7 +11,7 @@ from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import packed
-from tracker.domain.directory import NOWHERE, PEER_WORDS
+from tracker.domain.directory import NOWHERE
 from tracker.domain.events import DAY_US
 from tracker.domain.hidden_peers import stand_in, unknown_tail
 from tracker.domain.swarms import ROW_SIZE
@@ -51,12 +51,12 @@ def by_day(swarms: Swarms) -> dict[int, Where]:
     endpoints has its own day, and the row keeps the low byte of that day.
     """
     found: dict[int, Where] = {}
-    rows, peers = swarms.rows, swarms.tables.peers
+    rows, four, six = swarms.rows, swarms.v4, swarms.v6
     nowhere = NOWHERE  # has a type in the .pxd, as `_nowhere` in `directory.py`
     day = day_us = next_us = 0
     tails = v4 = v6 = array("I")
     for peer in range(swarms.peer_slots):
-        place4, place6, identity = packed.places(peers, peer * 12)  # PEER_WORDS
+        place4, place6 = four.position(peer), six.position(peer)
         if place4 == nowhere == place6:
             continue
         day4, day6, seen_us = packed.seen(rows, peer * 72)  # ROW_SIZE
@@ -65,7 +65,7 @@ def by_day(swarms: Swarms) -> dict[int, Where]:
             day_us, next_us = day * DAY_US, (day + 1) * DAY_US
             tails, v4, v6 = _of_day(found, day)
         packed.append(tails, peer)
-        keyed = identity != nowhere
+        keyed = swarms.identities.position(peer) != nowhere
         if place4 != nowhere:
             ago = (day - day4) & 0xFF if keyed else 0
             packed.append(_of_day(found, day - ago).v4 if ago else v4, place4)
@@ -118,15 +118,6 @@ def load_bases(bases: Bases, private: Mapping[tuple[int, str], Buffer]) -> None:
     bases.settle({day: bytes(data) for (day, name), data in private.items() if name == BASES})
 
 
-def load_identities(swarms: Swarms) -> None:
-    """Copies the peer_ids of the rows into the identities. The rows must be complete."""
-    rows, addresses, nowhere = swarms.rows, swarms.identities.addresses, NOWHERE
-    for peer, place in enumerate(swarms.identities.positions()):
-        if place != nowhere:
-            # The 4 bytes before it are the account. 72 is ROW_SIZE.
-            packed.carry(rows, peer * 72, addresses, place * 24 + 4, 20)
-
-
 # Fails when one of these constants changes, because the code above has literals in their place.
-if (ROW_SIZE, PEER_WORDS) != (72, 3):
+if ROW_SIZE != 72:
     raise AssertionError("addresses_by_day spells these numbers out")

@@ -6,6 +6,7 @@ record. `find` runs for every announce, so it makes no object for a known client
 
 from __future__ import annotations
 
+import os
 from array import array
 
 from tracker.domain import packed
@@ -43,10 +44,11 @@ def shown_text(raw: bytes) -> str:
 class Clients:
     """The pairs that have a number, from 1 on. `pairs[n - 1]` is that of number n."""
 
-    __slots__ = ("_agents", "_table", "pairs")
+    __slots__ = ("_agents", "_secret", "_table", "pairs")
 
     def __init__(self) -> None:
         self.pairs: list[tuple[bytes, bytes]] = []
+        self._secret = array("Q", os.urandom(32))  # see `packed.slot`
         self._agents: dict[bytes, int] = {}  # numbers of User-Agents, only for `_table`
         # Pairs of words: a prefix, and the number of the User-Agent above the client's. 0 = free.
         self._table = array("Q", bytes(16 * _SLOTS))
@@ -54,7 +56,8 @@ class Clients:
     def find(self, peer_id: bytes, agent: bytes) -> int:
         """Returns the number of the client with this peer_id and User-Agent (b"" = none).
 
-        `peer_id`: 20 bytes. 0 = it has none, or needs the longer way by `prefix_of` and `number`.
+        `peer_id`: 20 bytes; a pointer in compiled code, which alone can call this. 0 = it has none,
+        or needs the longer way by `prefix_of` and `number`.
         """
         which = 0
         if agent:
@@ -64,7 +67,7 @@ class Clients:
             which = known
         prefix = packed.prefix(peer_id)
         table = self._table
-        at = packed.slot(prefix, which)
+        at = packed.slot(self._secret, prefix, which)
         found = packed.u64(table, 2 * at + 1)
         while found:
             if found >> 16 == which and packed.u64(table, 2 * at) == prefix:
@@ -75,14 +78,15 @@ class Clients:
 
     def number(self, prefix: bytes, agent: bytes) -> int:
         """Returns the number of a pair; 0 = it has none."""
-        return self.find(prefix.ljust(20, b"\0"), agent)
+        name = prefix.ljust(20, b"\0")
+        return self.find(name, agent)
 
     def add(self, prefix: bytes, agent: bytes) -> int:
         """Gives a new pair the next number, and returns it."""
         self.pairs.append((prefix, agent))
         which = self._agents.setdefault(agent, len(self._agents) + 1) if agent else 0
         name = packed.prefix(prefix.ljust(20, b"\0"))
-        at = packed.slot(name, which)
+        at = packed.slot(self._secret, name, which)
         while self._table[2 * at + 1]:
             at = (at + 1) % _SLOTS
         self._table[2 * at] = name

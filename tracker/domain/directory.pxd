@@ -1,12 +1,13 @@
 cimport cython
-from tracker.domain cimport packed
+from tracker.domain cimport choice, packed
 from cpython.array cimport array
 from tracker.domain.index cimport Index
 
 cdef unsigned int _nowhere, _low
 
 cdef class Tables:
-    cdef public array torrents, peers
+    cdef public array torrents
+    cdef public Py_ssize_t peers
 
     cpdef add_torrent(self)
     cpdef add_peer(self)
@@ -14,8 +15,9 @@ cdef class Tables:
 cdef class Directory:
     cdef public Py_ssize_t width
     cdef public Py_ssize_t total
-    cdef public Py_ssize_t _word, _byte, _column, _found, _found_at, _found_start, _found_end
-    cdef public array _torrents, _peers
+    cdef public Py_ssize_t _word, _words, _found, _found_at, _found_start, _found_end
+    cdef public Tables _tables
+    cdef public array _runs, places
     cdef public bytearray addresses
     cdef public array owners
     cdef public list free
@@ -24,33 +26,36 @@ cdef class Directory:
     @cython.locals(place=Py_ssize_t)
     cpdef bint has_port(self, Py_ssize_t peer, bytes port)
     cpdef unsigned int position(self, Py_ssize_t peer) except? 0xFFFFFFFE
+    cpdef unsigned int room(self, Py_ssize_t torrent) except? 0xFFFFFFFE
     @cython.locals(first=Py_ssize_t, size=Py_ssize_t, room=cython.uint, width=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, at=Py_ssize_t, peer=Py_ssize_t)
-    cpdef Py_ssize_t find(self, Py_ssize_t torrent, char *endpoint) except -1
+    cdef Py_ssize_t find(self, Py_ssize_t torrent, char *endpoint) except -1
     @cython.locals(index=Index, width=Py_ssize_t, key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, entry=cython.ulonglong, peer=Py_ssize_t, place=Py_ssize_t)
     cdef Py_ssize_t _find_indexed(self, Py_ssize_t torrent, char *endpoint, Py_ssize_t first, Py_ssize_t size) except -1
-    @cython.locals(torrents=array, row=Py_ssize_t, first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t, boundary=Py_ssize_t)
-    cpdef insert(self, Py_ssize_t torrent, Py_ssize_t peer, char *endpoint, bint seeder)
-    @cython.locals(_=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t)
-    cpdef rename(self, Py_ssize_t torrent, Py_ssize_t peer, char *endpoint)
-    @cython.locals(torrents=array, row=Py_ssize_t, first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t, last_seeder=Py_ssize_t)
+    @cython.locals(runs=array, row=Py_ssize_t, first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t, boundary=Py_ssize_t)
+    cdef insert(self, Py_ssize_t torrent, Py_ssize_t peer, char *endpoint, bint seeder)
+    @cython.locals(room=Py_ssize_t, place=Py_ssize_t)
+    cdef rename(self, Py_ssize_t torrent, Py_ssize_t peer, char *endpoint)
+    @cython.locals(runs=array, row=Py_ssize_t, first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t, last_seeder=Py_ssize_t)
     cpdef remove(self, Py_ssize_t torrent, Py_ssize_t peer)
     @cython.locals(out=bytearray, start=Py_ssize_t, size=Py_ssize_t)
-    cpdef bytes pick(self, bytes prefix, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, chance)
+    cpdef bytes pick(self, bytes prefix, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq)
     @cython.locals(seeds=Py_ssize_t, draw=cython.ulonglong, size=Py_ssize_t, first=Py_ssize_t, place=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, width=Py_ssize_t, addresses=bytearray, boundary=Py_ssize_t, seeders=Py_ssize_t, leechers=Py_ssize_t, of_leechers=Py_ssize_t, of_seeders=Py_ssize_t, done=Py_ssize_t)
-    cpdef Py_ssize_t put_picked(self, bytearray out, Py_ssize_t to, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, chance) except -1
+    cpdef Py_ssize_t put_picked(self, bytearray out, Py_ssize_t to, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq) except -1
     @cython.locals(size=Py_ssize_t, offset=Py_ssize_t, before=Py_ssize_t, done=Py_ssize_t)
     cdef Py_ssize_t _put_some(self, bytearray out, Py_ssize_t to, Py_ssize_t start, Py_ssize_t end, Py_ssize_t want, Py_ssize_t place, unsigned long long chance) except -1
     @cython.locals(width=Py_ssize_t, begin=Py_ssize_t, straight=Py_ssize_t, done=Py_ssize_t)
     cdef Py_ssize_t _put_ring(self, bytearray out, Py_ssize_t to, Py_ssize_t start, Py_ssize_t end, Py_ssize_t offset, Py_ssize_t count) except -1
     @cython.locals(first=Py_ssize_t, size=Py_ssize_t, at=Py_ssize_t, width=Py_ssize_t, addresses=bytearray)
+    cpdef Py_ssize_t lookup(self, Py_ssize_t torrent, bytes endpoint) except -1
+    cpdef add(self, Py_ssize_t torrent, Py_ssize_t peer, bytes endpoint, bint seeder)
     cpdef list beginning_with(self, Py_ssize_t torrent, bytes prefix)
     @cython.locals(place=Py_ssize_t, width=Py_ssize_t)
-    cpdef bint is_at(self, Py_ssize_t peer, char *endpoint) except -1
+    cdef bint is_at(self, Py_ssize_t peer, char *endpoint) except -1
     @cython.locals(width=Py_ssize_t, peer=Py_ssize_t)
     cpdef _move(self, Py_ssize_t source, Py_ssize_t target)
     @cython.locals(start=Py_ssize_t, place=Py_ssize_t)
     cpdef Py_ssize_t _grow(self, Py_ssize_t torrent, Py_ssize_t size, Py_ssize_t room)
-    @cython.locals(torrents=array, owners=array, peers=array, free=array, row=Py_ssize_t, old=Py_ssize_t, start=Py_ssize_t, step=Py_ssize_t, peer=Py_ssize_t, old_room=Py_ssize_t)
+    @cython.locals(runs=array, owners=array, places=array, free=array, row=Py_ssize_t, old=Py_ssize_t, start=Py_ssize_t, step=Py_ssize_t, peer=Py_ssize_t, old_room=Py_ssize_t)
     cpdef Py_ssize_t _relocate(self, Py_ssize_t torrent, Py_ssize_t size, Py_ssize_t room)
     @cython.locals(free=array, start=Py_ssize_t)
     cpdef Py_ssize_t _take_run(self, Py_ssize_t room)

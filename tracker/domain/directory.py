@@ -5,9 +5,11 @@ Each swarm has a run of endpoints in it, seeders first, so that a reply copies a
 Insertion, removal and change of role move at most two entries. The order is part of the state. An
 index finds the endpoints of large swarms.
 
-Torrents and peers are small integers from `Swarms` (1 and up; 0 = none). Each has one row in a
-table that all directories share, so that an announce reads one line of memory. A peer is no object:
-there are only typed arrays and byte arrays.
+Torrents and peers are small integers from `Swarms` (1 and up; 0 = none). A torrent's row in the
+shared table holds its run of IPv4 endpoints too, so that most announces read one line of memory.
+The other directories have tables of their own, as long as their highest number needs: where nobody
+announces over IPv6, and in public modes, they take nothing. A peer is no object: there are only
+typed arrays and byte arrays.
 """
 
 from __future__ import annotations
@@ -15,28 +17,28 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from tracker.domain import packed
+from tracker.domain import choice, packed
 from tracker.domain.index import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 NOWHERE = 0xFFFFFFFF  # the place of a peer that has no endpoint in a directory
 # The same number with a type (see the .pxd), as a place and as a mask. It has a type because a
 # literal this large would be an object in compiled code.
 _nowhere = _low = NOWHERE
 
-TORRENT_WORDS = 16
-"""Number of 32-bit words in a torrent's row: seeders, leechers, partial seeds, an empty word.
-
-Then four words for each directory: the start of the run, its size, its seeders, and log2 of its
-room (which stays when the run is given back).
+TORRENT_WORDS = 8
+"""Number of 32-bit words in a torrent's row: seeders, leechers, partial seeds, an empty word, and
+its run in the first directory.
 """
-PEER_WORDS = 3
-"""Number of 32-bit words in a peer's row: its place in each directory, or `NOWHERE`."""
-FIRST, COUNT, SEEDS, ROOM = range(4)  # the four words of a directory in a torrent's row
+FIRST, COUNT, SEEDS, ROOM = range(4)
+"""The four words of a run: its start, its size, its seeders, and log2 of its room (which stays when
+the run is given back).
+"""
+RUN_WORDS = 4
 _NO_TORRENT = bytes(4 * TORRENT_WORDS)
-_NO_PEER = b"\xff" * (4 * PEER_WORDS)
+_NOWHERE_BYTES = b"\xff\xff\xff\xff"
 
 _SCANNED = 6
 """log2 of the largest run that `find` searches from end to end. Larger runs have the index.
@@ -46,27 +48,27 @@ The search is cheap, because most swarms are small and the reply reads their end
 
 
 class Tables:
-    """The rows of torrents and of peers. Row 0 is unused."""
+    """The rows of torrents, and the number of peers. Number 0 is unused."""
 
     __slots__ = ("peers", "torrents")
 
     def __init__(self) -> None:
         self.torrents = array("I", _NO_TORRENT)
-        self.peers = array("I", _NO_PEER)
+        self.peers = 1
 
     def make_room(self, torrents: int, peers: int) -> None:
         """Makes rows for that many, and no others.
 
-        Changes the arrays in place, because the directories hold them too.
+        Changes the array in place, because the first directory holds it too.
         """
         self.torrents[:] = array("I", _NO_TORRENT * torrents)
-        self.peers[:] = array("I", _NO_PEER * peers)
+        self.peers = peers
 
     def add_torrent(self) -> None:
-        packed.add_words(self.torrents, 16, 0)  # TORRENT_WORDS
+        packed.add_words(self.torrents, 8, 0)  # TORRENT_WORDS
 
     def add_peer(self) -> None:
-        packed.add_words(self.peers, 3, 0xFF)  # PEER_WORDS
+        self.peers += 1
 
 
 def fill_column(table: array[int], word: int, words: int, values: array[int]) -> None:
@@ -79,36 +81,45 @@ def fill_column(table: array[int], word: int, words: int, values: array[int]) ->
     table[word::words] = values
 
 
+def _up_to(count: int, values: array[int], missing: bytes) -> array[int]:
+    """Adds this value to a column until it has so many."""
+    values.frombytes(missing * max(0, count - len(values)))
+    return values
+
+
 class Directory:
-    """The endpoints of a family: columns by place, and words in the rows of torrents and peers."""
+    """The endpoints of a family: columns by place, runs by torrent, and places by peer."""
 
     __slots__ = (
-        "_byte",
-        "_column",
         "_found",
         "_found_at",
         "_found_end",
         "_found_start",
         "_index",
-        "_peers",
-        "_torrents",
+        "_runs",
+        "_tables",
         "_word",
+        "_words",
         "addresses",
         "free",
         "owners",
+        "places",
         "total",
         "width",
     )
 
     def __init__(self, width: int, number: int, tables: Tables) -> None:
-        """`width`: bytes of an endpoint. `number`: 0, 1 or 2; it selects the words in the rows."""
+        """`width`: bytes of an endpoint. Number 0 has its runs in the table of torrents."""
         self.width = width
         self.total = 0  # endpoints
-        self._torrents = tables.torrents
-        self._peers = tables.peers
-        self._word = 4 + 4 * number  # of a torrent's row
-        self._byte = 4 * self._word
-        self._column = number  # of a peer's row
+        self._tables = tables
+        # By torrent: the runs, in rows of so many words, from that word on. What is beyond the end
+        # has no run.
+        self._runs = array("I") if number else tables.torrents
+        self._words = RUN_WORDS if number else TORRENT_WORDS
+        self._word = 0 if number else TORRENT_WORDS - RUN_WORDS
+        # By peer: its place in the pool, or `NOWHERE`. What is beyond the end is nowhere.
+        self.places = array("I")
         # By place in the pool.
         self.addresses = bytearray()
         self.owners = array("I")
@@ -125,35 +136,71 @@ class Directory:
 
     def column(self, word: int, first: int = 0, end: int | None = None) -> array[int]:
         """Copies FIRST, COUNT, SEEDS or ROOM of the torrents numbered first..end-1."""
-        stop = None if end is None else end * TORRENT_WORDS
-        return self._torrents[first * TORRENT_WORDS + self._word + word : stop : TORRENT_WORDS]
+        last = len(self._tables.torrents) // TORRENT_WORDS
+        last = last if end is None else min(end, last)
+        words = self._words
+        found = self._runs[first * words + self._word + word : last * words : words]
+        return _up_to(last - first, found, bytes(4))
 
     def positions(self, first: int = 0, end: int | None = None) -> array[int]:
         """Copies the places of the peers numbered first..end-1, `NOWHERE` for absent peers."""
-        stop = None if end is None else end * PEER_WORDS
-        return self._peers[first * PEER_WORDS + self._column : stop : PEER_WORDS]
+        last = self._tables.peers if end is None else min(end, self._tables.peers)
+        return _up_to(last - first, self.places[first:last], _NOWHERE_BYTES)
 
     def set_column(self, word: int, values: array[int]) -> None:
         """Sets a word of all torrents. Raises `ValueError` unless each torrent has a value."""
-        fill_column(self._torrents, self._word + word, TORRENT_WORDS, values)
+        torrents = len(self._tables.torrents) // TORRENT_WORDS
+        if len(self._runs) < torrents * self._words:
+            if len(values) == torrents and values.tobytes() == bytes(4 * torrents):
+                return
+            self._runs.frombytes(bytes(4 * (torrents * self._words - len(self._runs))))
+        fill_column(self._runs, self._word + word, self._words, values)
 
     def set_positions(self, values: array[int]) -> None:
         """Sets the places of all peers. Raises `ValueError` unless each peer has a value."""
         self._found = _nowhere
-        fill_column(self._peers, self._column, PEER_WORDS, values)
+        if len(values) != self._tables.peers:
+            raise ValueError("a column of another length")
+        none = values.tobytes() == _NOWHERE_BYTES * len(values)
+        self.places = array("I") if none else values
 
     def run(self, torrent: int) -> tuple[int, int, int]:
         """Returns the start of a torrent's run, its size, and its number of seeders."""
-        first, size, seeds, _ = packed.run(self._torrents, torrent * 64 + self._byte)
+        first, size, seeds, _ = packed.run(self._runs, torrent * self._words + self._word)
         return first, size, seeds
+
+    def room(self, torrent: int) -> int:
+        """Returns log2 of the room of a torrent's run."""
+        _, _, _, room = packed.run(self._runs, torrent * self._words + self._word)
+        return room
 
     def position(self, peer: int) -> int:
         """Returns the place of a peer, or `NOWHERE`."""
-        return packed.u32(self._peers, peer * 3 + self._column)
+        return packed.place(self.places, peer)
+
+    def lookup(self, torrent: int, endpoint: bytes) -> int:
+        """Returns the peer of this torrent at this endpoint; 0 = none.
+
+        Raises `ValueError` for an endpoint of another length.
+        """
+        self._check(endpoint)
+        return self.find(torrent, endpoint)
+
+    def add(self, torrent: int, peer: int, endpoint: bytes, seeder: bool) -> None:
+        """Enters a peer without an endpoint. Raises `ValueError`, as `lookup` does."""
+        self._check(endpoint)
+        self.insert(torrent, peer, endpoint, seeder)
+
+    def _check(self, endpoint: bytes) -> None:
+        if len(endpoint) != self.width:
+            raise ValueError(f"an endpoint of {len(endpoint)} bytes, not {self.width}")
+
+    # In compiled code an endpoint is a pointer here. Only compiled code can call these, because a
+    # pointer does not say how long the endpoint is.
 
     def find(self, torrent: int, endpoint: bytes) -> int:
-        """Returns the peer of this torrent at this endpoint; 0 = none."""
-        first, size, _, room = packed.run(self._torrents, torrent * 64 + self._byte)
+        """Does what `lookup` does."""
+        first, size, _, room = packed.run(self._runs, torrent * self._words + self._word)
         if room > 6:  # _SCANNED
             return self._find_indexed(torrent, endpoint, first, size)
         width = self.width
@@ -178,7 +225,7 @@ class Directory:
         while entry:
             if entry >> 32 == key:
                 peer = entry & _low
-                place = packed.u32(self._peers, peer * 3 + self._column)
+                place = packed.place(self.places, peer)
                 if 0 <= place - first < size and packed.has_endpoint(
                     self.addresses, endpoint, place * width, width
                 ):
@@ -189,7 +236,7 @@ class Directory:
 
     def beginning_with(self, torrent: int, prefix: bytes) -> list[int]:
         """Returns the peers of this torrent whose endpoints begin with these bytes."""
-        first, size, _, _ = packed.run(self._torrents, torrent * 64 + self._byte)
+        first, size, _, _ = packed.run(self._runs, torrent * self._words + self._word)
         addresses, width = self.addresses, self.width
         found = []
         for at in range(first, first + size):  # `at` would have no type in a comprehension
@@ -200,7 +247,7 @@ class Directory:
 
     def is_at(self, peer: int, endpoint: bytes) -> bool:
         """Tells whether a peer has this endpoint."""
-        place = packed.u32(self._peers, peer * 3 + self._column)
+        place = packed.place(self.places, peer)
         width = self.width
         return place != _nowhere and packed.has_endpoint(
             self.addresses, endpoint, place * width, width
@@ -208,7 +255,7 @@ class Directory:
 
     def has_port(self, peer: int, port: bytes) -> bool:
         """Tells whether the endpoint of a peer, if it has one, has this port."""
-        place = packed.u32(self._peers, peer * 3 + self._column)
+        place = packed.place(self.places, peer)
         return place != _nowhere and packed.has(
             self.addresses, port, (place + 1) * self.width - len(port)
         )
@@ -228,9 +275,13 @@ class Directory:
 
     def insert(self, torrent: int, peer: int, endpoint: bytes, seeder: bool) -> None:
         self._found = _nowhere
-        torrents = self._torrents
-        row = torrent * 16 + self._word
-        first, size, seeds, room = packed.run(torrents, row * 4)
+        runs = self._runs
+        row = torrent * self._words + self._word
+        if row + 4 > len(runs):
+            packed.add_words(runs, row + 4 - len(runs), 0)
+        if peer >= len(self.places):
+            packed.add_words(self.places, peer + 1 - len(self.places), 0xFF)
+        first, size, seeds, room = packed.run(runs, row)
         if not size or size == 1 << room:
             room = room + 1 if size else 0
             first = self._grow(torrent, size, room)
@@ -240,21 +291,21 @@ class Directory:
             if boundary < place:
                 self._move(boundary, place)
             place = boundary
-            packed.put_u32(torrents, row + 2, seeds + 1)  # SEEDS
+            packed.put_u32(runs, row + 2, seeds + 1)  # SEEDS
         packed.put_endpoint(self.addresses, endpoint, place * self.width, self.width)
         packed.put_u32(self.owners, place, peer)
-        packed.put_u32(self._peers, peer * 3 + self._column, place)
-        packed.put_u32(torrents, row + 1, size + 1)  # COUNT
+        packed.put_u32(self.places, peer, place)
+        packed.put_u32(runs, row + 1, size + 1)  # COUNT
         self.total += 1
         if room > 6:  # _SCANNED
             self._remember(torrent, peer, place)
 
     def remove(self, torrent: int, peer: int) -> None:
         self._found = _nowhere
-        torrents = self._torrents
-        row = torrent * 16 + self._word
-        first, size, seeds, room = packed.run(torrents, row * 4)
-        place = packed.u32(self._peers, peer * 3 + self._column)
+        runs = self._runs
+        row = torrent * self._words + self._word
+        first, size, seeds, room = packed.run(runs, row)
+        place = packed.place(self.places, peer)
         if room > 6:  # _SCANNED
             self._forget(torrent, peer, place)
         if place < first + seeds:
@@ -262,19 +313,19 @@ class Directory:
             if place != last_seeder:
                 self._move(last_seeder, place)
             place = last_seeder
-            packed.put_u32(torrents, row + 2, seeds - 1)
+            packed.put_u32(runs, row + 2, seeds - 1)
         size -= 1
         if place != first + size:
             self._move(first + size, place)
-        packed.put_u32(torrents, row + 1, size)
-        packed.put_u32(self._peers, peer * 3 + self._column, _nowhere)
+        packed.put_u32(runs, row + 1, size)
+        packed.put_u32(self.places, peer, _nowhere)
         self.total -= 1
         self._shrink(torrent, first, size, room)
 
     def rename(self, torrent: int, peer: int, endpoint: bytes) -> None:
         """Gives a peer another endpoint at the same place."""
-        _, _, _, room = packed.run(self._torrents, torrent * 64 + self._byte)
-        place = packed.u32(self._peers, peer * 3 + self._column)
+        room = self.room(torrent)
+        place = packed.place(self.places, peer)
         if room > 6:  # _SCANNED
             self._forget(torrent, peer, place)
         packed.put_endpoint(self.addresses, endpoint, place * self.width, self.width)
@@ -291,8 +342,8 @@ class Directory:
         place = self.position(peer)
         if place != boundary:
             self._swap(place, boundary)
-        at = torrent * TORRENT_WORDS + self._word + SEEDS
-        self._torrents[at] = seeds + 1 if seeder else seeds - 1
+        at = torrent * self._words + self._word + SEEDS
+        self._runs[at] = seeds + 1 if seeder else seeds - 1
 
     def pick(
         self,
@@ -301,13 +352,14 @@ class Directory:
         want: int,
         peer: int,
         seeder: bool,
-        chance: Callable[[], int],
+        secret: array[int],
+        seq: int,
     ) -> bytes:
         """Returns `prefix` and the endpoints that `put_picked` chooses."""
         out = bytearray(prefix)
         start = len(out)
         packed.add_bytes(out, want * self.width)
-        size = self.put_picked(out, start, torrent, want, peer, seeder, chance)
+        size = self.put_picked(out, start, torrent, want, peer, seeder, secret, seq)
         return bytes(out[: start + size])
 
     def put_picked(
@@ -318,14 +370,15 @@ class Directory:
         want: int,
         peer: int,
         seeder: bool,
-        chance: Callable[[], int],
+        secret: array[int],
+        seq: int,
     ) -> int:
         """Writes up to `want` endpoints for `peer`, without its own, into `out` at `to`.
 
         A small swarm is written whole. From a larger swarm the peer gets a run of leechers and a
-        run of seeders. The 64 bits of `chance` decide where each begins. A seeder gets leechers
-        first; a leecher gets equal numbers of both, as far as there are enough. Returns the bytes
-        written.
+        run of seeders. What `choice` draws for announce `seq` decides where each begins. A seeder
+        gets leechers first; a leecher gets equal numbers of both, as far as there are enough.
+        Returns the bytes written.
         """
         width = self.width
         addresses = self.addresses
@@ -334,8 +387,8 @@ class Directory:
             end = self._found_end
             if end - start <= (want + 1) * width:
                 return packed.put_around(out, to, addresses, start, self._found_at, width, end)
-        first, size, seeds, _ = packed.run(self._torrents, torrent * 64 + self._byte)
-        place = packed.u32(self._peers, peer * 3 + self._column)
+        first, size, seeds, _ = packed.run(self._runs, torrent * self._words + self._word)
+        place = packed.place(self.places, peer)
         if place == _nowhere:
             if size <= want:
                 return packed.put_run(out, to, addresses, first * width, size * width)
@@ -343,7 +396,7 @@ class Directory:
             return packed.put_around(
                 out, to, addresses, first * width, place * width, width, (first + size) * width
             )
-        draw = chance()
+        draw = choice.drawn(secret, 0, seq)  # choice.PEERS
         boundary = first + seeds
         seeders = boundary - first - (first <= place < boundary)
         leechers = first + size - boundary - (boundary <= place < first + size)
@@ -391,7 +444,7 @@ class Directory:
         peer = packed.u32(self.owners, source)
         packed.put_u32(self.owners, target, peer)
         packed.copy(self.addresses, source * width, target * width, width)
-        packed.put_u32(self._peers, peer * 3 + self._column, target)
+        packed.put_u32(self.places, peer, target)
 
     def _swap(self, one: int, other: int) -> None:
         peer = self.owners[other]
@@ -399,7 +452,7 @@ class Directory:
         self._move(one, other)
         self.owners[one] = peer
         packed.put(self.addresses, endpoint, one * self.width)
-        packed.put_u32(self._peers, peer * 3 + self._column, one)
+        packed.put_u32(self.places, peer, one)
 
     # Runs: their room is a power of two, and freed runs wait in a list for each size.
 
@@ -432,19 +485,19 @@ class Directory:
 
     def _relocate(self, torrent: int, size: int, room: int) -> int:
         """Moves a run of `size` entries to a new run of 2**room places, and frees the old run."""
-        torrents, owners, peers = self._torrents, self.owners, self._peers
-        row = torrent * 16 + self._word
-        old, _, _, old_room = packed.run(torrents, row * 4)
+        runs, owners, places = self._runs, self.owners, self.places
+        row = torrent * self._words + self._word
+        old, _, _, old_room = packed.run(runs, row)
         start = self._take_run(room)
-        packed.put_u32(torrents, row, start)  # FIRST
-        packed.put_u32(torrents, row + 3, room)  # ROOM
+        packed.put_u32(runs, row, start)  # FIRST
+        packed.put_u32(runs, row + 3, room)  # ROOM
         if not size:
             return start
         packed.copy(self.addresses, old * self.width, start * self.width, size * self.width)
         for step in range(size):
             peer = packed.u32(owners, old + step)
             packed.put_u32(owners, start + step, peer)
-            packed.put_u32(peers, peer * 3 + self._column, start + step)
+            packed.put_u32(places, peer, start + step)
         free = self.free[old_room]
         packed.append(free, old)
         return start
@@ -477,5 +530,7 @@ class Directory:
 
 
 # Fails when one of these constants changes, because the code above has literals in their place.
-if (TORRENT_WORDS, PEER_WORDS, FIRST, COUNT, SEEDS, ROOM, _SCANNED) != (16, 3, 0, 1, 2, 3, 6):
+if (TORRENT_WORDS, RUN_WORDS, FIRST, COUNT, SEEDS, ROOM, _SCANNED, choice.PEERS) != (
+    8, 4, 0, 1, 2, 3, 6, 0
+):  # fmt: skip
     raise AssertionError("Directory spells these numbers out")

@@ -28,6 +28,7 @@ from tracker.domain.dates import LEAST_US
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
 from tracker.domain.factors import Factor
 from tracker.domain.hidden_peers import Hidden
+from tracker.domain.long_dict import LongDict
 from tracker.domain.peer_lists import AFTER, BEFORE, KEY
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
@@ -151,7 +152,7 @@ def dump(state: State, *, addresses: bool = True) -> Image:
         runs = directory.free
         plain[prefix + "free"] = b"".join(_bytes(run) for run in runs)
         plain[prefix + "free_counts"] = _bytes(array("I", map(len, runs)))
-    plain["identities.accounts"] = _words(swarms.identities.addresses, 24, 0, 4)
+    plain["identities.accounts"] = _words(swarms.identities.addresses, 8, 0, 4)
     _dump_access(state.access, plain)
     plain["bases.rows"] = state.bases.without_tails()
     plain["shared"] = _bytes(array("Q", chain.from_iterable(sorted(state.seeding.settled.items()))))
@@ -195,8 +196,10 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     counts = _like(array("Q"), plain["retired.completed"])
     if len(hashes) != 20 * len(counts):
         raise ImageError("retired torrents and their counts differ in number")
-    swarms.retired = {hashes[20 * at : 20 * at + 20]: count for at, count in enumerate(counts)}
-    swarms.retired_largest = dict(_HASH_AND_NUMBER.iter_unpack(plain["retired.largest"]))
+    swarms.retired = LongDict(
+        (hashes[20 * at : 20 * at + 20], count) for at, count in enumerate(counts)
+    )
+    swarms.retired_largest = LongDict(_HASH_AND_NUMBER.iter_unpack(plain["retired.largest"]))
     _load_facts(state, bytes(plain["facts"]), plain_json.loads(bytes(plain["facts.texts"])))
     for prefix, directory in _directories(swarms):
         _load_free(directory, plain[prefix + "free"], plain[prefix + "free_counts"])
@@ -205,8 +208,8 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     shared = _like(array("Q"), plain["shared"])
     state.seeding.settled = dict(zip(shared[::2], shared[1::2], strict=True))
     lost = addresses_by_day.load(swarms, private)
-    _fill_words(swarms.identities.addresses, 24, 0, plain["identities.accounts"], _WORD)
-    addresses_by_day.load_identities(swarms)
+    _fill_words(swarms.identities.addresses, 8, 0, plain["identities.accounts"], _WORD)
+    swarms.load_identities()
     for _, directory in _directories(swarms):
         if len(directory.addresses) != len(directory.owners) * directory.width:
             raise ImageError("a peer beyond all places")  # the pure build puts it at the end
@@ -251,7 +254,8 @@ def _rows(swarms: Swarms) -> Iterator[tuple[str, array[int]]]:
     for prefix, directory in _directories(swarms):
         yield prefix + "position", directory.positions()
         yield from ((prefix + name, directory.column(word)) for name, word in _RUN.items())
-    yield from (("of_key." + name, swarms.of_key.column(word)) for name, word in _LINKS.items())
+    links = swarms.of_key.columns(swarms.peer_slots)
+    yield from (("of_key." + name, links[word]) for name, word in _LINKS.items())
 
 
 def _load_rows(swarms: Swarms, plain: Mapping[str, Buffer]) -> None:
@@ -266,8 +270,7 @@ def _load_rows(swarms: Swarms, plain: Mapping[str, Buffer]) -> None:
         for name, word in _RUN.items():
             directory.set_column(word, column(prefix + name))
         directory.set_column(ROOM, array("I", list(bytes(plain[prefix + "room"]))))
-    for name, word in _LINKS.items():
-        swarms.of_key.set_column(word, column("of_key." + name))
+    swarms.of_key.set_columns([column("of_key." + name) for name in _LINKS], swarms.peer_slots)
 
 
 # The other parts.

@@ -17,12 +17,16 @@ from tracker.domain import packed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FACTORS = 8
-"""Random numbers of 64 bits in a secret: one to begin with, one for the number beside the name, and
-six for the words of a name of 24 bytes.
+_FACTORS = 9
+"""Random numbers of 64 bits in a secret: one to begin with, one for the number beside the name, six
+for the words of a name of 24 bytes, and one to mix the sum.
 """
 _TABLES = 256
 _FIRST_TABLE = 8  # entries of an empty table
+_low = 0xFFFFFFFF
+"""The number in an entry. It has a type in the .pxd, because a literal this large would be an
+object in compiled code.
+"""
 
 
 class Index:
@@ -36,6 +40,22 @@ class Index:
         self.secret = array("Q", os.urandom(8 * _FACTORS))
         self.tables = [array("Q", bytes(8 * _FIRST_TABLE)) for _ in range(_TABLES)]
         self._used = array("I", bytes(4 * _TABLES))
+
+    def named(self, names: bytearray, name: bytes) -> int:
+        """Returns the number of a name of 20 bytes, which compiled code gives as a pointer; 0 =
+        none. `names` has the name of each number at its place.
+        """
+        key = packed.hashed(self.secret, name, 20, 0)
+        table = self.tables[key & 255]
+        mask = len(table) - 1
+        at = (key >> 8) & mask
+        entry = packed.u64(table, at)
+        while entry:
+            if entry >> 32 == key and packed.has_endpoint(names, name, (entry & _low) * 20, 20):
+                return entry & _low
+            at = (at + 1) & mask
+            entry = packed.u64(table, at)
+        return 0
 
     def add(self, key: int, number: int) -> None:
         """Enters a number, which is not 0."""

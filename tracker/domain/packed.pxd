@@ -10,7 +10,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 cdef enum:
     COMPILED = 1
     PEER_ROW = 72  # bytes
-    TORRENT_WORDS = 16  # of 32 bits
+    TORRENT_WORDS = 8  # of 32 bits
 
 
 cdef inline uint32_t u32(array column, Py_ssize_t at) except? 0xFFFFFFFE:
@@ -39,11 +39,19 @@ cdef inline int put_u64(array column, Py_ssize_t at, uint64_t value) except -1:
     return 0
 
 
-cdef inline (uint32_t, uint32_t, uint32_t, uint32_t) run(array torrents, Py_ssize_t at):
-    if at < 0 or at + 16 > torrents.ob_size * 4:
+cdef inline (uint32_t, uint32_t, uint32_t, uint32_t) run(array runs, Py_ssize_t at):
+    if at < 0:
         raise IndexError("no such torrent")
-    cdef uint32_t *row = torrents.data.as_uints + at // 4
+    if at + 4 > runs.ob_size:
+        return 0, 0, 0, 0
+    cdef uint32_t *row = runs.data.as_uints + at
     return row[0], row[1], row[2], row[3]
+
+
+cdef inline uint32_t place(array places, Py_ssize_t peer) except? 0xFFFFFFFE:
+    if peer < 0:
+        raise IndexError("no such peer")
+    return places.data.as_uints[peer] if peer < places.ob_size else 0xFFFFFFFFU
 
 
 cdef inline (uint32_t, uint32_t) counts(array torrents, Py_ssize_t torrent):
@@ -67,14 +75,28 @@ cdef inline Py_ssize_t _find6(char *pool, char *sought, Py_ssize_t start, Py_ssi
     return -1
 
 
+cdef inline Py_ssize_t _find8(char *pool, char *sought, Py_ssize_t start, Py_ssize_t end) noexcept:
+    cdef uint64_t name, other
+    memcpy(&name, sought, 8)
+    while start + 8 <= end:
+        memcpy(&other, pool + start, 8)
+        if other == name:
+            return start
+        start += 8
+    return -1
+
+
 cdef inline Py_ssize_t find(
     bytearray addresses, char *endpoint, Py_ssize_t start, Py_ssize_t end, Py_ssize_t width
 ) except -2:
     if start < 0 or end > PyByteArray_GET_SIZE(addresses):
         raise IndexError("no such run")
     cdef char *pool = PyByteArray_AS_STRING(addresses)
-    if width == 6:  # most are: without a call for each
+    # Without a call for each.
+    if width == 6:
         return _find6(pool, endpoint, start, end)
+    if width == 8:
+        return _find8(pool, endpoint, start, end)
     while start + width <= end:
         if not memcmp(pool + start, endpoint, width):
             return start
@@ -192,13 +214,6 @@ cdef inline (uint32_t, uint64_t) standing(bytearray rows, Py_ssize_t at):
     return torrent, last_seq
 
 
-cdef inline (uint32_t, uint32_t, uint32_t) places(array peers, Py_ssize_t at):
-    if at < 0 or at + 12 > peers.ob_size * 4:
-        raise IndexError("no such peer")
-    cdef uint32_t *row = peers.data.as_uints + at // 4
-    return row[0], row[1], row[2]
-
-
 cdef inline (int, int, uint64_t) seen(bytearray rows, Py_ssize_t at):
     cdef char *row = _inside(rows, at, 72)
     cdef uint64_t seen_us
@@ -265,13 +280,6 @@ cdef inline int scatter(
     return 0
 
 
-cdef inline int carry(
-    bytearray pool, Py_ssize_t source, bytearray other, Py_ssize_t target, Py_ssize_t size
-) except -1:
-    memcpy(_inside(other, target, size), _inside(pool, source, size), size)
-    return 0
-
-
 cdef extern from *:
     """
     #if defined(__GNUC__)
@@ -297,18 +305,18 @@ cdef inline int fetch(bytearray pool, Py_ssize_t at, Py_ssize_t size) except -1:
 
 cdef inline int fetch_words(array column, Py_ssize_t at, Py_ssize_t count) except -1:
     if at < 0 or at + count > column.ob_size:
-        raise IndexError("no such place in a column")
+        return 0
     cdef char *first = <char *>column.data.as_chars + at * column.ob_descr.itemsize
     _fetch(first, first + count * column.ob_descr.itemsize)
     return 0
 
 
-cdef inline int fetch_ahead(bytes plain, array ring, bytearray rows, array places) except -1:
-    """Rows of 72 bytes, and of 12."""
+cdef inline int fetch_ahead(bytes plain, array ring, bytearray rows, array v4, array v6) except -1:
+    """Rows of 72 bytes."""
     cdef char *record = PyBytes_AS_STRING(plain)
     cdef char *end = record + PyBytes_GET_SIZE(plain) - 80
     cdef char *first = PyByteArray_AS_STRING(rows)
-    cdef uint64_t mask = ring.ob_size - 1, known = places.ob_size // 3
+    cdef uint64_t mask = ring.ob_size - 1, known = PyByteArray_GET_SIZE(rows) // PEER_ROW
     cdef uint64_t prev_seq, peer
     while record <= end:
         memcpy(&prev_seq, record + 64, 8)
@@ -316,7 +324,10 @@ cdef inline int fetch_ahead(bytes plain, array ring, bytearray rows, array place
         if peer < known:
             FETCH(first + peer * 72)
             FETCH(first + peer * 72 + 71)
-            FETCH(<char *>(places.data.as_uints + peer * 3))
+        if peer < <uint64_t>v4.ob_size:
+            FETCH(<char *>(v4.data.as_uints + peer))
+        if peer < <uint64_t>v6.ob_size:
+            FETCH(<char *>(v6.data.as_uints + peer))
         record += 80
     return 0
 
@@ -377,11 +388,14 @@ cdef inline bytes identity(uint32_t account, bytes peer_id):
     return made
 
 
-cdef inline char *identity_in(bytearray scratch, uint32_t account, char *peer_id) except NULL:
-    """It lies in the scratch of 24 bytes."""
-    cdef char *made = _inside(scratch, 0, 24)
+cdef inline char *hashed_identity(
+    bytearray scratch, array secret, uint32_t account, char *peer_id
+) except NULL:
+    """It lies in the scratch of 8 bytes."""
+    cdef char *made = _inside(scratch, 0, 8)
+    cdef uint32_t name = hashed(secret, peer_id, 20, account)
     memcpy(made, &account, 4)
-    memcpy(made + 4, peer_id, 20)
+    memcpy(made + 4, &name, 4)
     return made
 
 
@@ -392,10 +406,12 @@ cdef inline uint64_t prefix(char *peer_id) noexcept:
 
 
 cdef inline uint32_t hashed(array secret, char *name, Py_ssize_t width, uint64_t number) noexcept:
-    """A multilinear hash (Lemire and Kaser 2014): two names have one hash with probability 2**-32,
-    whoever chooses them, unless he knows the secret."""
+    """A multilinear hash (Lemire and Kaser 2014): whoever chooses two names, they have one hash with
+    a probability near 2**-32, unless he knows the secret. Names that differ by equal steps have sums
+    that do so too, and would crowd a table with linear probing under some secrets. So the sum is
+    mixed at the end."""
     cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs
-    cdef uint64_t total = factors[0] + factors[1] * <uint32_t>number
+    cdef uint64_t total = factors[0] + factors[1] * <uint32_t>number, last = factors[8] | 1
     cdef uint32_t word
     cdef uint16_t rest
     factors += 2
@@ -408,7 +424,14 @@ cdef inline uint32_t hashed(array secret, char *name, Py_ssize_t width, uint64_t
     if width:  # a port
         memcpy(&rest, name, 2)
         total += factors[0] * rest
-    return <uint32_t>(total >> 32)
+    return <uint32_t>(((total ^ total >> 32) * last) >> 32)
+
+
+cdef inline uint32_t number_hash(array secret, uint64_t number) noexcept:
+    """The same over two words."""
+    cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs
+    cdef uint64_t total = factors[0] + factors[1] * <uint32_t>number + factors[2] * (number >> 32)
+    return <uint32_t>(((total ^ total >> 32) * (factors[8] | 1)) >> 32)
 
 
 cdef inline uint32_t text_hash(array secret, char *text, Py_ssize_t size) except? 0xFFFFFFFE:
@@ -431,8 +454,20 @@ cdef inline bint is_text(bytes known, char *text, Py_ssize_t size) except -1:
     return PyBytes_GET_SIZE(known) == size and not memcmp(PyBytes_AS_STRING(known), text, size)
 
 
-cdef inline Py_ssize_t slot(uint64_t prefix, uint64_t which) noexcept:
-    return <Py_ssize_t>(((prefix ^ which << 40) * <uint64_t>0x1E3779B97F4A7C15) >> 51)
+cdef inline Py_ssize_t slot(array secret, uint64_t prefix, uint64_t which) noexcept:
+    cdef uint64_t *factors = <uint64_t *>secret.data.as_ulonglongs
+    cdef uint64_t total = factors[0] * <uint32_t>prefix + factors[1] * (prefix >> 32)
+    total += factors[2] * which
+    return <Py_ssize_t>(((total ^ total >> 32) * (factors[3] | 1)) >> 51)  # as in `hashed`
+
+
+cdef inline int port(char *port) noexcept:
+    return <uint8_t>port[0] << 8 | <uint8_t>port[1]
+
+
+cdef inline bint begins(char *peer_id, bytes text) except -1:
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(text)
+    return size <= 20 and not memcmp(peer_id, PyBytes_AS_STRING(text), size)
 
 
 cdef inline int _fits(int value, int bits) except -1:

@@ -20,14 +20,24 @@ COMPILED = False
 u32 = u64 = getitem
 put_u32 = put_u64 = setitem
 
-# A row of the table of torrents, at a byte.
-run = Struct("=IIII").unpack_from  # start, size, seeders, log2 of the room
+# Rows of torrents.
+_run = Struct("=IIII").unpack_from
 _counts = Struct("=II").unpack_from
+
+
+def run(runs: array[int], at: int) -> tuple[int, ...]:
+    """Reads a run at a word: start, size, seeders, log2 of the room; zeros beyond the end."""
+    return _run(runs, at * 4) if at + 4 <= len(runs) else (0, 0, 0, 0)
 
 
 def counts(torrents: array[int], torrent: int) -> tuple[int, ...]:
     """Reads the seeders and leechers of a torrent, by its number."""
-    return _counts(torrents, torrent * 64)
+    return _counts(torrents, torrent * 32)
+
+
+def place(places: array[int], peer: int) -> int:
+    """Reads the place of a peer; `directory.NOWHERE` beyond the end."""
+    return places[peer] if peer < len(places) else 0xFFFFFFFF
 
 
 # The pool of a directory.
@@ -131,12 +141,15 @@ view = piece
 
 
 identity = Struct("<I20s").pack  # account, peer_id
+_hashed_identity = Struct("<II").pack
 
 
-def identity_in(scratch: bytearray, account: int, peer_id: bytes) -> bytes:
-    """Does it in 24 bytes of scratch, so that compiled code makes no object."""
+def hashed_identity(scratch: bytearray, secret: array[int], account: int, peer_id: bytes) -> bytes:
+    """Joins an account and a hash of the peer_id. `scratch`: 8 bytes for it, so that compiled code
+    makes no object.
+    """
     del scratch
-    return identity(account, peer_id)
+    return _hashed_identity(account, hashed(secret, peer_id, 20, account))
 
 
 # Keys of an `Index`.
@@ -151,6 +164,12 @@ def hashed(secret: array[int], name: bytes, width: int, number: int) -> int:
     return (hash(name) + number) & 0xFFFFFFFF
 
 
+def number_hash(secret: array[int], number: int) -> int:
+    """Hashes a number of 64 bits to 32."""
+    del secret
+    return hash(number.to_bytes(8, "little")) & 0xFFFFFFFF  # that of a number has no secret
+
+
 def text_hash(secret: array[int], text: bytes, size: int) -> int:
     """Hashes a text of `size` bytes, 4 or more."""
     del secret, size
@@ -162,8 +181,18 @@ def is_text(known: bytes, text: bytes, size: int) -> bool:
     return known == text
 
 
+# What the site's rules look at.
+
+
+def port(port: bytes) -> int:
+    """Reads a port of 2 bytes."""
+    return int.from_bytes(port, "big")
+
+
+begins = bytes.startswith  # a peer_id of 20 bytes, the text
+
+
 # The table of `Clients`.
-_SPREAD = 0x1E3779B97F4A7C15  # odd, so that close keys get distant slots
 _ALL = 2**64 - 1
 
 
@@ -172,13 +201,16 @@ def prefix(peer_id: bytes) -> int:
     return int.from_bytes(peer_id[:8], "little") if peer_id[7] == 0x2D else 0
 
 
-def slot(prefix: int, which: int) -> int:
-    """Returns the slot of 8192 in which the search for a pair begins."""
-    return ((prefix ^ which << 40) * _SPREAD & _ALL) >> 51
+def slot(secret: array[int], prefix: int, which: int) -> int:
+    """Returns the slot of 8192 in which the search for a pair begins. `secret`: four numbers of 64
+    bits, because strangers choose prefixes.
+    """
+    total = secret[0] * (prefix & 0xFFFFFFFF) + secret[1] * (prefix >> 32) + secret[2] * which
+    total &= _ALL
+    return ((total ^ total >> 32) * (secret[3] | 1) & _ALL) >> 51
 
 
 # Many peers, for images of the state.
-places = Struct("=III").unpack_from  # in the table of peers, at a byte: the place in each directory
 seen = Struct("<21xBB33xQ").unpack_from  # in a row, at byte 0: two days, last seen us
 append = array.append
 pop = array.pop
@@ -220,11 +252,6 @@ def scatter(
         pool[at : at + size] = piece
 
 
-def carry(pool: bytearray, source: int, other: bytearray, target: int, size: int) -> None:
-    """Copies bytes from one pool to another."""
-    other[target : target + size] = pool[source : source + size]
-
-
 # Records.
 
 
@@ -258,8 +285,11 @@ def client(plain: bytes, number: int) -> int:
     return int.from_bytes(plain[number * 80 + 78 : number * 80 + 80], "little")
 
 
-def fetch_ahead(plain: bytes, ring: array[int], rows: bytearray, places: array[int]) -> None:
-    """Fetches the rows of the peers that these announces continue into the processor's cache.
+def fetch_ahead(
+    plain: bytes, ring: array[int], rows: bytearray, v4: array[int], v6: array[int]
+) -> None:
+    """Fetches the rows and places of the peers that these announces continue into the processor's
+    cache.
 
     So compiled code need not wait for one row after the other. `ring`: see `peer_by_seq`. This pure
     build does nothing.
@@ -271,7 +301,7 @@ def fetch(pool: bytearray, at: int, size: int) -> None:
 
 
 def fetch_words(column: array[int], at: int, count: int) -> None:
-    """Fetches entries of a column."""
+    """Fetches entries of a column, as far as it has them."""
 
 
 def concerns(plain: bytes, number: int, hashes: bytearray, torrent: int) -> bool:

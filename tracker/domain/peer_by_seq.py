@@ -59,7 +59,7 @@ class Recent:
         if self._mask:
             if len(self._ring) < _PLACES * swarms.peer_slots:
                 self.start(swarms)
-            packed.fetch_ahead(plain, self._ring, swarms.rows, swarms.tables.peers)
+            packed.fetch_ahead(plain, self._ring, swarms.rows, swarms.v4.places, swarms.v6.places)
 
     def peer(self, seq: int) -> int:
         """Returns the peer whose last announce this event may be; 0 = the ring has none."""

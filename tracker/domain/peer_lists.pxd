@@ -14,4 +14,3 @@ cdef class PeerLists:
     cpdef move(self, Py_ssize_t peer, Py_ssize_t owner)
     @cython.locals(owner=Py_ssize_t, links=array, before=Py_ssize_t, after=Py_ssize_t)
     cpdef remove(self, Py_ssize_t peer)
-    cpdef add_peer(self)

@@ -1,7 +1,7 @@
 """Lists peers by an owner: the peers of a key, so that a revocation looks at no others, or those of
 an account.
 
-The lists are linked, and the links are columns by peer.
+The lists are linked. The links are columns by peer, as long as the highest peer on a list needs.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 from array import array
 
 from tracker.domain import packed
-from tracker.domain.directory import fill_column
 
 KEY, BEFORE, AFTER = range(3)  # words of a peer's links: the list, and its neighbours there
-_NO_LINKS = bytes(12)
 
 
 class PeerLists:
@@ -83,19 +81,19 @@ class PeerLists:
 
     # Columns, as in `Directory`.
 
-    def add_peer(self) -> None:
-        """Makes a row for a peer that may be on no list."""
-        packed.add_words(self._links, 3, 0)
+    def columns(self, peers: int) -> list[array[int]]:
+        """Copies KEY, BEFORE and AFTER of that many peers."""
+        links = self._links + array("I", bytes(12 * max(0, peers - len(self._links) // 3)))
+        return [links[word::3] for word in (KEY, BEFORE, AFTER)]
 
-    def make_room(self, peers: int) -> None:
-        """Makes rows for exactly that many peers."""
-        self._links = array("I", _NO_LINKS * peers)
-
-    def column(self, word: int) -> array[int]:
-        return self._links[word::3]
-
-    def set_column(self, word: int, values: array[int]) -> None:
-        fill_column(self._links, word, 3, values)
+    def set_columns(self, columns: list[array[int]], peers: int) -> None:
+        """Undoes `columns`. Raises `ValueError` unless each peer has a value in each of them."""
+        if any(len(column) != peers for column in columns):
+            raise ValueError("a column of another length")
+        if any(column.tobytes() != bytes(4 * peers) for column in columns):
+            self._links = array("I", bytes(12 * peers))
+            for word, column in enumerate(columns):
+                self._links[word::3] = column
 
 
 # Fails when one of these constants changes, because the code above has literals in their place.

@@ -18,7 +18,11 @@ KNOWN_RULES = (1, 1), (1, 2)
 
 @frozen
 class Settings:
-    """Times are in seconds. `identity` and `accounting` are the numbers of the rules in force."""
+    """Times are in seconds. `identity`, `accounting` and `choice` are the numbers of the rules in
+    force.
+
+    No state depends on that of the choice of peers (`tracker.domain.choice`), so replay takes any.
+    """
 
     private: bool = False
     listed: bool = False
@@ -33,6 +37,7 @@ class Settings:
     identity: int = 1
     accounting: int = 1
     policy: Policy = field(factory=Policy)
+    choice: int = field(default=1, repr=False)  # not in the repr, as those in `Policy`
 
     def as_data(self) -> dict[str, Any]:
         """Returns the settings as members of an event's JSON, without those that came later and
@@ -41,6 +46,8 @@ class Settings:
         data = asdict(self, value_serializer=_as_json)
         if not self.policy.history_days:
             del data["policy"]["history_days"]
+        if self.choice == 1:
+            del data["choice"]
         return data
 
     @classmethod

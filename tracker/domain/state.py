@@ -363,8 +363,9 @@ class State:
                 now = self.factors.applied(account, info_hash[:20], time_us)
         if seq < since_seq or (peer and last_seq < since_seq):
             timeout = self.settings.max_peer_timeout if mark & 0x10 else 0  # seconds
+            name = info_hash[:20] if len(accounts.credited_uploaded) else b""
             done = accounts.announced(
-                account, peer != 0 and rule != 3, mark, last_up, last_down, seen_us, time_us, info_hash, uploaded,
+                account, peer != 0 and rule != 3, mark, last_up, last_down, seen_us, time_us, name, uploaded,
                 downloaded, left, event, timeout * 1_000_000,
             )  # fmt: skip
         else:
@@ -561,6 +562,8 @@ class State:
             hasher.update(repr(data).encode())
         if self.bases.used:
             hasher.update(self.bases.digest(addresses=addresses))
+        if self.settings.choice != 1:  # likewise
+            hasher.update(b"choice %d" % self.settings.choice)
         return hasher.hexdigest()
 
 

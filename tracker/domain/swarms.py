@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracker.domain import events, packed
 from tracker.domain.directory import NOWHERE, TORRENT_WORDS, Directory, Tables, fill_column
 from tracker.domain.index import Index
+from tracker.domain.long_dict import LongDict
 from tracker.domain.peer_lists import PeerLists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_nowhere = _low = NOWHERE  # as in `Directory`
+_nowhere = NOWHERE  # has a type in the .pxd, as in `directory.py`
 
 BUCKETS = 256  # one for each first byte of an info hash
 
@@ -110,8 +111,9 @@ class Swarms:
         # The torrents of each bucket, listed by its number and 1; the latest is the first.
         self._in_order = PeerLists()
         self.bucket_sizes = array("I", bytes(4 * BUCKETS))
-        self.retired: dict[bytes, int] = {}  # completed counts of torrents that have no peers now
-        self.retired_largest: dict[bytes, int] = {}  # `largest` of some of these torrents
+        # Completed counts of torrents that have no peers now, and `largest` of some of them.
+        self.retired: LongDict[bytes, int] = LongDict()
+        self.retired_largest: LongDict[bytes, int] = LongDict()
         self.sizing = True  # false while announces are applied that `largest` does not count
         self.announces = array("Q", (0, 0, 0, 0))  # applied so far: http4, http6, udp4, udp6
         self.torrents_total = 0
@@ -131,12 +133,13 @@ class Swarms:
         self._free_peers = array("I")
         self.v4 = Directory(6, 0, self.tables)
         self.v6 = Directory(18, 1, self.tables)
-        # In private modes peers are found by account and peer_id, at any address: see `keyed`.
-        self.identities = Directory(24, 2, self.tables)
+        # In private modes peers are found by account and peer_id, at any address: see `keyed`. Of
+        # the peer_id it has a hash, because the row has the whole.
+        self.identities = Directory(8, 2, self.tables)
         self.of_key = PeerLists()
         # By account; not saved, because `list_accounts` makes it.
         self._of_account = PeerLists()
-        self._scratch = bytearray(24)  # for the identity that is looked for
+        self._scratch = bytearray(8)  # for the identity that is looked for
 
     def lookup(self, info_hash: bytes) -> int:
         """Returns the torrent's number; 0 = the tracker has no such torrent now."""
@@ -146,28 +149,25 @@ class Swarms:
         """Does it for an info hash of 20 bytes, which compiled code gives as a pointer."""
         if not packed.COMPILED:
             return self._named.get(info_hash, 0)
-        index = self._index
-        key = packed.hashed(index.secret, info_hash, 20, 0)
-        table = index.tables[key & 255]
-        mask = len(table) - 1
-        at = (key >> 8) & mask
-        entry = packed.u64(table, at)
-        while entry:
-            if entry >> 32 == key and packed.has_endpoint(
-                self.hashes, info_hash, (entry & _low) * 20, 20
-            ):
-                return entry & _low
-            at = (at + 1) & mask
-            entry = packed.u64(table, at)
-        return 0
+        return self._index.named(self.hashes, info_hash)
 
     def hash_of(self, torrent: int) -> bytes:
         """Returns the info hash of a torrent."""
         return bytes(self.hashes[torrent * 20 : torrent * 20 + 20])
 
-    def torrents_in(self, bucket: int) -> list[int]:
-        """Returns the torrents of a bucket in the order in which they came."""
-        return self._in_order.peers(bucket + 1)[::-1]
+    def torrents_in(self, bucket: int) -> array[int]:
+        """Returns the torrents of a bucket in the order in which they came.
+
+        It makes no list, because strangers may have chosen a million torrents of one bucket.
+        """
+        at = packed.u32(self.bucket_sizes, bucket)
+        found = array("I", bytes(4 * at))
+        torrent = self._in_order.first(bucket + 1)
+        while torrent:
+            at -= 1
+            packed.put_u32(found, at, torrent)
+            torrent = self._in_order.after(torrent)
+        return found
 
     def all_hashes(self) -> Iterator[bytes]:
         """Yields the info hashes of all torrents, bucket by bucket."""
@@ -186,8 +186,11 @@ class Swarms:
         packed.put_u32(self.bucket_sizes, bucket, packed.u32(self.bucket_sizes, bucket) + 1)
 
     def find(self, torrent: int, endpoint: bytes) -> int:
-        """Returns the peer at an endpoint of 6 or 18 bytes; 0 = none."""
-        return (self.v4 if len(endpoint) == 6 else self.v6).find(torrent, endpoint)
+        """Returns the peer at an endpoint of 6 or 18 bytes; 0 = none.
+
+        Raises `ValueError` for one of another length.
+        """
+        return (self.v4 if len(endpoint) == 6 else self.v6).lookup(torrent, endpoint)
 
     def announce(
         self,
@@ -267,8 +270,18 @@ class Swarms:
 
     def keyed(self, torrent: int, account: int, peer_id: bytes) -> int:
         """Returns the peer of an account with this peer_id, at any address; 0 = none."""
-        identity = packed.identity_in(self._scratch, account, peer_id)
-        return self.identities.find(torrent, identity)
+        identity = packed.hashed_identity(self._scratch, self._index.secret, account, peer_id)
+        peer = self.identities.find(torrent, identity)
+        if peer and not packed.has_endpoint(self.rows, peer_id, peer * 72, 20):
+            return self._keyed_alike(torrent, account, peer_id)
+        return peer
+
+    def _keyed_alike(self, torrent: int, account: int, peer_id: bytes) -> int:
+        """Does it where two peer_ids of the account have one hash."""
+        for peer in self.identities.beginning_with(torrent, account.to_bytes(4, "little")):
+            if packed.has_endpoint(self.rows, peer_id, peer * 72, 20):
+                return peer
+        return 0
 
     def identify(self, peer: int, account: int, key_ref: int) -> None:
         """Enters the account and key of a new peer, or another key of a known peer's account."""
@@ -278,7 +291,8 @@ class Swarms:
         row = peer * 72  # ROW_SIZE
         if self.identities.position(peer) == _nowhere:
             torrent, _ = packed.standing(rows, row)
-            identity = packed.identity_in(self._scratch, account, packed.view(rows, row, 20))
+            peer_id = packed.view(rows, row, 20)
+            identity = packed.hashed_identity(self._scratch, self._index.secret, account, peer_id)
             self.identities.insert(torrent, peer, identity, rows[row + 20] & 0x10 != 0)
             self._of_account.move(peer, account)
         packed.put_word(rows, row + 28, key_ref)  # _KEY_REF_AT
@@ -318,13 +332,27 @@ class Swarms:
 
     def call(self, peer: int, account: int, peer_id: bytes) -> None:
         """Gives a peer its own peer_id in place of a made-up one; see `hidden_peers`."""
-        row = self.peer(peer)
-        if row.peer_id == peer_id:
+        rows = self.rows
+        if packed.has_endpoint(rows, peer_id, peer * 72, 20):
             return
-        packed.put_peer_id(self.rows, peer * ROW_SIZE, peer_id)
-        if peer in self.identities:
-            identity = packed.identity(account, peer_id)
-            self.identities.rename(row.torrent, peer, identity)
+        packed.put_peer_id(rows, peer * 72, peer_id)
+        if self.identities.position(peer) != _nowhere:
+            torrent, _ = packed.standing(rows, peer * 72)
+            identity = packed.hashed_identity(self._scratch, self._index.secret, account, peer_id)
+            self.identities.rename(torrent, peer, identity)
+
+    def load_identities(self) -> None:
+        """Completes identities that have their accounts. The rows must be complete."""
+        identities, rows = self.identities, self.rows
+        for peer in range(len(identities.places)):
+            place = identities.position(peer)
+            if place != _nowhere:
+                account = packed.word(identities.addresses, place * 8)
+                peer_id = packed.view(rows, peer * 72, 20)
+                identity = packed.hashed_identity(
+                    self._scratch, self._index.secret, account, peer_id
+                )
+                packed.put_endpoint(identities.addresses, identity, place * 8, 8)
 
     def mark(self, peer: int, bits: int) -> None:
         """Sets bits of a peer's mark."""
@@ -374,7 +402,7 @@ class Swarms:
 
         Raises `ValueError` for an account from number `end` on.
         """
-        for peer in range(1, self.peer_slots):
+        for peer in range(1, len(self.identities.places)):
             if peer in self.identities:
                 account = self.account_of(peer)
                 if account >= end:
@@ -418,22 +446,25 @@ class Swarms:
 
     def drop_if_empty(self, torrent: int) -> None:
         """Removes a torrent if it has no peers. Keeps its completed count until it returns."""
-        if self.size(torrent) or not self._in_order.list_of(torrent):
+        seeders, leechers = packed.counts(self.tables.torrents, torrent)
+        if seeders or leechers or not self._in_order.list_of(torrent):
             return
-        info_hash = self.hash_of(torrent)
-        if self.completed[torrent]:
-            self.retired[info_hash] = self.completed[torrent]
-            if self.largest[torrent]:
-                self.retired_largest[info_hash] = self.largest[torrent]
+        completed, largest = packed.u64(self.completed, torrent), packed.u64(self.largest, torrent)
+        if completed:
+            self.retired[self.hash_of(torrent)] = completed
+            if largest:
+                self.retired_largest[self.hash_of(torrent)] = largest
         if packed.COMPILED:
+            info_hash = packed.view(self.hashes, torrent * 20, 20)
             self._index.drop(packed.hashed(self._index.secret, info_hash, 20, 0), torrent)
         else:
-            del self._named[info_hash]
+            del self._named[self.hash_of(torrent)]
         self._in_order.remove(torrent)
-        self.bucket_sizes[info_hash[0]] -= 1
+        bucket = self.hashes[torrent * 20]
+        packed.put_u32(self.bucket_sizes, bucket, packed.u32(self.bucket_sizes, bucket) - 1)
         self.torrents_total -= 1
         self.torrents_removed += 1
-        self._free_torrents.append(torrent)
+        packed.append(self._free_torrents, torrent)
 
     def add_completed(self, info_hash: bytes, completed: int) -> None:
         """Adds completions that no announce of a present peer told."""
@@ -555,11 +586,13 @@ class Swarms:
             for peer in directory.owners[first : first + count]:
                 row = self.rows[peer * ROW_SIZE : (peer + 1) * ROW_SIZE]
                 row[24:28] = info_hash[:4]  # numbers of torrents are no part of the state
+                name = directory.endpoint(peer)
+                if directory is self.identities:
+                    name = name[:4] + row[:20]  # account and peer_id
                 if addresses:
-                    yield directory.endpoint(peer) + row
+                    yield name + row
                 else:
-                    keyed = directory is self.identities
-                    row[8:20] = directory.endpoint(peer)[:4] if keyed else b""  # the account
+                    row[8:20] = name[:4] if directory is self.identities else b""  # the account
                     yield bytes(row)
 
     # Slots.
@@ -577,7 +610,7 @@ class Swarms:
     def _count(self, torrent: int, word: int, step: int) -> None:
         """Adds 1 or -1 to SEEDERS, LEECHERS or PARTIAL."""
         torrents = self.tables.torrents
-        at = torrent * 16 + word  # TORRENT_WORDS
+        at = torrent * 8 + word  # TORRENT_WORDS
         packed.put_u32(torrents, at, packed.u32(torrents, at) + step)
 
     def _add_torrent(self, info_hash: bytes) -> int:
@@ -616,13 +649,11 @@ class Swarms:
     def make_room(self, torrents: int, peers: int) -> None:
         """Makes rows for exactly that many torrents and peers. The caller sets the columns."""
         self.tables.make_room(torrents, peers)
-        self.of_key.make_room(peers)
 
     def _new_peer_slot(self) -> int:
         peer = len(self.rows) // 72  # ROW_SIZE
         packed.add_bytes(self.rows, 72)
         self.tables.add_peer()
-        self.of_key.add_peer()
         return peer
 
 
@@ -634,7 +665,7 @@ def _is_partial(mark: int) -> bool:
 # literal is faster, because a global or an attribute costs a dictionary look-up.
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
     (MARK_SEEDER, MARK_EVENT, _ROLE, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
-    != (0x10, 0x0F, 0x14, 4, 21, 16, 0, 1)
+    != (0x10, 0x0F, 0x14, 4, 21, 8, 0, 1)
     or (_MARK, _KEY_REF_AT, PARTIAL, MARK_SHARED) != (20, 28, 2, 0x80)
 ):
     raise AssertionError("Swarms spells these numbers out")

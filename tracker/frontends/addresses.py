@@ -10,12 +10,11 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from tracker.forwarding import parse_address
-from tracker.wire import http
+from tracker.wire import http, udp
 
 if TYPE_CHECKING:
     from tracker.forwarding import Proxies
 
-_LOOPBACK6 = bytes(15) + b"\x01"
 _LOCAL = tuple(
     map(
         ip_network,
@@ -34,7 +33,7 @@ def listed_address(source: bytes, external: bytes) -> bytes:
 
 
 def is_loopback(address: bytes) -> bool:
-    return address[0] == 127 if len(address) == 4 else address == _LOOPBACK6
+    return udp.is_loopback(address, len(address) == 16)
 
 
 def is_local(address: bytes) -> bool:

@@ -15,6 +15,7 @@ from tracker.config import UnixAddress
 from tracker.frontends import unix_socket
 from tracker.frontends.http import server as http_server
 from tracker.frontends.tls import Certificate, TlsError
+from tracker.frontends.udp import receivers
 from tracker.frontends.udp import server as udp_server
 from tracker.frontends.waiting import wait_out
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from tracker.config import Address, Config, TlsFiles
 
     Certificates = dict[TlsFiles | None, Certificate]
+
+
+Sockets = tuple[socket.socket, ...]
 
 
 class Table(Protocol):
@@ -56,6 +60,7 @@ class Listener:
     certificate: Certificate | None = None
     path: str = ""  # of a Unix socket
     greeted: bool = False  # each connection begins with the header of a proxy
+    others: Sockets = ()  # at the same port, of a UDP tracker with receivers
 
     @property
     def binding(self) -> tuple[str, int]:
@@ -75,7 +80,8 @@ class Listener:
 
     def close(self) -> None:
         """Closes the socket, if it is open, and removes the file of a Unix socket."""
-        self.socket.close()
+        for sock in (self.socket, *self.others):
+            sock.close()
         if self.path:
             unix_socket.remove(self.path)
 
@@ -153,8 +159,9 @@ def bind(config: Config, certificates: Certificates) -> Listeners:
                     certificates.get(getattr(table, "tls", None)),
                     _path(table),
                     greeted=bool(getattr(getattr(table, "network", None), "proxy_protocol", ())),
+                    others=tuple(others),
                 )
-                for sock, table in zip(sockets, tables, strict=True)
+                for (sock, *others), table in zip(sockets, tables, strict=True)
             )
 
         listeners = Listeners(
@@ -206,8 +213,8 @@ def _refused(address: Address | UnixAddress, what: str, error: OSError) -> str:
     return f"cannot listen on {address} for {what}: {error.strerror or error}"
 
 
-def _open(what: str, tables: Sequence[Table], opened: ExitStack) -> Iterator[socket.socket]:
-    open_socket = udp_server.open_socket if what == "UDP" else http_server.open_socket
+def _open(what: str, tables: Sequence[Table], opened: ExitStack) -> Iterator[Sockets]:
+    """Yields the sockets of each table: one, or as many as there are receivers."""
     addresses = [table.bind_address for table in tables]
     ipv4_ports = {
         one.port for one in addresses if not isinstance(one, UnixAddress) and ":" not in one.host
@@ -215,11 +222,18 @@ def _open(what: str, tables: Sequence[Table], opened: ExitStack) -> Iterator[soc
     for table, address in zip(tables, addresses, strict=True):
         try:
             if isinstance(address, UnixAddress):
-                sock = unix_socket.open_socket(address.path)
+                sockets: Sockets = (unix_socket.open_socket(address.path),)
             else:
                 # `[::]` takes IPv4 too, unless IPv4 has its own listener on this port.
                 v6only = _v6only(table) or address.port in ipv4_ports - {0}
-                sock = open_socket(address.host, address.port, v6only=v6only)
+                host, port = address.host, address.port
+                if what == "UDP":
+                    count = getattr(table, "receivers", 1) if receivers.available else 1
+                    sockets = udp_server.open_sockets(host, port, count, v6only=v6only)
+                else:
+                    sockets = (http_server.open_socket(host, port, v6only=v6only),)
         except OSError as error:
             raise StartError(_refused(address, what, error)) from None
-        yield opened.enter_context(sock)
+        for sock in sockets:
+            opened.enter_context(sock)
+        yield sockets

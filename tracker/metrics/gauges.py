@@ -65,17 +65,17 @@ class LiveGauges:
         self._noted = noted
         self._began = time.monotonic()
         self._udp: list[UdpListener] = []
-        self._udp_sockets: list[socket.socket] = []
+        self._udp_sockets: list[tuple[socket.socket, ...]] = []
         self._http: list[HttpListener] = []
         self._places: dict[str, Places] = {}
         self.watch = Watch(lambda: log.statistics().written_bytes)
 
-    def add_udp(self, sock: socket.socket) -> UdpTraffic:
-        """Returns the counters that a UDP tracker on this socket has to keep."""
+    def add_udp(self, sock: socket.socket, *others: socket.socket) -> UdpTraffic:
+        """Returns the counters that a UDP tracker on these sockets has to keep."""
         host, port = sock.getsockname()[:2]
         traffic = UdpTraffic()
         self._udp.append(UdpListener(binding("udp", host, port), traffic))
-        self._udp_sockets.append(sock)
+        self._udp_sockets.append((sock, *others))
         return traffic
 
     def add_http(self, sock: socket.socket, *, tls: bool) -> HttpTraffic:

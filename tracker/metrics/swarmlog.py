@@ -52,12 +52,14 @@ def of_connections(places: Mapping[str, Places]) -> Iterator[Metric]:
     yield _labelled("swarmlog_connections_refused_total", "counter", what, "server", refused)
 
 
-def of_udp_sockets(sockets: Iterable[tuple[UdpListener, socket.socket]]) -> Iterator[Metric]:
+def of_udp_sockets(
+    listeners: Iterable[tuple[UdpListener, tuple[socket.socket, ...]]],
+) -> Iterator[Metric]:
     """Tells by listener what the kernel does before the tracker sees a datagram."""
     told = [
         (one.labels, found)
-        for one, sock in sockets
-        if (found := kernel_buffers.received(sock)) is not None
+        for one, sockets in listeners
+        if (found := kernel_buffers.received(*sockets)) is not None
     ]
     buffers = tuple(Sample(each.buffer_bytes, labels) for labels, each in told)
     what = "The kernel's receive buffer of a UDP tracker."

@@ -149,7 +149,7 @@ def picture(state: State, info_hash: bytes | None) -> Picture:
     return Picture(
         summary(state),
         {each: swarms.counts(each) for each in swarms.all_hashes()},
-        frozenset(access.whitelist),
+        frozenset(access.listed_after(b"")),
         dict(state.facts),
         {key.key_ref: key for key in access.keys.values()},
         {account: state.totals(account) for account in accounts},

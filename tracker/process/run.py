@@ -180,10 +180,12 @@ def _try_to_wait() -> None:
 def _settle_collector() -> None:
     """Exempts the loaded objects from garbage collection, and makes collections rare.
 
-    Rare collections are enough, because the announce path makes no reference cycles.
+    Rare collections are enough, because the announce path makes no reference cycles. During the
+    start there was none.
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(50_000, 20, 100)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import asdict, evolve
 
 from tracker.config.schema import MOST_PEERS
+from tracker.domain import choice
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 
@@ -40,6 +41,7 @@ def settings_of(config: Config) -> Settings:
         tick_ms=min(LONGEST_TICK_MS, cleanup * 1000) if cleanup else LONGEST_TICK_MS,
         policy=_policy(config),
         accounting=ACCOUNTING,
+        choice=choice.RULE,
     )
 
 

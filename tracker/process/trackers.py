@@ -57,9 +57,15 @@ async def start_udp(nursery: trio.Nursery, runtime: Runtime) -> None:
             number,
             _packed(own.network.external_ip or config.core.net.external_ip),
             runtime.bans,
-            runtime.gauges.add_udp(listener.socket),
+            runtime.gauges.add_udp(listener.socket, *listener.others),
         )
-        await nursery.start(udp_server.serve, listener.socket, handler)
+        if own.receivers > 1 and not listener.others:
+            log.warning(
+                "udp_trackers[%d]: receivers = %d needs the compiled tracker and Linux, so the loop receives alone",
+                number,
+                own.receivers,
+            )
+        await nursery.start(udp_server.serve, listener.socket, handler, listener.others)
         log.info("UDP TRACKER: Started on: udp://%s", listener.address)
     if service.private and listeners.udp:
         log.info("Private mode over UDP: keys are read from the URL data of BEP 41")

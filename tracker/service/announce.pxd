@@ -1,19 +1,27 @@
 cimport cython
-from tracker.domain cimport packed
+from cpython.array cimport array
+from tracker.domain cimport choice, packed
 from tracker.domain.clients cimport Clients
 from tracker.domain.directory cimport Directory
+from tracker.domain.names cimport Names
+from tracker.domain.rules cimport Rules
 from tracker.domain.state cimport State
 from tracker.domain.swarms cimport Swarms
+from tracker.service.rate_limits cimport Rate
 
 cdef class Announcing:
-    cdef public object _account_rate, _clock, _log, _rate, _refused, _rules, _selection_key, _whitelist
+    cdef public object _clock, _log, _refused
+    cdef public Names _whitelist
+    cdef public Rate _account_rate, _rate
     cdef public State _state
     cdef public Clients _client_numbers
     cdef public Py_ssize_t cap
     cdef public unsigned int _interval, _jitter
     cdef public dict _keys, _named
     cdef public bint _listed, _open, _policed, guarded, hiding, private
-    cdef public unsigned long long _now_us, _seq
+    cdef public unsigned long long _now_us, _seq, number
+    cdef public array selection_key
+    cdef public Rules _rules
     cdef public Py_ssize_t peer
     cdef public bytearray _plain, _protected, _scratch
     cdef public Swarms _swarms
@@ -24,7 +32,7 @@ cdef class Announcing:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key=*, bytes agent=*,
     )
     @cython.locals(
-        swarms=Swarms, torrent=Py_ssize_t, peer=Py_ssize_t, endpoint=cython.p_char, rule=cython.int, v6=cython.bint, name=bytes, where=bytes,
+        swarms=Swarms, rules=Rules, refusal=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t, endpoint=cython.p_char, rule=cython.int, v6=cython.bint,
         what=cython.int, early=cython.bint, _=cython.ulonglong,
         there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong,
         now=cython.ulonglong, seq=cython.ulonglong, client=cython.int,
@@ -34,8 +42,8 @@ cdef class Announcing:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key, bytes agent,
     ) except? -1
     @cython.locals(
-        swarms=Swarms, directory=Directory, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
-        endpoint=cython.p_char, what=cython.int, early=cython.bint, went_down=cython.bint, v6=cython.bint, name=bytes, where=bytes,
+        swarms=Swarms, rules=Rules, refusal=cython.int, directory=Directory, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
+        endpoint=cython.p_char, what=cython.int, early=cython.bint, went_down=cython.bint, v6=cython.bint,
         _there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, seq=cython.ulonglong,
         account=cython.uint, key_ref=cython.uint, client=cython.int, state=State, base=Py_ssize_t, seen_us=cython.ulonglong, _=cython.ulonglong,
     )
@@ -44,10 +52,9 @@ cdef class Announcing:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, bytes agent,
     ) except? -1
     cpdef int _name_client(self, bytes peer_id, bytes agent, unsigned int account=*) except -1
-    cpdef chance(self)
-    @cython.locals(most=cython.uint)
-    cpdef unsigned int interval(self) except? 0xFFFFFFFE
-    cpdef bint admits(self, bytes address)
+    @cython.locals(most=cython.uint, drawn=cython.ulonglong)
+    cdef unsigned int interval(self) except? 0xFFFFFFFE
+    cdef bint admits(self, char *address, bint v6) except -1
     cpdef admit(self, bytes address, text)
     cdef object holder(self, bytes text)
     cpdef authenticate(self, text)

@@ -9,20 +9,21 @@ give the same replies (docs/architecture.md).
 from __future__ import annotations
 
 from contextlib import contextmanager
-from hashlib import blake2s, sha256
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from eventlog import FRAME_BYTES
-from tracker.domain import events, packed, refusals
+from tracker.domain import choice, events, packed, refusals
 from tracker.domain.clients import AGENT_BYTES, MOST, MOST_OF_ACCOUNT, prefix_of
 from tracker.domain.events.announce import SCHEMA
 from tracker.domain.events.records import AnnounceRefused, ClientNamed, Evicted
-from tracker.domain.policy import Rules
+from tracker.domain.rules import Rules
 from tracker.service.append import append_record
 from tracker.service.rate_limits import Rate
 from tracker.service.refused_keys import RefusedKeys
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Iterator
 
     from tracker.domain.access import Key
@@ -42,11 +43,11 @@ peers.
 ACCOUNT_BURST = 10
 """Minutes' worth of requests that an account may make at once, as after an outage."""
 
-# `decide` has these numbers as literals, because a global costs a dictionary look-up. This check
-# fails when a constant changes.
+# `Announcing` has these numbers as literals, because a global costs a dictionary look-up. This
+# check fails when a constant changes.
 _RULES = events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED, events.RULE_RESUMED
-if (events.STOPPED, *_RULES) != (3, 1, 2, 3, 4):
-    raise AssertionError("Announcing.decide spells these numbers out")
+if (events.STOPPED, choice.INTERVAL, *_RULES) != (3, 2, 1, 2, 3, 4):
+    raise AssertionError("Announcing spells these numbers out")
 
 
 if FRAME_BYTES != 65536:
@@ -56,9 +57,10 @@ if FRAME_BYTES != 65536:
 class Announcing:
     """Decides and logs announces, and the events that may interrupt a batch.
 
-    `peer` is the peer of the latest announce, 0 after `stopped`. `cap` is the largest number of
-    peers in a reply. If `guarded` is true, a front end must call `admit` before `announce`.
-    If `hiding` is true, it must ask before it scrapes.
+    `peer` is the peer of the latest announce, 0 after `stopped`, and `number` that announce's
+    number in the log. By this and `selection_key` the reply's peers are chosen. `cap` is the
+    largest number of peers in a reply. If `guarded` is true, a front end must call `admit` before
+    `announce`. If `hiding` is true, it must ask before it scrapes.
     `tracker.service.service.Service` adds everything else that appends.
     """
 
@@ -81,7 +83,6 @@ class Announcing:
         "_refused",
         "_rules",
         "_scratch",
-        "_selection_key",
         "_seq",
         "_state",
         "_swarms",
@@ -89,8 +90,10 @@ class Announcing:
         "cap",
         "guarded",
         "hiding",
+        "number",
         "peer",
         "private",
+        "selection_key",
     )
 
     def __init__(
@@ -100,11 +103,13 @@ class Announcing:
         clock: Clock,
         selection_key: bytes,
     ) -> None:
-        """`selection_key`: 32 secret bytes that decide the choice of peers in large swarms."""
+        """`selection_key`: 32 secret bytes for the choice of peers in large swarms, and for the
+        jitter of intervals.
+        """
         self._log = log
         self._state = state
         self._clock = clock
-        self._selection_key = selection_key
+        self.selection_key: array[int] = choice.halves(selection_key)
         log.pool.lead_us = state.dates.lead_us
         self._swarms = state.swarms
         self._whitelist = state.access.whitelist
@@ -116,6 +121,7 @@ class Announcing:
         self._refused = RefusedKeys()
         self._named: dict[int, int] = {}  # clients that got a number, by account
         self.peer = 0
+        self.number = 0
         self._now_us = 0
         self._open = False
         self._seq = 0
@@ -222,7 +228,7 @@ class Announcing:
             )  # fmt: skip
         if not self._open:
             return refusals.LOG_FULL
-        if self._listed and info_hash[:20] not in self._whitelist:
+        if self._listed and not self._whitelist.number(info_hash):
             return refusals.NOT_WHITELISTED
         swarms = self._swarms
         torrent = swarms.torrent_of(info_hash)
@@ -231,13 +237,11 @@ class Announcing:
         early = False
         if self._policed:
             rules = self._rules
-            name = info_hash[:20]
-            refusal = rules.refusal(swarms, torrent, peer, port[:2], peer_id[:20], event)
+            refusal = rules.refusal(swarms, torrent, peer, port, peer_id, event, 0, 0)
             if refusal:
                 return refusal
-            where = endpoint[: 18 if v6 else 6]
-            early = rules.early(swarms, peer, where, event, self._now_us)
-            if event == 1 and not (self._listed or rules.counts(swarms, torrent, name)):
+            early = rules.early(swarms, peer, endpoint, v6, event, self._now_us)
+            if event == 1 and not (self._listed or rules.counts(swarms, torrent, info_hash)):
                 event = 0  # events.NONE, because `completed` in the log counts
         client = self._client_numbers.find(peer_id, agent)
         if not client:
@@ -261,6 +265,7 @@ class Announcing:
             flags, listener, what, rule, client,
         )  # fmt: skip
         packed.add_protected(self._protected, address, peer_id, port, key_hash, v6)
+        self.number = seq
         self._seq = seq + 1
         self.peer = peer = swarms.announce(
             seq, now, torrent, peer, info_hash, peer_id, endpoint,
@@ -272,10 +277,10 @@ class Announcing:
             torrent, _ = packed.standing(swarms.rows, peer * 72)
         return torrent
 
-    def admits(self, address: bytes) -> bool:
-        """Counts a request from an address of 4 or 16 bytes; False = the address made too many
-        requests this minute."""
-        return self._rate is None or self._rate.admits(address, self._now_us)
+    def admits(self, address: bytes, v6: bool) -> bool:
+        """Counts a request from an address of 4 or 16 bytes, which compiled code gives as a
+        pointer; False = the address made too many requests this minute, and it is not counted."""
+        return self._rate is None or self._rate.admits(address, v6, self._now_us)
 
     def admit(self, address: bytes, text: bytes | None) -> Key | int | None:
         """Checks the rules before an announce that all protocols share: the key, and the rate.
@@ -296,18 +301,21 @@ class Announcing:
         return key
 
     def holder(self, text: bytes) -> Key | None:
-        """Returns the key in force for a text that once was one; None = only `admit` can tell."""
-        if self._rate is not None:
-            return None
+        """Returns the key in force for a text that once was one, and counts a request of its
+        account; None = nothing is counted, and only `admit` can tell."""
         key = self.authenticate(text)
-        return None if isinstance(key, int) else key
+        if isinstance(key, int) or not (
+            self._rate is None or self._account_rate.spend(key.account, self._now_us)
+        ):
+            return None
+        return key
 
     def _within_rate(self, address: bytes, key: Key | int | None) -> bool:
         """Counts a request for the account of its valid key, else for its address (b"" =
         unknown)."""
         if key is None or isinstance(key, int):
-            return not address or self.admits(address)
-        return self._account_rate.admits(key.account.to_bytes(4, "big"), self._now_us)
+            return not address or self.admits(address, len(address) == 16)
+        return self._account_rate.spend(key.account, self._now_us)
 
     def whitelisted(self, info_hash: bytes) -> bool:
         """Tells whether a torrent may be announced in the mode in force."""
@@ -370,7 +378,7 @@ class Announcing:
         """
         if not self._open:
             return refusals.LOG_FULL
-        if self._listed and info_hash[:20] not in self._whitelist:
+        if self._listed and not self._whitelist.number(info_hash):
             self._log_refusal(key, refusals.NOT_WHITELISTED, info_hash[:20])
             return refusals.NOT_WHITELISTED
         v6 = path & 1 != 0
@@ -386,15 +394,13 @@ class Announcing:
                 evicted = directory.find(torrent, endpoint)
         early = False
         if self._policed:
-            name, where = info_hash[:20], endpoint[: 18 if v6 else 6]
-            refusal = self._rules.refusal(
-                swarms, torrent, peer, port[:2], peer_id[:20], event, account, evicted
-            )
+            rules = self._rules
+            refusal = rules.refusal(swarms, torrent, peer, port, peer_id, event, account, evicted)
             if refusal:
-                self._log_refusal(key, refusal, name)
+                self._log_refusal(key, refusal, info_hash[:20])
                 return refusal
-            early = self._rules.early(swarms, peer, where, event, self._now_us)
-            if event == 1 and not (self._listed or self._rules.counts(swarms, torrent, name)):
+            early = rules.early(swarms, peer, endpoint, v6, event, self._now_us)
+            if event == 1 and not (self._listed or rules.counts(swarms, torrent, info_hash)):
                 event = 0  # as in `decide`
         client = self._client_numbers.find(peer_id, agent)
         if not client:
@@ -430,6 +436,7 @@ class Announcing:
         )  # fmt: skip
         packed.add_protected(self._protected, address, peer_id, port, key_hash, v6)
         seq = self._seq
+        self.number = seq
         self._seq = seq + 1
         self.peer = state.apply_keyed(
             key_ref, account, seq, self._now_us, torrent, peer, info_hash, peer_id, endpoint,
@@ -506,24 +513,17 @@ class Announcing:
         self._seq = self._state.seq
         self._log.appended()
 
-    def chance(self) -> int:
-        """Returns 64 bits that choose peers; they depend only on the secret and the log
-        position."""
-        seq = self._seq.to_bytes(8, "little")
-        return int.from_bytes(blake2s(seq, key=self._selection_key, digest_size=8).digest(), "big")
-
     def interval(self) -> int:
-        """Returns the seconds until the next announce, with the jitter of the policy.
+        """Returns the seconds from the latest announce until the next, with the policy's jitter.
 
-        The jitter depends only on the secret and the log position, like `chance`. It is not logged,
-        because it does not change the state.
+        The jitter is drawn like the peers, from the secret and the announce's number. It is not
+        logged, because it does not change the state.
         """
         most = self._jitter
         if not most:
             return self._interval
-        seq = self._seq.to_bytes(8, "little")
-        drawn = blake2s(seq, key=self._selection_key, digest_size=8, person=b"interval").digest()
-        return self._interval + int.from_bytes(drawn, "big") % (most + 1)
+        drawn = choice.drawn(self.selection_key, 2, self.number)  # choice.INTERVAL
+        return self._interval + drawn % (most + 1)
 
     def _obey_settings(self) -> None:
         settings = self._state.settings
@@ -538,6 +538,4 @@ class Announcing:
         self._rate = Rate(limit) if limit else None
         self._account_rate = Rate(limit or 1, ACCOUNT_BURST)
         self.hiding = bool(self._listed or settings.private or limit)
-        self.guarded = bool(
-            settings.private or self._policed or limit or settings.policy.interval_jitter
-        )
+        self.guarded = bool(settings.private or limit)

@@ -8,10 +8,17 @@ client loses any.
 
 from __future__ import annotations
 
+from array import array
+
+from tracker.domain import packed
+from tracker.domain.index import Index
 from tracker.places import network as network
+from tracker.wire import udp
+
+_low = 0xFFFFFFFF  # the number in an entry; has a type in the .pxd, as in `index.py`
 
 MOST = 1 << 16
-"""Largest number of addresses in one table, which then takes about 8 MB."""
+"""Largest number of senders in one table, which then takes about 8 MB (in a `Rate` 2 MB)."""
 
 
 class Table:
@@ -57,27 +64,66 @@ class Rate:
     time at which it would have made its latest requests if it had spread them evenly.
     """
 
-    __slots__ = ("_ahead_us", "_cost_us", "_spread_us")
+    __slots__ = ("_ahead_us", "_cost_us", "_index", "_senders", "_spread_us")
 
     def __init__(self, most: int, burst: int = 1) -> None:
         self._cost_us = max(1, 60_000_000 // most)
         self._ahead_us = (most * burst - 1) * self._cost_us
-        self._spread_us: dict[bytes, int] = {}
+        self._clear()
 
-    def admits(self, sender: bytes, now_us: int) -> bool:
+    def _clear(self) -> None:
+        self._index = Index()
+        # By number, from 1 on: the sender, and that time.
+        self._senders = array("Q", [0])
+        self._spread_us = array("Q", [0])
+
+    def __len__(self) -> int:
+        return len(self._senders) - 1
+
+    def allows(self, address: bytes, now_us: int) -> bool:
+        """Does `spend` for an address. Raises `ValueError` unless it has 4 or 16 bytes."""
+        if len(address) not in (4, 16):
+            raise ValueError("an address of another length")
+        return self.admits(address, len(address) == 16, now_us)
+
+    def admits(self, address: bytes, v6: bool, now_us: int) -> bool:
+        """Does `spend` for an address of 4 or 16 bytes, which compiled code gives as a pointer."""
+        high, low = udp.halves(address, v6)
+        return self.spend(high if v6 else high - low, now_us)
+
+    def spend(self, sender: int, now_us: int) -> bool:
         """Tells whether a request may be served, and counts it if so.
 
-        `sender`: an address of 4 or 16 bytes, or an account's number in 4 bytes.
+        `sender`: the number of an account, or of a network, which is the first half of an IPv6
+        address. That of an IPv4 address begins with 32 ones, as no IPv6 address does that can send.
         """
-        sender = network(sender)
-        spread = self._spread_us
-        due = max(spread.get(sender, 0), now_us)
+        index, senders, spread_us = self._index, self._senders, self._spread_us
+        key = packed.number_hash(index.secret, sender)
+        table = index.tables[key & 255]
+        mask = len(table) - 1
+        at = (key >> 8) & mask
+        number = packed.u64(table, at) & _low
+        while number and packed.u64(senders, number) != sender:
+            at = (at + 1) & mask
+            number = packed.u64(table, at) & _low
+        due = max(packed.u64(spread_us, number), now_us)
         if due - now_us > self._ahead_us:
             return False
-        if len(spread) >= MOST and sender not in spread:
-            spread.clear()
-        spread[sender] = due + self._cost_us
+        if not number:
+            number = self._enter(key, sender)
+        packed.put_u64(self._spread_us, number, due + self._cost_us)
         return True
+
+    def _enter(self, key: int, sender: int) -> int:
+        """Returns the number of a new sender. A full table is emptied."""
+        if len(self._senders) > 65_536:  # MOST
+            self._clear()
+        number = len(self._senders)
+        packed.add_wide(self._senders)
+        packed.add_wide(self._spread_us)
+        packed.put_u64(self._senders, number, sender)
+        self._index.add(key, number)
+        return number
 
 
 class Bans:
@@ -110,4 +156,9 @@ class Bans:
         """Counts an error, towards a ban too if `bans`; tells whether it may be sent."""
         if self._most and bans:
             self._table.add(address, now_us)
-        return self._rate is None or self._rate.admits(address, now_us)
+        return self._rate is None or self._rate.allows(address, now_us)
+
+
+# Fails when this constant changes, because the code above has a literal in its place.
+if MOST != 65_536:
+    raise AssertionError("Rate spells this number out")

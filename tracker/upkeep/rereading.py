@@ -23,6 +23,7 @@ from attrs import define, field
 
 from eventlog import (
     LogError,
+    Pace,
     RepeatedWarning,
     finished_segments,
     in_thread,
@@ -140,7 +141,7 @@ def _wrong(path: Path, macs: Macs | None, checked: CheckedSegments | None) -> st
     """Says what is wrong with a segment. Where nothing is, the time stamp of its seal says from now
     on that it was read."""
     begun = checked.begin(path) if checked is not None else None
-    wrong = wrong_by_seal(path, macs)
+    wrong = wrong_by_seal(path, macs, pace=Pace())
     if not wrong:
         with suppress(OSError):  # one without a seal may still lose what a failed write left in it
             os.utime(seal_path(path))

@@ -10,10 +10,9 @@ comes from the server's secret, so ids outlive a restart.
 from __future__ import annotations
 
 from array import array
-from hashlib import blake2s
 
 from tracker.domain import packed
-from tracker.wire import udp
+from tracker.wire import id_mac, udp
 
 LIFETIME_SECONDS = 120
 _SLOTS = 4  # time slots in a lifetime
@@ -28,19 +27,19 @@ class ConnectionIds:
     announce with a good id and spares its MAC.
     """
 
-    __slots__ = ("_accepted", "_key", "_known", "_slot", "_slot_seconds", "checked")
+    __slots__ = ("_known", "_slot_seconds", "accepted", "checked", "slot", "state")
 
     def __init__(
         self, key: bytes, lifetime: int = LIFETIME_SECONDS, *, checked: bool = True
     ) -> None:
-        """`key`: up to 32 secret bytes. `lifetime`: seconds, 1 or more. `checked`: false for a
+        """`key`: 1 to 32 secret bytes. `lifetime`: seconds, 1 or more. `checked`: false for a
         tracker that also serves clients without a valid id; `valid` does not depend on it.
         """
-        self._key = key
+        self.state = id_mac.started(key)
         self.checked = checked
         self._slot_seconds = -(-lifetime // _SLOTS)
-        self._accepted = -(-lifetime // self._slot_seconds) + 1  # this slot and the ones before
-        self._slot = 0
+        self.accepted = -(-lifetime // self._slot_seconds) + 1  # this slot and the ones before
+        self.slot = 0
         # Three words for each place: the id, and the two halves of the address. The place is a part
         # of the MAC, so that nobody can choose it.
         self._known = array("Q", bytes(24 * _PLACES))
@@ -48,8 +47,8 @@ class ConnectionIds:
     def set_time(self, seconds: int) -> None:
         """Sets the time, in seconds of log time, which never goes back. Call it once a batch."""
         slot = seconds // self._slot_seconds
-        if slot != self._slot:
-            self._slot = slot
+        if slot != self.slot:
+            self.slot = slot
             self.forget()
 
     def forget(self) -> None:
@@ -69,34 +68,40 @@ class ConnectionIds:
 
     def issue(self, address: bytes) -> bytes:
         """Returns an id of 8 bytes for a client's address of 4 or 16 bytes."""
-        connection_id = self._mac(self._slot, address)
+        connection_id = id_mac.connection_id(self.state, self.slot, address, len(address) == 16)
         self._remember(connection_id, address)
-        return connection_id
+        return connection_id.to_bytes(8, "big")
 
     def valid(self, connection_id: bytes, address: bytes) -> bool:
         """Tells whether an id of 8 bytes was issued to this address and has not expired."""
-        if self.knows(int.from_bytes(connection_id, "big"), address, len(address) == 16):
+        number, v6 = int.from_bytes(connection_id, "big"), len(address) == 16
+        if self.knows(number, address, v6):
             return True
-        # A plain comparison is enough, because nanoseconds of memcmp do not show through a network,
-        # and an attacker could gain one address's id for one lifetime only.
-        age = (self._slot - connection_id[7]) & 0xFF
-        if age >= self._accepted or self._mac(self._slot - age, address) != connection_id:
+        if not holds(self.state, self.slot, self.accepted, number, address, v6):
             return False
-        self._remember(connection_id, address)
+        self._remember(number, address)
         return True
 
-    def _mac(self, slot: int, address: bytes) -> bytes:
-        text = slot.to_bytes(8, "big", signed=True) + address
-        return blake2s(text, key=self._key, digest_size=7).digest() + _BYTES[slot & 0xFF]
-
-    def _remember(self, connection_id: bytes, address: bytes) -> None:
-        number = int.from_bytes(connection_id, "big")
+    def _remember(self, number: int, address: bytes) -> None:
         at = (number >> 8 & _PLACES - 1) * 3
         high, low = udp.halves(address, len(address) == 16)
         self._known[at : at + 3] = array("Q", (number, high, low))
 
 
-_BYTES = [bytes([value]) for value in range(256)]
+def holds(
+    state: bytes, slot: int, accepted: int, connection_id: int, address: bytes, v6: bool
+) -> bool:
+    """Tells whether an id was issued to this address and has not expired; the receivers ask too.
+
+    `state`, `slot`, `accepted`: those of `ConnectionIds`. A plain comparison is enough, because
+    nanoseconds do not show through a network, and an attacker could gain one address's id for one
+    lifetime only.
+    """
+    age = (slot - connection_id) & 0xFF
+    if age >= accepted:
+        return False
+    return id_mac.connection_id(state, slot - age, address, v6) == connection_id
+
 
 # Fails when this constant changes, because `knows` has a literal in its place.
 if _PLACES != 16384:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 ABSENT = -1  # of numwant
 
 # `read` spells these out, because a global costs a dictionary look-up.
-if (http.NONE, http.COMPLETED, http.STARTED, http.STOPPED, http.LEFT_UNKNOWN) != (
+if (http.NONE, http.COMPLETED, http.STARTED, http.STOPPED, http.LEFT_UNKNOWN, http.LONG) != (
     0,
     1,
     2,
     3,
     2**64 - 1,
+    1024,
 ):
     raise AssertionError("AnnounceQuery.read spells these numbers out")
 
@@ -64,8 +65,8 @@ class AnnounceQuery:
         """Reads the query `text[start:]`; False = `http.parse_announce` has to."""
         self._clear()
         end = len(text)
-        if start >= end or text[start] <= 32 or text[end - 1] <= 32:
-            return False
+        if start >= end or text[start] <= 32 or text[end - 1] <= 32 or end - start > 1024:
+            return False  # http.LONG
         seen = 0
         at = start
         while True:

@@ -88,7 +88,7 @@ cdef inline int put_announce_head(
     return 0
 
 
-cdef inline (uint64_t, uint64_t) halves(char *address, bint v6) noexcept:
+cdef inline (uint64_t, uint64_t) halves(char *address, bint v6) noexcept nogil:
     cdef uint64_t high = <uint64_t>-1, low = 0
     if v6:
         memcpy(&high, address, 8)
@@ -98,7 +98,13 @@ cdef inline (uint64_t, uint64_t) halves(char *address, bint v6) noexcept:
     return high, be64toh(low)
 
 
-cdef inline bint is_mapped(char *address) noexcept:
+cdef inline bint is_loopback(char *address, bint v6) noexcept:
+    cdef uint64_t high, low
+    high, low = halves(address, v6)
+    return high == 0 and low == 1 if v6 else low >> 24 == 127
+
+
+cdef inline bint is_mapped(char *address) noexcept nogil:
     cdef uint64_t high, low
     high, low = halves(address, True)
     return high == 0 and low >> 32 == 0xFFFF

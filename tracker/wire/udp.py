@@ -69,6 +69,12 @@ def halves(address: bytes, v6: bool) -> tuple[int, int]:
     return 0xFFFFFFFFFFFFFFFF, int.from_bytes(address, "big")
 
 
+def is_loopback(address: bytes, v6: bool) -> bool:
+    """Tells whether an address is of this machine."""
+    high, low = halves(address, v6)
+    return (high == 0 and low == 1) if v6 else low >> 24 == 127
+
+
 def is_mapped(address: bytes) -> bool:
     """Tells whether 16 bytes are an IPv4 address (RFC 4291)."""
     return address.startswith(_V4_MAPPED)

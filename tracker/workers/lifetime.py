@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _NICE = 10
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_M_MMAP_THRESHOLD = -3
+_TABLE_BYTES = 1 << 20  # a table of this size or more is large
 
 
 def step_back(nice: int = _NICE) -> None:
@@ -29,6 +31,7 @@ def step_back(nice: int = _NICE) -> None:
     os.nice(nice)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+    keep_tables_apart()
     forbid_core_dumps()  # last, because it takes the right to write that file
 
 
@@ -39,6 +42,17 @@ def forbid_core_dumps() -> None:
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def keep_tables_apart() -> None:
+    """Gives each large table memory of its own, which grows without being copied.
+
+    By itself the C library does so only until a large block is freed. Then it puts blocks of up to
+    32 MB side by side: a table that grows is copied in one step, and its old place stays with the
+    process. Does nothing where the system has no such call.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _TABLE_BYTES)
 
 
 def end_with_parent() -> None:

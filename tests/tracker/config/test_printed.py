@@ -33,7 +33,7 @@ def test_effective_is_plain_and_complete() -> None:
     }
     network = {"external_ip": None, "ipv6_v6only": False}
     assert printed["udp_trackers"] == [
-        {"bind_address": "[::]:0", "cookie_lifetime": 120, "network": network}
+        {"bind_address": "[::]:0", "cookie_lifetime": 120, "receivers": 1, "network": network}
     ]
     assert printed["http_api"] is None
     assert printed["event_log"] == attrs.asdict(EventLog())

@@ -54,7 +54,7 @@ class Pair:
     def toggle(self, torrent: int, number: int, seeder: bool) -> None:
         """Inserts the peer, changes its role, or removes it when it already has the role."""
         endpoint = self.endpoint(number)
-        peer = self.directory.find(torrent, endpoint)
+        peer = self.directory.lookup(torrent, endpoint)
         assert peer == self.at.get((torrent, endpoint), 0)
         if not peer:
             self._insert(torrent, endpoint, seeder)
@@ -70,7 +70,7 @@ class Pair:
             self.free.append(self.slots)
             self.slots += 1
         peer = self.free.pop()
-        self.directory.insert(torrent, peer, endpoint, seeder)
+        self.directory.add(torrent, peer, endpoint, seeder)
         self.at[torrent, endpoint] = peer
         if seeder:
             self.seeders.add(peer)
@@ -105,10 +105,10 @@ class Pair:
         assert [directory.position(peer) for peer in self.free] == [NOWHERE] * len(self.free)
         assert all(directory.endpoint(peer) == b"" for peer in self.free)
 
-    def check_pick(self, torrent: int, want: int, asker: int, seeder: bool, draw: int) -> None:
+    def check_pick(self, torrent: int, want: int, asker: int, seeder: bool, seq: int) -> None:
         """Checks a pick: no peer twice, not the asker, as many as exist, and leechers first for a
         seeder."""
-        found = pick(self.directory, torrent, want, asker, seeder, draw)
+        found = pick(self.directory, torrent, want, asker, seeder, seq)
         others = {e for e, peer in self.members(torrent).items() if peer != asker}
         seeds = {e for e in others if self.at[torrent, e] in self.seeders}
         assert len(found) == len(set(found)) == min(want, len(others))
@@ -148,12 +148,12 @@ def test_growing_and_shrinking(endpoint: Callable[[int], bytes]) -> None:
     for _ in range(2):
         for order in (chance.sample(range(len(crowd)), len(crowd)) for _ in range(2)):
             for number in order:
-                here = pair.directory.find(1, crowd[number])
+                here = pair.directory.lookup(1, crowd[number])
                 seeder = here in pair.seeders if here else chance.random() < 0.4
                 pair.toggle(1, number, seeder)
                 if number % 8 == 0:
                     pair.check()
-                    found = [pair.directory.find(1, each) for each in crowd]
+                    found = [pair.directory.lookup(1, each) for each in crowd]
                     assert found == [pair.at.get((1, each), 0) for each in crowd]
                     pair.toggle(2, number, seeder=False)
         assert pair.members(1) == {}
@@ -170,7 +170,7 @@ def test_a_pick_leaves_out_the_peer_that_asks(endpoint: Callable[[int], bytes], 
     for _ in range(600):
         asker, other = endpoint(chance.randint(1, crowd)), chance.randint(1, crowd)
         seeder, leaves = chance.random() < 0.5, chance.random() < 0.3
-        pair.directory.find(1, asker)
+        pair.directory.lookup(1, asker)
         peer_of_other = pair.at.get((1, endpoint(other)), 0)
         if peer_of_other and leaves:
             pair._remove(1, endpoint(other), peer_of_other)  # without a lookup
@@ -204,9 +204,9 @@ def test_any_history(
         peer = pair.at.get((torrent, endpoint(number)), 0)
         pair.check_pick(torrent, 14, peer, seeder, 0)
         pair.check()
-    for torrent, want, asker, seeder, draw in questions:
-        peer = pair.directory.find(torrent, pair.endpoint(asker)) if asker else 0
-        pair.check_pick(torrent, want, peer, seeder, draw)
+    for torrent, want, asker, seeder, seq in questions:
+        peer = pair.directory.lookup(torrent, pair.endpoint(asker)) if asker else 0
+        pair.check_pick(torrent, want, peer, seeder, seq)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -230,13 +230,13 @@ def test_one_endpoint_in_many_torrents() -> None:
     pair = Pair.of_width(6, 1000)
     for torrent in range(1, 1001):
         pair.toggle(torrent, 7, torrent % 2 == 0)
-    found = [pair.directory.find(torrent, endpoint4(7)) for torrent in range(1, 1001)]
+    found = [pair.directory.lookup(torrent, endpoint4(7)) for torrent in range(1, 1001)]
     assert found == [pair.at[torrent, endpoint4(7)] for torrent in range(1, 1001)]
     assert len(set(found)) == 1000
     for torrent in range(1, 1001, 2):
         pair.toggle(torrent, 7, seeder=False)
-    assert not any(pair.directory.find(torrent, endpoint4(7)) for torrent in range(1, 1001, 2))
-    assert all(pair.directory.find(torrent, endpoint4(7)) for torrent in range(2, 1001, 2))
+    assert not any(pair.directory.lookup(torrent, endpoint4(7)) for torrent in range(1, 1001, 2))
+    assert all(pair.directory.lookup(torrent, endpoint4(7)) for torrent in range(2, 1001, 2))
 
 
 def test_memory_of_a_swarm_that_left_is_used_again() -> None:
@@ -252,14 +252,22 @@ def test_memory_of_a_swarm_that_left_is_used_again() -> None:
     assert grown[0] == grown[1] == grown[2]
 
 
+@pytest.mark.parametrize("width", [*WIDTHS, 24])
+def test_an_endpoint_of_another_length(width: int) -> None:
+    directory = Directory(width, 1, Tables())
+    for endpoint in (b"", bytes(width - 1), bytes(width + 1)):
+        with pytest.raises(ValueError, match=f"{len(endpoint)} bytes, not {width}"):
+            directory.lookup(1, endpoint)
+        with pytest.raises(ValueError, match=f"{len(endpoint)} bytes, not {width}"):
+            directory.add(1, 1, endpoint, True)
+
+
 def test_every_peer_is_picked_by_some_draw() -> None:
-    """The draw decides where a pick begins. All draws together pick every peer."""
+    """The draw decides where a pick begins. Many announces together pick every peer."""
     pair = Pair.of_width(6)
     for number in range(1, 41):
         pair.toggle(1, number, number % 2 == 0)
     named = {
-        endpoint
-        for draw in range(40)
-        for endpoint in pick(pair.directory, 1, 4, 0, False, draw << 32 | draw)
+        endpoint for seq in range(400) for endpoint in pick(pair.directory, 1, 4, 0, False, seq)
     }
     assert named == {endpoint4(number) for number in range(1, 41)}

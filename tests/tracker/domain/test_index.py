@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import hash_of, steady
+from tests.support import Announce, Rig, endpoint4, few_or_many, hash_of, steady
+from tracker.domain import events, packed
+from tracker.domain.clients import MOST, Clients
+from tracker.domain.directory import Directory, Tables
 from tracker.domain.index import Index
-from tracker.domain.swarms import Swarms
+from tracker.domain.names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 # Few tables and few places, so that entries stand in each other's way, also across a table's end.
 keys = st.builds(
@@ -50,43 +54,114 @@ def test_any_history(steps: list[tuple[int, int]], again: bool) -> None:
     assert sum(len(table) - table.count(0) for table in index.tables) == len(model)
 
 
-CHOSEN = {
-    "counted up": lambda n: n.to_bytes(20, "big"),
-    "counted up from the other end": lambda n: n.to_bytes(20, "little"),
+# Names that strangers may choose: counted up in some bytes, and all alike in the others.
+INFO_HASHES = {
+    "alike but for the last four bytes": lambda n: n.to_bytes(20, "big"),
+    "alike but for the first four": lambda n: n.to_bytes(20, "little"),
+    "alike but for four in the middle": lambda n: (n << 64).to_bytes(20, "little"),
+    "steps of 4096": lambda n: (n << 12).to_bytes(20, "little"),
     "the same sum of words": lambda n: b"".join(
         each.to_bytes(4, "little") for each in (n, 2**32 - 1 - n, n, 2**32 - 1 - n, 7)
     ),
-    "words far apart": lambda n: (n << 141).to_bytes(20, "little"),
+    "words far apart": lambda n: (n << 140).to_bytes(20, "little"),
+}
+ENDPOINTS = {
+    "ports of some addresses": lambda n: b"\x0a\0" + n.to_bytes(4, "big"),
+    "addresses with one port": lambda n: n.to_bytes(4, "big") + b"\x1a\xe1",
+    "IPv6 addresses of one network": lambda n: n.to_bytes(16, "big") + b"\x1a\xe1",
+    "IPv6 networks": lambda n: n.to_bytes(8, "big") + bytes(9) + b"\1",
+    "peer ids of one account": lambda n: b"\1\0\0\0-XX0001-" + n.to_bytes(12, "big"),
 }
 
 
-@pytest.mark.parametrize("make", CHOSEN.values(), ids=CHOSEN.keys())
-def test_chosen_info_hashes_spread_like_random_ones(make: Callable[[int], bytes]) -> None:
-    """Whatever info hashes strangers choose, no table gets many more than its share, and searches
-    are short."""
-    swarms = Swarms()
-    for number in range(1, 16_385):
-        swarms._add_torrent(make(number))
-    assert all(swarms.lookup(make(number)) == number for number in range(1, 16_385, 100))
+def check_spread(index: Index, count: int) -> None:
+    """Checks that no table has many more than its share, and that searches are as short as with
+    random names: half a step on average, where a table is half full."""
     steps = 0
-    for table in swarms._index.tables:
-        assert len(table) <= 256  # of 64 entries on average
+    for table in index.tables:
+        assert len(table) <= 4 * max(count // 256, 2)
         mask = len(table) - 1
         steps += sum(at - (entry >> 40) & mask for at, entry in enumerate(table) if entry)
-    assert steps < 4 * 16_384  # one for each entry, on average
+    assert steps < 0.7 * count
+
+
+@few_or_many(16_384, 1_000_000)
+@pytest.mark.parametrize("make", INFO_HASHES.values(), ids=INFO_HASHES.keys())
+def test_chosen_info_hashes_spread_like_random_ones(
+    make: Callable[[int], bytes], count: int
+) -> None:
+    rig = Rig()
+    for first in range(0, count, 1024):
+        come(rig, map(make, range(first, min(first + 1024, count))))
+        rig.log.pool.take()
+    swarms = rig.state.swarms
+    assert all(swarms.lookup(make(number)) == number + 1 for number in range(0, count, 100))
+    check_spread(swarms._index, count)
+
+
+@few_or_many(16_384, 1_000_000)
+@pytest.mark.parametrize("make", ENDPOINTS.values(), ids=ENDPOINTS.keys())
+def test_chosen_peers_of_a_swarm_spread_like_random_ones(
+    make: Callable[[int], bytes], count: int
+) -> None:
+    directory = Directory(len(make(0)), 1, Tables())
+    for number in range(count):
+        directory.add(1, number + 1, make(number), False)
+    assert all(directory.lookup(1, make(n)) == n + 1 for n in range(0, count, 100))
+    check_spread(directory._index, count)
+
+
+def test_chosen_clients_spread_like_random_ones() -> None:
+    """Without a secret, these prefixes of peer ids would all begin their search in 64 of 8192
+    slots."""
+    every = (b"-%06d-" % number for number in range(10**6))
+    spread = 0x1E3779B97F4A7C15
+    chosen = (each for each in every if int.from_bytes(each, "little") * spread % 2**64 >> 57 == 0)
+    clients, steps = Clients(), 0
+    for prefix in islice(chosen, MOST // 2):
+        clients.add(prefix, b"")
+    slots = len(clients._table) // 2
+    for at in range(slots):
+        if clients._table[2 * at + 1]:
+            home = packed.slot(clients._secret, clients._table[2 * at], 0)
+            steps += at - home & slots - 1
+    assert steps < MOST // 2  # one for each, on average
+
+
+def come(rig: Rig, names: Iterable[bytes]) -> None:
+    """Announces a peer in each of these torrents."""
+    rig.announce(*(Announce(name, endpoint4(1)) for name in names))
+
+
+@settings(steady, max_examples=60)
+@given(steps=st.lists(st.integers(0, 12), max_size=60))
+def test_names(steps: list[int]) -> None:
+    """A whitelist holds what a set holds, and numbers are used again."""
+    names, model = Names(), set[bytes]()
+    for step in steps:
+        info_hash = hash_of(step)
+        (names.remove if info_hash in model else names.add)(info_hash)
+        model ^= {info_hash}
+        assert len(names) == len(model)
+        for number in range(13):
+            assert (hash_of(number) in names) == (hash_of(number) in model)
+    assert len(names._hashes) <= 14 * 20
+    assert b"" not in names
 
 
 def test_torrents_keep_the_order_in_which_they_came() -> None:
     """Neither the index nor a number that is used again changes the order of a bucket."""
-    swarms = Swarms()
+    rig = Rig()
+    swarms = rig.state.swarms
     order: dict[bytes, None] = {}
     for number in range(3000):
         info_hash = hash_of(number * 256 + (number % 3))
         if number % 5 == 4:
             gone = next(iter(order))
+            rig.announce(Announce(gone, endpoint4(1), event=events.STOPPED))
             swarms.drop_if_empty(swarms.lookup(gone))
             del order[gone]
-        swarms._add_torrent(info_hash)
+        come(rig, [info_hash])
         order[info_hash] = None
     assert all(swarms.lookup(each) for each in order)
     for bucket in range(3):

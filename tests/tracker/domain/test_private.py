@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,6 +167,17 @@ def test_a_moving_peer_completes_once(rig: Rig) -> None:
     swarms = rig.state.swarms
     for directory in (swarms.v4, swarms.v6, swarms.identities):
         assert list(directory.column(SEEDS)) == [0, 1]
+
+
+def test_peer_ids_of_one_account_with_one_hash(rig: Rig) -> None:
+    """The hash of an identity only narrows the search down: the row has the whole peer_id."""
+    secret = rig.state.swarms._index.secret
+    secret[:] = array("Q", bytes(8 * len(secret)))  # now all compiled hashes are 0
+    rig.announce(says(1, A, HOME), says(1, B, AWAY))
+    rig.announce(says(1, A, HOME6), says(1, B, AWAY6), says(2, B, AWAY))
+    assert listed(rig) == [{HOME, AWAY}, {HOME6, AWAY6}]
+    rig.announce(says(1, A, HOME, STOPPED))
+    assert listed(rig) == [{AWAY}, {AWAY6}]
 
 
 def test_evictions_are_events(rig: Rig) -> None:

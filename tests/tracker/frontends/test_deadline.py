@@ -11,7 +11,13 @@ import pytest
 import trio
 import trio.testing
 
-from tests.tracker.frontends.test_strict import HASH, Site, answer_after_sync, send_announce
+from tests.tracker.frontends.test_strict import (
+    HASH,
+    Site,
+    answer_after_sync,
+    every_way,
+    send_announce,
+)
 from tracker.frontends.udp import recvmmsg
 from tracker.service.deadline import Deadline
 
@@ -23,12 +29,12 @@ HOUR_NS = 3_600_000_000_000
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Site]:
+async def serving(receiving: int = 1) -> AsyncIterator[Site]:
     """A tracker whose replies to announces wait for the disk."""
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
             site = Site(nursery)
-            await site.start()
+            await site.start(receiving)
             yield site
             nursery.cancel_scope.cancel()
 
@@ -63,11 +69,13 @@ def test_none_at_first() -> None:
         assert deadline.passed() == passed
 
 
-@pytest.mark.parametrize("batches", [True, False])
-async def test_udp_after_the_deadline(monkeypatch: pytest.MonkeyPatch, batches: bool) -> None:
+@every_way
+async def test_udp_after_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, batches: bool, receiving: int
+) -> None:
     """An announce is dropped without a trace; with a later deadline the next one is answered."""
     monkeypatch.setattr(recvmmsg, "available", batches)
-    async with serving() as site:
+    async with serving(receiving) as site:
         with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as sock:
             await sock.connect(("127.0.0.1", site.udp_port))
             connection_id = await connected(sock)
@@ -82,11 +90,13 @@ async def test_udp_after_the_deadline(monkeypatch: pytest.MonkeyPatch, batches: 
             assert (await answer_after_sync(site, sock))[4:8] == b"tran"
 
 
-@pytest.mark.parametrize("batches", [True, False])
-async def test_udp_deadline_before_sending(monkeypatch: pytest.MonkeyPatch, batches: bool) -> None:
+@every_way
+async def test_udp_deadline_before_sending(
+    monkeypatch: pytest.MonkeyPatch, batches: bool, receiving: int
+) -> None:
     """An announce that was decided in time gets no reply when the disk was too slow."""
     monkeypatch.setattr(recvmmsg, "available", batches)
-    async with serving() as site:
+    async with serving(receiving) as site:
         with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as sock:
             await sock.connect(("127.0.0.1", site.udp_port))
             connection_id = await connected(sock)
@@ -95,6 +105,7 @@ async def test_udp_deadline_before_sending(monkeypatch: pytest.MonkeyPatch, batc
             site.service.deadline.ns = 1
             site.log.sync()
             while site.udp.traffic.unsent < 1:
+                await sock.send(CONNECT)  # dropped; receivers tell their counts with the next batch
                 await trio.testing.wait_all_tasks_blocked()
             site.service.deadline.ns = 0
             assert await connected(sock) == connection_id

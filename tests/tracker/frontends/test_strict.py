@@ -12,12 +12,12 @@ import trio
 import trio.testing
 
 from eventlog import LogFailedError
-from tests.support import SELECTION_KEY, HandTime, MemoryLog
+from tests.support import SECOND, SELECTION_KEY, HandTime, MemoryLog, events_in, replayed
 from tracker.domain.state import State
 from tracker.frontends.http import server as http_server
 from tracker.frontends.http.connections import ConnectionLimits
 from tracker.frontends.http.handler import RequestHandler
-from tracker.frontends.udp import recvmmsg
+from tracker.frontends.udp import receivers, recvmmsg
 from tracker.frontends.udp import server as udp_server
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.service.service import Service
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 HASH = b"h" * 20
 TARGET = b"/announce?info_hash=%b&peer_id=%b&port=6881&left=0" % (HASH, b"-XX0001.abcdefghijkl")
+
+
+every_way = pytest.mark.parametrize(
+    ("batches", "receiving"), [(True, 1), (False, 1), *[(True, 3)] * receivers.available]
+)
 
 
 class SlowDisk(MemoryLog):
@@ -60,19 +65,20 @@ class Site:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.log = SlowDisk()
-        clock = HandTime().log_clock()
-        self.service = Service(self.log, State(), clock, SELECTION_KEY, strict=True)
+        self.time = HandTime()
+        self.state = State()
+        clock = self.time.log_clock()
+        self.service = Service(self.log, self.state, clock, SELECTION_KEY, strict=True)
         self._nursery = nursery
 
-    async def start(self) -> None:
-        datagrams, requests = (
-            udp_server.open_socket("127.0.0.1", 0),
-            http_server.open_socket("127.0.0.1", 0),
-        )
+    async def start(self, receiving: int = 1) -> None:
+        """`receiving`: threads that receive and send."""
+        datagrams, *others = udp_server.open_sockets("127.0.0.1", 0, receiving)
+        requests = http_server.open_socket("127.0.0.1", 0)
         self.udp_port, self.http_port = (one.getsockname()[1] for one in (datagrams, requests))
         ids = ConnectionIds(b"c" * 32)
         self.udp = DatagramHandler(self.service, ids, 0)
-        await self._nursery.start(udp_server.serve, datagrams, self.udp)
+        await self._nursery.start(udp_server.serve, datagrams, self.udp, tuple(others))
         handler = RequestHandler(self.service, 1, proxied=False)
         await self._nursery.start(http_server.serve, requests, handler, ConnectionLimits())
 
@@ -136,16 +142,16 @@ async def test_http_kept_alive(site: Site) -> None:
         assert b"8:completei1e" in await answer_after_sync(site, stream)
 
 
-@pytest.mark.parametrize("batches", [True, False])
+@every_way
 async def test_udp_answers_wait_for_the_disk(
-    monkeypatch: pytest.MonkeyPatch, batches: bool
+    monkeypatch: pytest.MonkeyPatch, batches: bool, receiving: int
 ) -> None:
-    """UDP answers wait for the disk, with recvmmsg and without."""
+    """UDP answers wait for the disk, with recvmmsg and without, and with receivers."""
     monkeypatch.setattr(recvmmsg, "available", batches)
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
             site = Site(nursery)
-            await site.start()
+            await site.start(receiving)
             with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as sock:
                 await sock.connect(("127.0.0.1", site.udp_port))
                 await sock.send(bytes.fromhex("0000041727101980") + pack(">I4s", 0, b"tran"))
@@ -157,6 +163,22 @@ async def test_udp_answers_wait_for_the_disk(
                 await sock.send(announce)
                 assert (await answer_after_sync(site, sock))[:8] == pack(">I4s", 1, b"tran")
             nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("step", [3600, -3600, 0])
+async def test_the_clock_is_set_while_an_answer_waits(site: Site, step: int) -> None:
+    """The answer comes all the same, log time never goes back, and a replay gives the same."""
+    async with await send_announce(site, b"close", waits=True) as stream:
+        await site.log.waited_for.wait()
+        site.time.wall += step * SECOND
+        site.service.tick()
+        assert b"8:completei1e" in await answer_after_sync(site, stream)
+    site.service.tick()
+    frames = site.log.frames()
+    assert [one["type"] for one in events_in(frames)].count("clock_stepped") == (step > 0)
+    times = [frame.header.time_us for frame in frames]
+    assert times == sorted(times)
+    assert replayed(frames).digest() == site.state.digest()
 
 
 @pytest.mark.parametrize("waits", [True, False])

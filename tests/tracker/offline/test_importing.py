@@ -41,7 +41,7 @@ def test_database(site: Site, tmp_path: Path) -> None:
     assert summary == Summary(keys=2, whitelisted=2, completed=2, present=0)
     assert str(summary) == "2 keys, 2 torrents whitelisted, 2 completed counts; 0 already there"
     state = site.state()
-    assert state.access.whitelist == {H1, H2}
+    assert set(state.access.listed_after(b"")) == {H1, H2}
     known = {key.key_ref: key.valid_until_us for key in state.access.keys.values()}
     assert known == {1: None, 2: 1_900_000_000_000_000}
     assert state.access.keys.keys() == {sha256(key.encode()).digest() for key in (A, B)}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support import Rig, append_json, replayed
 from tracker.config.schema import Config, Core, EventLog, Logging, Metadata, Policy
+from tracker.domain import choice
+from tracker.domain.events.admin import SettingsChanged
+from tracker.domain.settings import Settings
 from tracker.process.settings import settings_of
 
 
@@ -22,3 +26,21 @@ def test_bases_do_not_outlive_the_keys(remember_days: int, shred_days: int, days
         event_log=EventLog(shred_days=shred_days),
     )
     assert settings_of(config).policy.remember_days == days
+
+
+def test_a_start_over_an_older_log_names_the_rule_of_choice() -> None:
+    """Older settings name no rule of the choice of peers, which means rule 1, and their digest
+    stays. The first start of this version logs its own rule, once."""
+    config = Config(Metadata("2.0.0"), Logging("info"), Core(listed=False, private=False))
+    rig = Rig()
+    data = settings_of(config).as_data()
+    assert data.pop("choice") == choice.RULE
+    append_json(rig.service, SettingsChanged.number, {"settings": data})
+    assert rig.state.settings.choice == 1
+    assert rig.state.settings.as_data() == data
+    for _ in range(2):
+        rig.service.change_settings(settings_of(config))
+    state = replayed(rig.log.frames())
+    assert (state.seq, state.settings.choice) == (2, choice.RULE)
+    assert state.digest() == rig.state.digest()
+    assert Settings.from_data(state.settings.as_data()) == state.settings

@@ -14,7 +14,6 @@ from tests.support import (
     endpoint4,
     endpoint6,
     hash_of,
-    pick,
     replayed,
 )
 from tracker.domain import events
@@ -163,22 +162,6 @@ def test_a_refused_batch_between_others() -> None:
     rig.announce(LEECHER)
     assert [event["seq"] for event in rig.events()] == [0, 1, 2, 3]
     assert replayed(rig.log.frames()).digest() == rig.state.digest()
-
-
-def test_the_choice_of_peers_follows_from_the_log() -> None:
-    """The same secret at the same place of the log chooses the same peers; elsewhere others."""
-    crowd = [evolve(LEECHER, endpoint=endpoint4(number)) for number in range(500)]
-    one, other = Rig(), Rig()
-    one.announce(*crowd)
-    other.announce(*crowd)
-    chosen = [pick(r.state.swarms.v4, 1, 10, 0, False, r.service.chance()) for r in (one, other)]
-    assert chosen[0] == chosen[1]
-    draws = set()
-    for announce in crowd[:50]:
-        one.announce(announce)
-        draws.add(one.service.chance())
-    assert len(draws) == 50
-    assert max(draws) >= 1 << 60
 
 
 def test_counters_are_logged_as_deltas() -> None:

@@ -108,7 +108,7 @@ def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     write_log(tmp_path, segment_bytes=1)
     begun, goes_on = threading.Event(), threading.Event()
 
-    def hang(_path: Path, _macs: object) -> str:
+    def hang(*_: object, **_options: object) -> str:
         begun.set()
         goes_on.wait(30)
         return ""

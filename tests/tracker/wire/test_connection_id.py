@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2s
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -58,6 +60,21 @@ def test_lifetime(lifetime: int, issued: int, age: int) -> None:
     valid = judge.valid(connection_id, V4)
     assert valid or age > lifetime
     assert not valid or age <= lifetime + lifetime // 4 + 1
+
+
+@steady
+@given(
+    key=st.binary(min_size=1, max_size=32),
+    seconds=times,
+    address=st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)),
+)
+def test_ids_are_a_blake2s(key: bytes, seconds: int, address: bytes) -> None:
+    """An id is what hashlib's BLAKE2s says, also on the compiled build, which has its own."""
+    slot = seconds // 30
+    digest = blake2s(slot.to_bytes(8, "big") + address, key=key, digest_size=7).digest()
+    ids = at(seconds, key)
+    assert ids.issue(address) == digest + bytes([slot & 0xFF])
+    assert at(seconds, key).valid(digest + bytes([slot & 0xFF]), address)
 
 
 def test_unchecked() -> None:

@@ -321,6 +321,17 @@ def test_no_passkey(query: bytes | None) -> None:
     assert http.query_passkey(query) is None
 
 
+def test_long_queries() -> None:
+    """Of a long query the first 512 parameters are read, because each takes time."""
+    many = b"&".join(b"info_hash=%020d" % number for number in range(10)) + b"&passkey=" + KEY
+    assert http.parse_announce(b"a=b&" * 509 + BASE).port == 6881
+    with pytest.raises(http.WireError, match="missing param port"):
+        http.parse_announce(b"a=b&" * 510 + BASE)
+    assert http.query_passkey(b"a&" * 501 + many) == KEY
+    assert http.query_passkey(b"a&" * 502 + many) is None
+    assert len(http.parse_scrape(b"a&" * 507 + many)) == 5
+
+
 def test_scrape_hashes() -> None:
     """All hashes come in order, repeated ones too."""
     other = b"x" * 20

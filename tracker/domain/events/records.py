@@ -94,7 +94,7 @@ class Tick(FixedRecord):
             before_us = -1
         drop_empty = settings.remove_peerless_torrents
         remembers = settings.private and settings.accounting > 1
-        to.sweep.step(to.swarms, before_us, drop_empty, to.leave_remembered, remembers=remembers)
+        to.sweep.step(to.swarms, before_us, drop_empty, to.leave_remembered, remembers)
 
     def pass_time(self, to: Accounting) -> None:
         """Does what ticks do to dates and factors, for the state and the ledger alike."""

@@ -69,7 +69,6 @@ class RequestHandler:
     """Answers the requests of one listener."""
 
     __slots__ = (
-        "_chance",
         "_interval_min",
         "_listener",
         "_policy",
@@ -108,7 +107,6 @@ class RequestHandler:
         self.traffic = traffic or HttpTraffic()
         self.external = external
         self._service = service
-        self._chance = service.chance
         self._swarms = service.swarms
         self._request = AnnounceQuery()  # the one that is being answered
         self._listener = listener
@@ -240,13 +238,17 @@ class RequestHandler:
         if want:
             # The client's own family first.
             own, other = (swarms.v4, swarms.v6) if v4 else (swarms.v6, swarms.v4)
-            first = own.pick(b"", torrent, want, service.peer, request.left == 0, self._chance)
+            first = own.pick(
+                b"", torrent, want, service.peer, request.left == 0, service.selection_key,
+                service.number,
+            )  # fmt: skip
             second = b""
             want -= len(first) // own.width
             if want and other.total:
                 second = other.pick(
-                    b"", torrent, want, service.peer, request.left == 0, self._chance
-                )
+                    b"", torrent, want, service.peer, request.left == 0, service.selection_key,
+                    service.number,
+                )  # fmt: skip
             peers4, peers6 = (first, second) if v4 else (second, first)
         seeders, leechers = packed.counts(swarms.tables.torrents, torrent)
         interval, interval_min = service.interval(), self._interval_min

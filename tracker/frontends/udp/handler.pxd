@@ -14,8 +14,8 @@ from tracker.wire.connection_id cimport ConnectionIds
 cdef unsigned long long _left_unknown
 
 cdef class DatagramHandler:
-    cdef public object _bans, _chance, _external, settle, traffic
-    cdef public ConnectionIds _ids
+    cdef public object _bans, _external, settle, traffic
+    cdef public ConnectionIds ids
     cdef public list _keys
     cdef public array _ahead, _secret
     cdef public bytearray _scratch
@@ -23,13 +23,15 @@ cdef class DatagramHandler:
     cdef public int _listener
     cdef public Deadline deadline
     cdef public Py_ssize_t _scraped4, _scraped6
-    cdef public unsigned int _interval
     cdef public Swarms _swarms
 
     @cython.locals(count=Py_ssize_t, requests=Py_ssize_t, unsent=Py_ssize_t, took_ns=cython.longlong, began=cython.longlong)
     cpdef serve(self, Batch batch)
-    @cython.locals(end=Py_ssize_t, slot=Py_ssize_t, size=Py_ssize_t, v6=cython.bint, address=cython.p_char)
-    cpdef answer_all(self, Batch batch, Py_ssize_t count)
+    @cython.locals(
+        end=Py_ssize_t, slot=Py_ssize_t, size=Py_ssize_t, v6=cython.bint, address=cython.p_char, verdict=cython.int,
+        connects4=Py_ssize_t, connects6=Py_ssize_t, short=Py_ssize_t,
+    )
+    cpdef answer_all(self, Batch batch, Py_ssize_t count, Py_ssize_t first=*)
     @cython.locals(
         swarms=Swarms, torrents=array, index=Index, slot=Py_ssize_t, info_hash=cython.p_char, key=cython.ulonglong, table=array,
         torrent=Py_ssize_t, directory=Directory, width=Py_ssize_t, start=Py_ssize_t, size=Py_ssize_t, _=Py_ssize_t, room=Py_ssize_t,
@@ -43,7 +45,7 @@ cdef class DatagramHandler:
         uploaded=cython.longlong, event=cython.uint, key=cython.int, numwant=cython.int, port=cython.p_char, interval=cython.uint, cap=Py_ssize_t,
         want=Py_ssize_t, noted=cython.int, flags=cython.int, torrent=Py_ssize_t, seeders=cython.uint, leechers=cython.uint, scraped=Py_ssize_t,
     )
-    cdef Py_ssize_t _answer(self, bytearray data, Py_ssize_t at, Py_ssize_t size, char *address, bint v6, bytearray out, Py_ssize_t to, Py_ssize_t most_peers) except -1
+    cdef Py_ssize_t _answer(self, bytearray data, Py_ssize_t at, Py_ssize_t size, char *address, bint v6, bytearray out, Py_ssize_t to, Py_ssize_t most_peers, bint proved) except -1
     @cython.locals(
         connection_id=cython.ulonglong, transaction=cython.p_char, swarms=Swarms, count=Py_ssize_t, number=Py_ssize_t,
         place=cython.p_char, seeders=cython.uint, completed=cython.ulonglong, leechers=cython.uint,

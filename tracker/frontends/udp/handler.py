@@ -13,10 +13,9 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
-from tracker.frontends.addresses import listed_address
 from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import UdpTraffic
-from tracker.frontends.udp import mmsg
+from tracker.frontends.udp import mmsg, ring
 from tracker.service.announce import EARLY, NUMWANT_UNKNOWN
 from tracker.service.rate_limits import Bans
 from tracker.wire import http, udp
@@ -76,6 +75,7 @@ if (
     or (udp.SCRAPE, udp.HEAD_SIZE, udp.MAX_SCRAPED) != (2, 16, 74)
     or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
     or (_KEYS, MOST_OPTIONS, _AHEAD, WAKE_NS) != (32768, 128, 16, 2_000_000)
+    or (ring.PROVED, ring.SHORT, ring.CONNECT4, ring.CONNECT6) != (1, 2, 3, 4)
 ):
     raise AssertionError("DatagramHandler spells these numbers out")
 
@@ -86,10 +86,7 @@ class DatagramHandler:
     __slots__ = (
         "_ahead",
         "_bans",
-        "_chance",
         "_external",
-        "_ids",
-        "_interval",
         "_keys",
         "_listener",
         "_scraped4",
@@ -99,6 +96,7 @@ class DatagramHandler:
         "_service",
         "_swarms",
         "deadline",
+        "ids",
         "settle",
         "traffic",
     )  # fmt: skip
@@ -125,11 +123,9 @@ class DatagramHandler:
         self._bans = bans or Bans(0, 1)
         self._external = external
         self._service = service
-        self._chance = service.chance  # because compiled code makes an object of it each time
         self._swarms = service.swarms
-        self._ids = ids
+        self.ids = ids
         self._listener = listener
-        self._interval = service.settings.interval
         # That were once valid: in pairs, the options (BEP 41) that they came in, and the key.
         self._keys: list[bytes | None] = [None] * (2 * _KEYS)
         self._ahead = array("I", bytes(4 * _AHEAD))  # torrents of the datagrams that come next
@@ -141,7 +137,7 @@ class DatagramHandler:
 
     def begin(self) -> None:
         """Opens a batch: call it before `answers`."""
-        self._ids.set_time(self._service.begin() // 1_000_000)
+        self.ids.set_time(self._service.begin() // 1_000_000)
 
     def end(self) -> None:
         """Closes a batch."""
@@ -183,13 +179,23 @@ class DatagramHandler:
             self.traffic.batch(requests, unsent, took_ns)
         return took_ns
 
-    def answer_all(self, batch: Batch, count: int) -> None:
-        """Answers the first `count` datagrams of a batch, in its slots."""
-        end = 0
+    def answer_all(self, batch: Batch, count: int, first: int = 0) -> None:
+        """Answers `count` datagrams of a batch, in its slots from `first` on.
+
+        A receiver has answered connects already, but they are counted here.
+        """
+        end = first * 2016
+        connects4 = connects6 = short = 0
         batch.silent = False
-        for slot in range(count):
-            if packed.COMPILED and not slot & 15:  # _AHEAD - 1
-                self._fetch(batch, slot, min(slot + 16, count))
+        for slot in range(first, first + count):
+            if packed.COMPILED and not (slot - first) & 15:  # _AHEAD - 1
+                self._fetch(batch, slot, min(slot + 16, first + count))
+            verdict = batch.verdicts[slot]
+            if verdict > 1:  # ring.PROVED
+                short += verdict == 2  # ring.SHORT
+                connects4 += verdict == 3  # ring.CONNECT4
+                connects6 += verdict == 4  # ring.CONNECT6
+                continue
             v6 = batch.v6
             if v6:
                 address = packed.view(batch.names, slot * 32 + 8, 16)  # of a sockaddr_in6
@@ -200,12 +206,16 @@ class DatagramHandler:
                 address = packed.view(batch.names, slot * 32 + 4, 4)  # of a sockaddr_in
             size = self._answer(
                 batch.data, slot * 2016, mmsg.size_of(batch.heads, slot), address, v6,
-                batch.replies, end, 65536,
+                batch.replies, end, 65536, verdict == 1,
             )  # fmt: skip
             mmsg.put_vector(batch.vectors, slot * 16, batch.base + end, size)
             if not size:
                 batch.silent = True
             end += size
+        if short or connects4 or connects6:
+            self._count_ignored(short)
+            self._count_connects(connects4, v6=False)
+            self._count_connects(connects6, v6=True)
 
     def _fetch(self, batch: Batch, first: int, last: int) -> None:
         """Fetches what some datagrams will need into the processor's cache.
@@ -222,7 +232,9 @@ class DatagramHandler:
         for slot in range(first, last):
             torrent = swarms.torrent_of(packed.view(batch.data, slot * 2016 + 16, 20))
             packed.put_u32(torrents, slot & 15, torrent)
-            packed.fetch_words(swarms.tables.torrents, torrent * 16, 16)
+            packed.fetch_words(swarms.tables.torrents, torrent * 8, 8)
+            if batch.v6:
+                packed.fetch_words(swarms.v6._runs, torrent * 4, 4)
         for step in range(2):
             for slot in range(first, last):
                 torrent = packed.u32(torrents, slot & 15)
@@ -232,7 +244,7 @@ class DatagramHandler:
                     at += 12
                 directory = swarms.v6 if v6 else swarms.v4
                 start, size, _, room = packed.run(
-                    directory._torrents, torrent * 64 + directory._byte
+                    directory._runs, torrent * directory._words + directory._word
                 )
                 if not (torrent and size) or room > 6:
                     continue  # `Directory.find` would not look through the endpoints
@@ -268,7 +280,7 @@ class DatagramHandler:
         """Returns the reply to one datagram of `size` bytes at `at`; see `_answer`."""
         own = data if isinstance(data, bytearray) else bytearray(data)
         out = bytearray(_REPLY_BYTES)
-        size = self._answer(own, at, size, address, len(address) == 16, out, 0, most_peers)
+        size = self._answer(own, at, size, address, len(address) == 16, out, 0, most_peers, False)
         return bytes(out[:size]) if size else None
 
     def _answer(
@@ -281,10 +293,12 @@ class DatagramHandler:
         out: bytearray,
         to: int,
         most_peers: int,
+        proved: bool,
     ) -> int:
         """Writes the reply to one datagram, with `most_peers` or fewer. Returns its size.
 
         The datagram has `size` bytes at `at` of `data`, and came from `address` of 4 or 16 bytes.
+        `proved`: it is an announce, and its connection id is known to be good.
         The reply goes into `out` at `to`. Its size is 0 when the datagram is no request, or it has
         no valid connection id and its address is banned.
         """
@@ -299,8 +313,8 @@ class DatagramHandler:
             connection_id, action, transaction, info_hash, peer_id, downloaded, left, uploaded,
             event, key, numwant, port,
         ) = udp.announce_request(data, at)  # fmt: skip
-        ids = self._ids
-        if action != 1 or not ids.knows(connection_id, address, v6):  # udp.ANNOUNCE
+        ids = self.ids
+        if action != 1 or not (proved or ids.knows(connection_id, address, v6)):  # udp.ANNOUNCE
             source = address[: 16 if v6 else 4]
             if action != 1:
                 return _put(out, to, self._other(data, at, size, source))
@@ -311,20 +325,18 @@ class DatagramHandler:
             return _put(out, to, self._error(transaction[:4], problem, peer_id[:20]))
         service, swarms = self._service, self._swarms
         holder: Key | None = None
-        interval = self._interval
         if service.guarded:
             place = self._place_of_key(data, at, size) if service.private else 0
             text = self._keys[place + 1] if place else None
             if text is not None:
                 holder = service.holder(text)
-            if holder is None:
+            if holder is None and (service.private or not service.admits(address, v6)):
                 admitted = self._admit(data, at, size, address[: 16 if v6 else 4], text)
                 if isinstance(admitted, bytes):
                     return _put(out, to, admitted)
                 holder = admitted
-            interval = service.interval()
-        if self._external is not None:
-            source = listed_address(address[: 16 if v6 else 4], self._external)
+        if self._external is not None and udp.is_loopback(address, v6):
+            source = self._external
             address = source
             v6 = len(source) == 16
         cap = min(service.cap, most_peers)
@@ -342,21 +354,24 @@ class DatagramHandler:
             left if left >= 0 else _left_unknown, event, noted, flags, key, holder, b"",
         )  # fmt: skip
         if torrent < 0:
-            if torrent == -100:  # EARLY
-                return _put(out, to, self._early(transaction[:4], interval, info_hash[:20]))
-            return _put(
-                out,
-                to,
-                self._refuse(transaction[:4], torrent, info_hash[:20], None, peer_id[:20]),
-            )
+            if torrent != -100:  # EARLY
+                return _put(
+                    out,
+                    to,
+                    self._refuse(transaction[:4], torrent, info_hash[:20], None, peer_id[:20]),
+                )
+            torrent = swarms.torrent_of(info_hash)
+            want = 0
         seeders, leechers = packed.counts(swarms.tables.torrents, torrent)
+        interval = service.interval()
         udp.put_announce_head(out, to, 1, transaction, interval, leechers, seeders)
-        if event == 3:
+        if event == 3 or not want:
             return 20
         directory = swarms.v6 if v6 else swarms.v4
         return 20 + directory.put_picked(
-            out, to + 20, torrent, want, service.peer, left == 0, self._chance
-        )
+            out, to + 20, torrent, want, service.peer, left == 0, service.selection_key,
+            service.number,
+        )  # fmt: skip
 
     def _put_scrape(
         self,
@@ -375,7 +390,7 @@ class DatagramHandler:
         """
         connection_id, transaction = udp.scrape_head(data, at)
         size -= 16  # udp.HEAD_SIZE
-        if size % 20 or self._service.hiding or not self._ids.knows(connection_id, address, v6):
+        if size % 20 or self._service.hiding or not self.ids.knows(connection_id, address, v6):
             return 0
         swarms, count = self._swarms, min(size // 20, 74)  # udp.MAX_SCRAPED
         udp.put_head(out, to, 2, transaction)
@@ -444,7 +459,7 @@ class DatagramHandler:
             return None
         connection_id, action, transaction = udp.HEAD.unpack_from(data, at)
         if action == udp.SCRAPE:
-            if self._ids.valid(connection_id, address):
+            if self.ids.valid(connection_id, address):
                 return self._scrape(data, at, size, address, transaction)
             return self._unproved(data, at, size, address)
         if action != udp.CONNECT:
@@ -452,10 +467,8 @@ class DatagramHandler:
             return None
         if connection_id != udp.MAGIC:
             return self._error_unproved(data, at, size, address, _NO_MAGIC)
-        v6 = len(address) == 16
-        self.traffic.connects += 1
-        self._service.count(events.UDP6_CONNECTS if v6 else events.UDP4_CONNECTS)
-        return udp.CONNECT_REPLY.pack(udp.CONNECT, transaction, self._ids.issue(address))
+        self._count_connects(1, v6=len(address) == 16)
+        return udp.CONNECT_REPLY.pack(udp.CONNECT, transaction, self.ids.issue(address))
 
     def _scrape(
         self, data: bytearray, at: int, size: int, address: bytes, transaction: bytes
@@ -465,18 +478,13 @@ class DatagramHandler:
         if (size - udp.HEAD_SIZE) % 20:
             return self._error(transaction, _BAD_TORRENTS)
         service = self._service
-        if not service.admits(address):
+        if not service.admits(address, len(address) == 16):
             return self._refuse(transaction, refusals.RATE_EXCEEDED, b"")
         self._count_scrapes(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES, 1)
         hashes = udp.scrape_hashes(data, at, size)
         # A scrape carries no key, so in a private mode it gets zeros.
         counts = [(0, 0, 0) if service.private else service.scrape(each) for each in hashes]
         return udp.scrape_reply(transaction, counts)
-
-    def _early(self, transaction: bytes, interval: int, info_hash: bytes) -> bytes:
-        seeders, _, leechers = self._swarms.counts(info_hash)
-        counts = interval, leechers, seeders
-        return udp.ANNOUNCE_REPLY.pack(udp.ANNOUNCE, transaction, *counts)
 
     def _unproved(
         self, data: bytearray, at: int, size: int, address: bytes, peer_id: bytes = b""
@@ -485,7 +493,7 @@ class DatagramHandler:
 
         Where nobody needs one, the reply is not longer than the request all the same.
         """
-        if self._ids.checked:
+        if self.ids.checked:
             return self._error_unproved(data, at, size, address, _UNVERIFIED, peer_id)
         if data[at : at + 4] in _REPLIES:
             self._count_ignored()
@@ -494,7 +502,7 @@ class DatagramHandler:
             transaction = bytes(data[at + 12 : at + 16])
             reply: bytes | None = self._scrape(data, at, size, address, transaction)
             return self._within(size, reply, address)
-        data[at : at + 8] = self._ids.issue(address)  # so that it passes for proved
+        data[at : at + 8] = self.ids.issue(address)  # so that it passes for proved
         external = self._external or b""
         width = 18 if 16 in (len(address), len(external)) else 6  # bytes of a peer
         room = (size - udp.ANNOUNCE_REPLY.size) // width
@@ -553,9 +561,15 @@ class DatagramHandler:
         self.traffic.scrapes += count
         self._service.count(counter, by=count)
 
-    def _count_ignored(self) -> None:
-        self._service.count(events.UDP_DROPPED)
-        self.traffic.ignored += 1
+    def _count_connects(self, count: int, *, v6: bool) -> None:
+        if count:
+            self.traffic.connects += count
+            self._service.count(events.UDP6_CONNECTS if v6 else events.UDP4_CONNECTS, by=count)
+
+    def _count_ignored(self, count: int = 1) -> None:
+        if count:
+            self._service.count(events.UDP_DROPPED, by=count)
+            self.traffic.ignored += count
 
     def _count_banned(self) -> None:
         self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)

@@ -15,10 +15,10 @@ _MEMINFO = struct.Struct("=9I")  # socket(7); the second is the receive buffer, 
 
 
 class Received(NamedTuple):
-    """What the kernel tells of a socket's receiving side."""
+    """What the kernel tells of the receiving side of a listener's sockets together."""
 
     buffer_bytes: int  # with the kernel's own overhead, which it counts too
-    dropped: int  # datagrams that found the buffer full, since the socket was opened
+    dropped: int  # datagrams that found the buffer full, since the sockets were opened
 
 
 def enlarge(sock: socket.socket) -> None:
@@ -36,13 +36,17 @@ def enlarge(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, forced, BUFFER_BYTES)
 
 
-def received(sock: socket.socket) -> Received | None:
+def received(*sockets: socket.socket) -> Received | None:
     """Returns None where the system does not tell, and for a closed socket."""
-    try:
-        found = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
-    except OSError:
-        return None
-    if len(found) < _MEMINFO.size:
-        return None
-    numbers = _MEMINFO.unpack(found)
-    return Received(numbers[1], numbers[8])
+    buffer_bytes = dropped = 0
+    for sock in sockets:
+        try:
+            found = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        except OSError:
+            return None
+        if len(found) < _MEMINFO.size:
+            return None
+        numbers = _MEMINFO.unpack(found)
+        buffer_bytes += numbers[1]
+        dropped += numbers[8]
+    return Received(buffer_bytes, dropped)

@@ -6,7 +6,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 from libc.errno cimport EAGAIN, ECONNREFUSED, EINTR, ENOBUFS, ENOMEM, errno
 
-cdef extern from *:
+cdef extern from * nogil:
     """
     #include <sys/socket.h>
     #include <errno.h>

@@ -2,7 +2,7 @@ cimport cython
 from tracker.frontends.udp cimport mmsg
 
 cdef class Batch:
-    cdef public bytearray data, heads, names, replies, vectors, _out
+    cdef public bytearray data, heads, names, replies, vectors, verdicts, _out
     cdef public tuple _buffers
     cdef public int _descriptor
     cdef public bint silent, v6

@@ -27,16 +27,17 @@ class Batch:
     `data` has the received datagrams, SLOT bytes each, and `replies` what is sent. `names` and
     `heads` have the sources and the structures that the kernel fills. `vectors` have the place and
     size of each slot's reply; `base` is where `replies` lie. If a slot has none, its size is 0 and
-    `silent` is true.
+    `silent` is true. `verdicts` are those of a receiver (ring.py), else zeros.
     """
 
     __slots__ = (
         "_buffers", "_descriptor", "_out", "base", "data", "heads", "names", "replies", "silent", "v6",
-        "vectors",
+        "vectors", "verdicts",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, *, local_addresses: bool) -> None:
-        """`local_addresses`: the socket reports them (IP_PKTINFO, IPV6_RECVPKTINFO).
+    def __init__(self, sock: socket.socket, *, local_addresses: bool, slots: int = BATCH) -> None:
+        """`local_addresses`: the socket reports them (IP_PKTINFO, IPV6_RECVPKTINFO). `slots`: more
+        than BATCH only where a receiver uses them as a ring.
 
         Raises `OSError` where the system has no recvmmsg.
         """
@@ -45,17 +46,18 @@ class Batch:
         self.silent = False
         self._descriptor = sock.fileno()
         self.v6 = sock.family == socket.AF_INET6
-        self.data = bytearray(BATCH * SLOT)
-        self.replies = bytearray(BATCH * SLOT)
-        self.names = bytearray(BATCH * _NAME)
-        control, vectors = bytearray(BATCH * _CONTROL), bytearray(BATCH * mmsg.VECTOR.size)
-        self.vectors = bytearray(BATCH * mmsg.VECTOR.size)
+        self.data = bytearray(slots * SLOT)
+        self.replies = bytearray(slots * SLOT)
+        self.names = bytearray(slots * _NAME)
+        self.verdicts = bytearray(slots)
+        control, vectors = bytearray(slots * _CONTROL), bytearray(slots * mmsg.VECTOR.size)
+        self.vectors = bytearray(slots * mmsg.VECTOR.size)
         self.base = mmsg.address(self.replies)
         self.heads, self._out = bytearray(), bytearray()
         # The kernel returns this many control bytes: one IP_PKTINFO or IPV6_PKTINFO, padded.
         control_size = (40 if self.v6 else 32) if local_addresses else 0
         control_at = mmsg.address(control) if local_addresses else 0
-        for slot in range(BATCH):
+        for slot in range(slots):
             at = slot * mmsg.VECTOR.size
             mmsg.put_vector(vectors, at, mmsg.address(self.data) + slot * SLOT, SLOT)
             name = mmsg.address(self.names) + slot * _NAME
@@ -72,7 +74,9 @@ class Batch:
                     0,
                 )
         # So that they stay, and where they are: nobody can change the size of a buffer in use.
-        fixed = self.data, self.replies, self.names, self.vectors, control, vectors
+        fixed = (
+            self.data, self.replies, self.names, self.vectors, self.verdicts, self.heads, self._out, control, vectors,
+        )  # fmt: skip
         self._buffers = tuple(memoryview(each) for each in fixed)
 
     def receive(self) -> int:

@@ -5,13 +5,14 @@ batch, and sends the replies.
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 import trio
 
 from tracker.frontends.fairness import FairShare
-from tracker.frontends.udp import kernel_buffers, recvmmsg
+from tracker.frontends.udp import kernel_buffers, receivers, recvmmsg
 from tracker.frontends.udp.handler import WAKE_NS
 from tracker.frontends.waiting import wait_out
 
@@ -24,8 +25,35 @@ _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE = 10, 3  # <linux/in.h>
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
 
 
-def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
-    """Returns a bound, non-blocking UDP socket. Raises `OSError`."""
+def open_sockets(
+    host: str, port: int, count: int, *, v6only: bool = False
+) -> tuple[socket.socket, ...]:
+    """Returns this many sockets at one port; the kernel shares the clients out. Raises `OSError`.
+
+    The first one binds alone, because otherwise another process of the same user could share the
+    port, and a second tracker would take half of the clients unnoticed.
+    """
+    sockets = [open_socket(host, port, v6only=v6only)]
+    try:
+        if count > 1:
+            sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            port = sockets[0].getsockname()[1]
+        while len(sockets) < count:
+            sockets.append(open_socket(host, port, v6only=v6only, shares=True))
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return tuple(sockets)
+
+
+def open_socket(
+    host: str, port: int, *, v6only: bool = False, shares: bool = False
+) -> socket.socket:
+    """Returns a bound, non-blocking UDP socket. `shares`: at a port with others that do.
+
+    Raises `OSError`.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
@@ -33,6 +61,8 @@ def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
         elif recvmmsg.available:
             sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE)
+        if shares:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         kernel_buffers.enlarge(sock)
         if host in _WILDCARDS and recvmmsg.available:
             recvmmsg.report_local_addresses(sock)
@@ -47,11 +77,20 @@ def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
 async def serve(
     sock: socket.socket,
     handler: DatagramHandler,
+    others: tuple[socket.socket, ...] = (),
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answers datagrams until cancelled. Owns the socket."""
-    with sock:
+    """Answers datagrams until cancelled. Owns the socket, and the `others` at the same port.
+
+    With others, each socket has a thread; they need `receivers.available`.
+    """
+    with ExitStack() as owned:
+        for each in (sock, *others):
+            owned.enter_context(each)
+        if others:
+            await _serve_received((sock, *others), handler, task_status)
+            return
         task_status.started()
         if recvmmsg.available:
             await _serve_batches(sock, handler)
@@ -99,6 +138,36 @@ async def _serve_durably(batch: recvmmsg.Batch, handler: DatagramHandler) -> int
     unsent = count if handler.deadline.passed() else batch.send(count)
     handler.traffic.batch(count, unsent, perf_counter_ns() - began)
     return took_ns
+
+
+async def _serve_received(
+    sockets: tuple[socket.socket, ...],
+    handler: DatagramHandler,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    """Decides what threads receive and send."""
+    local_addresses = sockets[0].getsockname()[0] in _WILDCARDS
+    threads = receivers.Receivers(sockets, handler, local_addresses=local_addresses)
+    fair_share = FairShare()
+    try:
+        threads.start()
+        task_status.started()
+        while True:
+            took_ns = await threads.serve_durably() if handler.settle else threads.serve()
+            try:
+                if took_ns < WAKE_NS and threads.sleeps():
+                    await trio.lowlevel.wait_readable(threads.fileno())
+                    threads.woken()
+                else:
+                    await trio.lowlevel.checkpoint()
+            except OSError as error:  # the system refuses to wait
+                await wait_out(error)
+            refused = threads.refused()
+            if refused is not None:
+                await wait_out(refused)
+            await fair_share.let_others_run(took_ns)
+    finally:
+        threads.close()
 
 
 async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:

@@ -19,7 +19,12 @@ def test_ipv6_addresses_of_one_64_count_together() -> None:
     """Addresses of one /64 are one source, and the next /64 is another."""
     rate, bans = Rate(2), Bans(1, 60)
     one, same, other = (bytes.fromhex(text) for text in ("20010db8" + "0" * 24, "20010db8" + "0" * 8 + "f" * 16, "20010db800000001" + "0" * 16))  # fmt: skip
-    assert [rate.admits(each, 0) for each in (one, same, one, other)] == [True, True, False, True]
+    assert [rate.allows(each, 0) for each in (one, same, one, other)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
     for address in (one, same):
         bans.add_error(address, 0)
     assert [bans.banned(each, 0) for each in (one, same, other)] == [True, True, False]

@@ -1,102 +1,62 @@
-"""The compiled build gives the same replies and records as the pure build, over seeded runs.
+"""What is compiled does the same as its source in Python, byte for byte.
 
-The digests cover every reply, and every announce, eviction and tick of the log. A tick holds a
-digest of peers, torrents and accounts. After an intended change, put in the digests of a pure build
-(SWARMLOG_PURE=1)."""
+Some modules have two sources, because compiled code handles bytes without objects: the `.pxd` files
+that say with pointers what a `.py` says with objects, and the table of torrents, which is a
+dictionary in the pure build. Both builds live here through the same datagrams.
+"""
 
 from __future__ import annotations
 
-import random
-import struct
-from hashlib import blake2b
+from importlib import import_module
+from random import Random
+from typing import Any
 
 import pytest
 
-from tests.support import SECOND, Rig, replayed, revoke
-from tracker.domain import events
-from tracker.domain.events.records import Evicted, Tick
-from tracker.domain.policy import Policy
-from tracker.frontends.udp.handler import DatagramHandler
-from tracker.wire.connection_id import ConnectionIds
+from tests.sources import Sources
+from tests.support import few_or_many
+from tests.tracker.frontends.udp import lives
+from tracker import build
 
-COUNTERS = (0, 0, 1, 7, 1000, 2**32, 2**62, 2**63 - 1, -1, -(2**63))
-NUMWANTS = (-(2**31), -1, 0, 1, 30, 73, 74, 75, 65535, 65536, 2**31 - 1)
-EVENTS = (0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 7, 2**32 - 1)
-LEFTS = (0, 0, 0, 7, 1000, -1, 2**63 - 1)
-POLICY = Policy(
-    interval_jitter=9, peers_per_account=3, clients_denied=("-TR",), max_peers_per_torrent=100
+POLICIES: tuple[dict[str, Any], ...] = (
+    {},
+    {},
+    lives.RULES,
+    {"enforce_interval_min": True, "refused_ports": ("65535",), "max_torrents": 4},
+    {"requests_per_minute": 6, "clients_allowed": ("-XX", "-TR"), "max_peers": 70},
 )
-# Torrents, addresses, private, policy, and the digest of a pure build.
-RUNS = {
-    "small swarms": (9, 5, False, Policy(), "014399d690e703c00b3243e35539df72"),
-    "a large swarm": (1, 400, False, Policy(), "1262d52ed69d19111c93a7b291851f5d"),
-    "small private swarms": (9, 5, True, Policy(), "429a924a441e956d2ef37eb5efdfa8f2"),
-    "a large private swarm": (1, 400, True, Policy(), "bdb54c365fd7f23b099193cf8070ac52"),
-    "with rules": (3, 90, False, POLICY, "84755ae9015ba8e4359391d55a35094a"),
-    "private with rules": (3, 90, True, POLICY, "cb74afcc8e0af8ca5065182ea4ee3a15"),
-}
+PURE = Sources()
 
 
-def datagram(chance: random.Random, hashes: list[bytes], keys: list[bytes]) -> bytes:
-    client = chance.choice((b"-XX0001-", b"-XX0001-", b"-TR3000-"))
-    data = struct.pack(
-        ">8sI4s20s20sqqqIIIiH",
-        bytes(8), 1, chance.randbytes(4), chance.choice(hashes), client + chance.choice((b"a", b"b")) * 12,
-        chance.choice(COUNTERS), chance.choice(LEFTS), chance.choice(COUNTERS), chance.choice(EVENTS), 0,
-        chance.getrandbits(32), chance.choice(NUMWANTS), chance.choice((0, 65535, 6881, 6881, 6881, 6881)),
-    )  # fmt: skip
-    if not keys or chance.random() < 0.02:
-        return data[: chance.choice((98, 98, 98, 97, 15, 20))]
-    path = b"/announce/" + chance.choice(keys)
-    return data + bytes([2, len(path)]) + path
-
-
-@pytest.mark.parametrize(
-    ("torrents", "addresses", "private", "policy", "expected"), RUNS.values(), ids=RUNS.keys()
-)
-def test_a_seeded_run(
-    torrents: int, addresses: int, private: bool, policy: Policy, expected: str
+@few_or_many(1, 30)
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("policy", POLICIES)
+def test_both_builds_give_the_same(
+    count: int, private: bool, listed: bool, policy: dict[str, Any]
 ) -> None:
-    """Replies and records equal those of the pure build byte for byte, and a replay gives the same
-    state."""
-    chance, hasher = random.Random(torrents * addresses), blake2b(digest_size=16)
-    rig = Rig.with_settings(private=private, policy=policy, max_peer_timeout=300)
-    keys = [rig.issue(number, owner) for number, owner in enumerate((None, "anna", "anna", "bert"))]
-    ids = ConnectionIds(b"k")
-    handler = DatagramHandler(rig.service, ids, 255)
-    hashes = [chance.randbytes(20) for _ in range(torrents)]
-    where = [chance.randbytes(chance.choice((4, 4, 16))) for _ in range(addresses)]
-    for number in range(120):
-        data = [datagram(chance, hashes, keys if private else []) for _ in range(25)]
-        places = [sum(map(len, data[:one])) for one in range(len(data))]
-        sources = chance.choices(where, k=len(data))
-        handler.begin()
-        replies = handler.answers(
-            bytearray().join(
-                [
-                    *(
-                        ids.issue(source) + one[8:]
-                        for source, one in zip(sources, data, strict=True)
-                    ),
-                    bytes(98),
-                ]
-            ),
-            places,
-            [len(one) for one in data],
-            sources,
-        )
-        handler.end()
-        hasher.update(repr(replies).encode())
-        rig.time.advance(SECOND // 2)
-        if number % 20 == 9:
-            rig.time.advance(chance.choice((5, 150)) * SECOND)
-            rig.service.tick()
-        if number == 60 and private:
-            rig.set_factor(upload_percent=200, download_percent=50)
-            revoke(rig.service, keys[0])
-    frames = rig.log.frames()
-    for frame in frames:
-        if frame.header.kind in (events.ANNOUNCE, Evicted.kind, Tick.kind):
-            hasher.update(bytes(frame.plain) + bytes(frame.protected))
-    assert hasher.hexdigest() == expected
-    assert replayed(frames).digest() == rig.state.digest()
+    """Replies, records and the digest of the state are the same, in small and in large swarms."""
+    for number in range(count):
+        chance = Random(f"{number} {private} {listed} {policy}")
+        life = {
+            "seed": chance.getrandbits(32),
+            "torrents": chance.choice((1, 3, 9)),
+            "addresses": chance.choice((5, 90, 400)),
+            "private": private,
+            "listed": listed,
+            "policy": policy,
+            "external": chance.choice((None, bytes([198, 51, 100, 7]), bytes(range(16)))),
+        }
+        ours = lives.life(**life)
+        with PURE.in_force():
+            theirs = import_module(lives.__name__).life(**life)
+        for one, other in zip(ours, theirs, strict=True):
+            assert one == other
+
+
+def test_the_other_source_is_pure() -> None:
+    """Modules from sources are Python, and only where they are asked for."""
+    here = build.build()
+    with PURE.in_force():
+        assert import_module("tracker.build").build() == "pure Python"
+    assert import_module("tracker.build").build() == here
