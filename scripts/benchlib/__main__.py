@@ -1,4 +1,4 @@
-"""Measures our tracker and others under the same load: scripts/bench udp|http|log|api|memory.
+"""Measures our tracker and others under the same load: scripts/bench udp|http|log|api|memory|flood.
 
 This module is the benchmark's composition root: options, which benchmark, clean-up.
 """
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from benchlib import apibench, logbench, machine, memorybench, report, rivals
+from benchlib import apibench, floodbench, logbench, machine, memorybench, report, rivals
 from benchlib.compiler import ROOT, CompilerError, compile_loadgen
 from benchlib.load import Generator, LoadError, Population
 from benchlib.loadbench import Bench, contenders
@@ -35,8 +35,13 @@ def main() -> int:
         return 2
     try:
         folder.chmod(0o755)
-        benches = {"log": _bench_log, "api": _bench_api, "memory": _bench_memory}
-        bench = benches.get(options.what, _bench_load)
+        own = {
+            "log": _bench_log,
+            "api": _bench_api,
+            "memory": _bench_memory,
+            "flood": _bench_flood,
+        }
+        bench = own.get(options.what, _bench_load)
         return bench(options, folder)
     except CompilerError as failure:
         _say(f"bench: {failure}")
@@ -91,6 +96,17 @@ def _bench_api(options: argparse.Namespace, folder: Path) -> int:
     if options.write:
         _write(options, "api", apibench.block(_command(), facts, turns, options.torrents))
     return int(any(turn.result.errors for turn in turns))
+
+
+def _bench_flood(options: argparse.Namespace, folder: Path) -> int:
+    facts, cores = machine.describe(folder), machine.choose_cores()
+    if cores.warning:
+        _say(f"bench: {cores.warning}")
+    turns = floodbench.bench(options, _generator(options), folder, cores, _say)
+    _say("\n".join(["", *floodbench.summary(turns)]))
+    if options.write:
+        _write(options, "flood", floodbench.block(_command(), facts, turns))
+    return int(any(result.errors for turn in turns for result in turn.results))
 
 
 def _bench_memory(options: argparse.Namespace, folder: Path) -> int:

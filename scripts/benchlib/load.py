@@ -89,6 +89,7 @@ class Target:
     pid: int
     core: int
     api_port: int = 0
+    health_port: int = 0
 
     def options(self, protocol: Protocol) -> list[str]:
         port = self.udp_port if protocol == "udp" else self.http_port
@@ -158,6 +159,7 @@ class Generator:
     population: Population
     core: int | None
     reconnect: float
+    nice: int = 0  # lower priority than others on its core
 
     def hashes(self) -> list[str]:
         """Returns the population's info hashes in hexadecimal."""
@@ -200,7 +202,7 @@ class Generator:
     def _run(self, options: list[str], limit: float) -> str:
         pin = [] if self.core is None else ["taskset", "-c", str(self.core)]
         extra = [*self.population.options(), "--reconnect", str(self.reconnect)]
-        command = [*pin, str(self.binary), *options, *extra]
+        command = ["nice", f"-n{self.nice}", *pin, str(self.binary), *options, *extra]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=limit, check=False

@@ -22,13 +22,14 @@ Measures the tracker under load, and beside it every other tracker whose binary 
   log         what the event log costs, without load from outside
   api         what listing all torrents and writing cost announces
   memory      what a peer takes in memory, in public and private mode, without load from outside
+  flood       how long the health check and administrators wait while UDP and HTTP are flooded together
 """
 END = """\
 The server has one core and the load generator another. A rate is a lower bound where the generator's core was
 full and the server's was not: "the generator is the limit". Exit status: 0 measured; 1 a server failed or gave
 wrong answers; 2 nothing can be measured here. docs/performance.md explains the figures.
 """
-ALONE = ("log", "api", "memory")  # they measure our tracker alone
+ALONE = ("log", "api", "memory", "flood")  # they measure our tracker alone
 HTTP_ONLY = ("private", "keep_alive", "tls", "resume")
 
 
@@ -67,7 +68,7 @@ def _parser(page: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("what", choices=("udp", "http", "log", "api", "memory"))
+    parser.add_argument("what", choices=("udp", "http", *ALONE))
     load = parser.add_argument_group("the load of udp and http")
     load.add_argument("--new", action="store_true", help="first announces in place of known peers")
     load.add_argument(
@@ -105,7 +106,7 @@ def _parser(page: str) -> argparse.ArgumentParser:
         "--in-flight",
         type=_levels,
         metavar="N[,N]",
-        help="requests that are open at any time (udp 256, http 64, api 16)",
+        help="requests that are open at any time (udp 256, http 64, api 16; flood always 256 and 64)",
     )
     load.add_argument(
         "--receivers",

@@ -62,8 +62,10 @@ ssl_cert_path = "{certificate}.pem"
 ssl_key_path = "{certificate}.key"
 """
 
-STARTED = re.compile(r"(UDP|HTTP) TRACKER: Started on: \w+://\S+:(\d+)")
+SERVICES = ("UDP TRACKER", "HTTP TRACKER", "HEALTH CHECK API")  # the last one starts last
+STARTED = re.compile(rf"({'|'.join(SERVICES)}): Started on: \w+://\S+:(\d+)")
 DROPPED = re.compile(rb"^swarmlog_udp_kernel_dropped_total(?:\{.*\})? (\d+)", re.MULTILINE)
+STALL = re.compile(rb"^swarmlog_loop_lag_seconds (\S+)", re.MULTILINE)
 
 
 def tracker_command() -> str:
@@ -95,14 +97,15 @@ def tracker(
     output = folder / "output"
     with running(command, output, core, environment, more_cores=more_cores) as process:
         ports = _announced_ports(process, output)
-        yield Target(ports["UDP"], ports["HTTP"], process.pid, core or 0, api_port)
+        udp, http, health = (ports[name] for name in SERVICES)
+        yield Target(udp, http, process.pid, core or 0, api_port, health)
 
 
 def _announced_ports(process: subprocess.Popen[bytes], output: Path) -> dict[str, int]:
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline:
         ports = {name: int(port) for name, port in STARTED.findall(output.read_text())}
-        if len(ports) == 2:
+        if len(ports) == len(SERVICES):
             return ports
         check_alive(process, output)
         time.sleep(0.02)
@@ -123,6 +126,12 @@ def dropped_by_metric(target: Target) -> int:
     """Returns the datagrams that the kernel dropped, as the tracker's metric has them."""
     text = _api(target, "GET", "/api/v1/metrics?format=prometheus")
     return sum(map(int, DROPPED.findall(text)))
+
+
+def longest_stall(target: Target) -> float:
+    """Returns the longest stall of the tracker's loop within the last minute, in seconds."""
+    found = STALL.search(_api(target, "GET", "/api/v1/metrics?format=prometheus"))
+    return float(found[1]) if found else 0.0
 
 
 def _api(target: Target, method: str, path: str, body: str | None = None) -> bytes:

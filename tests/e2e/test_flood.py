@@ -1,8 +1,12 @@
-"""Tests that a flood decides neither how large the log is nor whose record it keeps."""
+"""Tests that a flood decides neither how large the log is nor whose record it keeps, and that the
+others are answered meanwhile.
+"""
 
 from __future__ import annotations
 
+import socket
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
@@ -12,8 +16,10 @@ from tests.e2e.clients import (
     MAGIC,
     UdpClient,
     announce_datagram,
+    announce_target,
     api,
     ask,
+    get,
     torrent,
     udp_client,
 )
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.e2e.process import Tracker
+    from tests.e2e.process import Address, Tracker
 
 SEGMENT, KEEP = 65_536, 262_144  # bytes
 BATCH = 100  # datagrams; a receive buffer of 208 KiB takes 190 replies
@@ -84,6 +90,57 @@ def others_are_served(tracker: Tracker, number: int) -> None:
     host, port = tracker.health
     with urlopen(f"http://{host}:{port}/health_check", timeout=DEADLINE) as reply:
         assert reply.status == 200
+
+
+def flood_http(address: Address, over: Event) -> int:
+    """Announces over kept and over new connections until `over`; returns how many got an answer."""
+    target, answered = announce_target(torrent(3), 1, 3001, left=1), 0
+    request = f"GET {target} HTTP/1.1\r\nHost: tracker\r\n\r\n".encode()
+    with socket.create_connection(address, DEADLINE) as kept:
+        while not over.is_set():
+            kept.sendall(BATCH * request)
+            received = get(address, target)
+            assert received.startswith(b"HTTP/1.1 200 OK")
+            received = b""
+            while received.count(b"HTTP/1.1 200 OK") < BATCH or not received.endswith(b"e"):
+                data = kept.recv(1 << 20)
+                assert data
+                received += data
+            answered += BATCH + 1
+    return answered
+
+
+def flood_udp(address: Address, over: Event) -> int:
+    """Announces until `over`; returns how many batches it sent."""
+    batches = 0
+    with udp_client(address) as client:
+        while not over.is_set():
+            flood(client, 1)
+            batches += 1
+    return batches
+
+
+def test_others_are_answered_under_both_floods(tracker: Tracker) -> None:
+    """While UDP and HTTP are flooded together, every request of an administrator and every health
+    check is answered.
+    """
+    over = Event()
+    with ThreadPoolExecutor(4) as pool:
+        floods = [
+            pool.submit(one, address, over)
+            for one, address in 2 * [(flood_udp, tracker.udp[0]), (flood_http, tracker.http[0])]
+        ]
+        try:
+            for number in range(HONEST):
+                others_are_served(tracker, number)
+                assert api(tracker, "/api/v1/stats")["torrents"]
+        finally:
+            over.set()
+        assert all(one.result() for one in floods)
+    whitelisted = tracker.events_until(
+        lambda found: len(found) == HONEST, "--type", "torrent_whitelisted"
+    )
+    assert len({each["info_hash"] for each in whitelisted}) == HONEST
 
 
 def test_one_sender_is_refused_above_its_share(new_tracker: Callable[..., Tracker]) -> None:

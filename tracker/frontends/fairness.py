@@ -1,50 +1,108 @@
-"""Lets other tasks run between two long batches of a listener."""
+"""Gives the engines turns, one after the other, and lets all other tasks run between them.
+
+An engine is the task of one listener, UDP or HTTP. Under a flood it is always ready, and one pass
+of the event loop would hold a long piece of work of each of them. A reply of the API takes a dozen
+passes. So all engines of a process share one scheme: together they serve for `SERVE_NS`, and then
+the others run as long as any of them is ready, for a share of that time.
+"""
 
 from __future__ import annotations
 
 from time import perf_counter_ns
+from typing import Final
 
 import trio
 
-_SHARE = 4
-"""Other tasks get one part in this many of the time that the last batch took."""
-_SHORT_NS = 1_000_000
-"""Nanoseconds; after a shorter batch other tasks need no extra time."""
+SERVE_NS: Final = 2_000_000
+"""Nanoseconds that the engines serve together before other tasks run."""
+SHARE: Final = 2
+"""Other tasks that are always ready get one part in this many of the time that engines served."""
+SAVED_NS: Final = 5_000_000
+"""Nanoseconds of that share that they can save up, which is enough for a request of the API."""
+_QUIET: Final = 2
+"""Passes in a row without a step of another task, after which none is ready. It takes two, because
+a task may have its step before ours in one pass and after ours in the next.
+"""
 
 
-class FairShare:
-    """Gives other tasks a share of the time of one task that is always ready and runs for
-    milliseconds.
-
-    One reply of the API takes several tasks a dozen steps, and each step would wait for one batch.
-    So after a long batch the others run as long as any is ready, for a quarter of the batch's time.
-    Their last step is not cut short: one of milliseconds (hundreds of HTTP connections) comes on
-    top.
-    """
-
-    __slots__ = ("_others_ran",)
+class _Engines(trio.abc.Instrument):
+    """What all engines of one event loop share."""
 
     def __init__(self) -> None:
-        self._others_ran = False  # at the last call
+        self.steps = 0  # of any task
+        self.quiet = 0  # passes in a row without a step of another task
+        self.served_ns = 0  # since other tasks had their share
+        self.share_ns = SAVED_NS  # that they have
+        self.taken = False  # an engine has the turn
+        self.waiting = trio.lowlevel.ParkingLot()
+        trio.lowlevel.add_instrument(self)
 
-    async def let_others_run(self, batch_ns: int) -> None:
-        """Waits while other tasks are ready; `batch_ns` is how long the last batch took.
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:  # noqa: ARG002  # trio's call
+        self.steps += 1
 
-        With no other task ready it only looks, and is no checkpoint.
-        """
-        if batch_ns < _SHORT_NS:
-            return
-        until = perf_counter_ns() + batch_ns // _SHARE
-        others_ran = self._others_ran
-        self._others_ran = alone = False
-        while not alone and perf_counter_ns() < until:
-            if trio.lowlevel.current_statistics().tasks_runnable:
-                self._others_ran = others_ran = True
-            elif others_ran:
-                # A task resumed together with this one may not have run yet; the next step shows
-                # it.
-                others_ran = False
-            else:
-                alone = True
-                continue
+    def pass_on(self) -> None:
+        if self.waiting:
+            self.waiting.unpark()
+        else:
+            self.taken = False
+
+    async def let_others_run(self) -> None:
+        began = now = perf_counter_ns()
+        share_ns = min(self.share_ns + self.served_ns // SHARE, SAVED_NS)
+        self.served_ns = 0
+        ready = True
+        while ready:
+            before = self.steps
             await trio.lowlevel.checkpoint()
+            self.quiet = self.quiet + 1 if self.steps == before + 1 else 0
+            now = perf_counter_ns()
+            ready = self.quiet < _QUIET and now - began < share_ns
+        self.share_ns = share_ns - (now - began)
+
+
+_engines: Final = trio.lowlevel.RunVar[_Engines]("engines")
+
+
+class Turn:
+    """The turns of one engine: `begin`, serve until `until`, `over`."""
+
+    __slots__ = ("_began", "_engines", "_mine", "until")
+
+    def __init__(self) -> None:
+        """Call it in the event loop."""
+        try:
+            self._engines = _engines.get()
+        except LookupError:
+            self._engines = _Engines()
+            _engines.set(self._engines)
+        self._mine = False
+        self._began = 0
+        self.until = 0  # when the turn has to end, by `perf_counter_ns`
+
+    async def begin(self) -> None:
+        """Waits for a turn. It is no checkpoint if no engine has one and there is time left."""
+        engines = self._engines
+        if engines.taken:
+            await engines.waiting.park()  # whoever had the turn has passed it on
+        engines.taken = True
+        if engines.served_ns >= SERVE_NS:
+            try:
+                await engines.let_others_run()
+            except BaseException:
+                engines.pass_on()
+                raise
+        self._mine = True
+        self._began = perf_counter_ns()
+        self.until = self._began + SERVE_NS - engines.served_ns
+
+    def over(self) -> bool:
+        """Ends the turn, if there is one. Tells whether its time was up, so that work may be left;
+        then `begin` is a checkpoint.
+        """
+        engines = self._engines
+        if not self._mine:
+            return False
+        self._mine = False
+        engines.served_ns += perf_counter_ns() - self._began
+        engines.pass_on()
+        return engines.served_ns >= SERVE_NS

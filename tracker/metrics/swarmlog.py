@@ -35,7 +35,7 @@ def of_process(version: str, uptime_seconds: float, loop_lag_seconds: float) -> 
     yield Metric("swarmlog_info", "gauge", "The version that runs.", (running,))
     yield _gauge("swarmlog_uptime_seconds", "Since the start.", uptime_seconds)
     yield _gauge("swarmlog_memory_bytes", "Resident memory of the process.", memory_bytes())
-    lag = "The longest that the loop was late within the last minute."
+    lag = "The longest stall of the event loop within the last minute."
     yield _gauge("swarmlog_loop_lag_seconds", lag, loop_lag_seconds)
 
 

@@ -108,7 +108,6 @@ async def _main(runtime: Runtime, session: Session) -> None:
             await trackers.start_http(appending, runtime)
             appending.start_soon(timers.tick, service)
             appending.start_soon(timers.log_counters, service)
-            appending.start_soon(runtime.gauges.watch.run)
             shred = partial(control.shred, runtime.shredder)
             await appending.start(control.serve, runtime.secrets_path, shred)
             appending.start_soon(shredding.keep_schedule, runtime.shredder, runtime.pruner.clock)
@@ -124,6 +123,7 @@ async def _main(runtime: Runtime, session: Session) -> None:
                 nursery.start_soon(follower.run)
                 nursery.start_soon(runtime.replaying.run)
             _settle_collector()
+            appending.start_soon(runtime.gauges.watch.run)  # no stall of the start counts
             await runtime.stop.wait()
             appending.cancel_scope.cancel()
         _append_last(runtime)
@@ -178,15 +178,16 @@ def _try_to_wait() -> None:
 
 
 def _settle_collector() -> None:
-    """Exempts the loaded objects from garbage collection, and makes collections rare.
+    """Exempts the loaded objects from garbage collection, and makes collections rare and short.
 
-    Rare collections are enough, because the announce path makes no reference cycles. During the
+    Rare ones are enough, because the announce path makes no reference cycles. The API does: with
+    50,000 young objects a collection stopped the loop for 30 ms, with 5,000 for 2 to 3. During the
     start there was none.
     """
     gc.collect()
     gc.freeze()
     gc.enable()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(5_000, 20, 1_000)
 
 
 def _report_recovery(recovery: Recovery) -> None:

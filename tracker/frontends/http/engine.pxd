@@ -37,7 +37,7 @@ cdef class Engine:
     cdef public object refused, tick_seconds
 
     @cython.locals(handler=RequestHandler, listener=cython.int, descriptor=cython.int, served=Py_ssize_t, connection=Connection)
-    cpdef serve(self)
+    cpdef serve(self, Py_ssize_t until)
     @cython.locals(connection=Connection, reply=bytes)
     cpdef send_held(self)
     @cython.locals(connection=Connection, now=Py_ssize_t, tick=Py_ssize_t)

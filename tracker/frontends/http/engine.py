@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from tracker.frontends.http.handler import RequestHandler
     from tracker.places import Place
 
-SERVE_NS: Final = 2_000_000
-"""Nanoseconds of serving, then other tasks run; the rest stays in the set."""
 TOGETHER: Final = 32
 """New connections that go through each step together, and events that are taken at once."""
 PIPELINED: Final = 16
@@ -178,11 +176,14 @@ class Engine:
             self._epoll.register(self._listener, select.EPOLLIN)
             self._accepting = True
 
-    def serve(self) -> None:
-        """Does what there is to do, up to `SERVE_NS`. `send_held` sends the replies that wait."""
+    def serve(self, until: int) -> None:
+        """Does what there is to do until then, by `perf_counter_ns`; the rest stays in the set.
+
+        `send_held` sends the replies that wait.
+        """
         handler, listener = self._handler, self._listener
         self._now = self._tick()
-        self._until = perf_counter_ns() + SERVE_NS
+        self._until = until
         handler.begin()
         try:
             while True:

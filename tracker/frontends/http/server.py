@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 import socket
-from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 import trio
 
-from tracker.frontends.fairness import FairShare
+from tracker.frontends.fairness import Turn
 from tracker.frontends.http.engine import Engine
 from tracker.frontends.waiting import wait_out
 
@@ -83,28 +82,27 @@ async def _run(
     nursery: trio.Nursery,
     idle: trio.lowlevel.ParkingLot,
 ) -> None:
-    fair_share = FairShare()
-    took_ns = 0
+    turn = Turn()
     while True:
         try:
-            if engine.busy():
-                await trio.lowlevel.checkpoint()
-            else:
-                await trio.lowlevel.wait_readable(engine.fileno())
+            if not turn.over():
+                if engine.busy():
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await trio.lowlevel.wait_readable(engine.fileno())
         except OSError as error:  # the system refuses to wait
             await wait_out(error)
-        await fair_share.let_others_run(took_ns)
-        began = perf_counter_ns()
-        engine.serve()
+        await turn.begin()
+        engine.serve(turn.until)
         if engine.refused is not None:
             nursery.start_soon(_accept_later, engine, engine.refused)
             engine.refused = None
         if handler.settle is not None:
+            turn.over()
             await handler.settle()
             engine.send_held()
         if idle and engine.waits():
             idle.unpark()
-        took_ns = perf_counter_ns() - began
 
 
 async def _accept_later(engine: Engine, error: OSError) -> None:

@@ -22,11 +22,13 @@ cdef class DatagramHandler:
     cdef public Announcing _service
     cdef public int _listener
     cdef public Deadline deadline
+    cdef public long long _each_ns
     cdef public Py_ssize_t _scraped4, _scraped6
     cdef public Swarms _swarms
 
-    @cython.locals(count=Py_ssize_t, requests=Py_ssize_t, unsent=Py_ssize_t, took_ns=cython.longlong, began=cython.longlong)
-    cpdef serve(self, Batch batch)
+    @cython.locals(count=Py_ssize_t, requests=Py_ssize_t, unsent=Py_ssize_t, now=cython.longlong, began=cython.longlong)
+    cpdef serve(self, Batch batch, long long until)
+    cdef Py_ssize_t _room(self, long long left_ns) except -1
     @cython.locals(
         end=Py_ssize_t, slot=Py_ssize_t, size=Py_ssize_t, v6=cython.bint, address=cython.p_char, verdict=cython.int,
         connects4=Py_ssize_t, connects6=Py_ssize_t, short=Py_ssize_t,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tracker.domain import events, packed, refusals
 from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import UdpTraffic
-from tracker.frontends.udp import mmsg, ring
+from tracker.frontends.udp import mmsg, recvmmsg, ring
 from tracker.service.announce import EARLY, NUMWANT_UNKNOWN
 from tracker.service.rate_limits import Bans
 from tracker.wire import http, udp
@@ -47,8 +47,8 @@ _PROBLEMS = {
 the query in an announce's options (BEP 41) are not here.
 """
 
-WAKE_NS = 2_000_000
-"""Nanoseconds after which the other tasks get their turn, although datagrams wait."""
+_LEAST = 16
+"""Datagrams that are received together although there is not the time for as many."""
 _KEYS = 1 << 15
 """Keys that are remembered at most, by the options (BEP 41) they came in; 12 MB. Options have one
 place, so that later ones may take it."""
@@ -74,7 +74,7 @@ if (
     or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, udp.ANNOUNCE_REPLY.size, EARLY) != (1, 98, 20, -100)
     or (udp.SCRAPE, udp.HEAD_SIZE, udp.MAX_SCRAPED) != (2, 16, 74)
     or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
-    or (_KEYS, MOST_OPTIONS, _AHEAD, WAKE_NS) != (32768, 128, 16, 2_000_000)
+    or (_KEYS, MOST_OPTIONS, _AHEAD, _LEAST, recvmmsg.BATCH) != (32768, 128, 16, 16, 256)
     or (ring.PROVED, ring.SHORT, ring.CONNECT4, ring.CONNECT6) != (1, 2, 3, 4)
 ):
     raise AssertionError("DatagramHandler spells these numbers out")
@@ -86,6 +86,7 @@ class DatagramHandler:
     __slots__ = (
         "_ahead",
         "_bans",
+        "_each_ns",
         "_external",
         "_keys",
         "_listener",
@@ -131,6 +132,7 @@ class DatagramHandler:
         self._ahead = array("I", bytes(4 * _AHEAD))  # torrents of the datagrams that come next
         self._scratch = bytearray(18)  # for an endpoint
         self._scraped4 = self._scraped6 = 0  # scrapes of the batch, counted at its end
+        self._each_ns = 8_000  # a request took lately
         self._secret = array("Q", os.urandom(8 * _SECRET_WORDS))
         self.settle = service.settle if service.strict else None
         self.deadline = service.deadline
@@ -149,17 +151,17 @@ class DatagramHandler:
             self._scraped6 = 0
         self._service.end()
 
-    def serve(self, batch: Batch) -> int:
-        """Answers the datagrams that have arrived, and those that arrive meanwhile, for `WAKE_NS`.
+    def serve(self, batch: Batch, until: int) -> None:
+        """Answers the datagrams that have arrived, and those that arrive meanwhile, until then, by
+        `perf_counter_ns`; the rest stays in the socket.
 
-        Replies do not wait for the disk. Returns the nanoseconds that it took; with `WAKE_NS` or
-        more, datagrams may be left. Raises the `OSError` of `Batch.receive`.
+        Replies do not wait for the disk. Raises the `OSError` of `Batch.receive`.
         """
-        count = batch.receive()
+        began = now = perf_counter_ns()
+        count = batch.receive(self._room(until - now))
         if not count:
-            return 0
-        requests = unsent = took_ns = 0
-        began = perf_counter_ns()
+            return
+        requests = unsent = 0
         self.begin()
         try:
             while count:
@@ -169,15 +171,19 @@ class DatagramHandler:
                     self.answer_all(batch, count)
                     unsent += count if self.deadline.passed() else batch.send(count)
                 requests += count
-                took_ns = perf_counter_ns() - began
-                if took_ns >= 2_000_000:  # WAKE_NS
+                now = perf_counter_ns()
+                self._each_ns = (now - began) // requests + 1
+                if now >= until:
                     break
                 self._service.go_on()
-                count = batch.receive()
+                count = batch.receive(self._room(until - now))
         finally:
             self.end()
-            self.traffic.batch(requests, unsent, took_ns)
-        return took_ns
+            self.traffic.batch(requests, unsent, now - began)
+
+    def _room(self, left_ns: int) -> int:
+        """Returns how many datagrams to receive in the time left, by what those before took."""
+        return max(16, min(256, left_ns // self._each_ns))  # _LEAST, BATCH
 
     def answer_all(self, batch: Batch, count: int, first: int = 0) -> None:
         """Answers `count` datagrams of a batch, in its slots from `first` on.

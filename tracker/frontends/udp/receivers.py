@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 from tracker.domain import packed
 from tracker.frontends.udp import mmsg, recvmmsg, ring
-from tracker.frontends.udp.handler import WAKE_NS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tracker.frontends.fairness import Turn
     from tracker.frontends.udp.handler import DatagramHandler
 
 SLOTS: Final = 1024
@@ -133,11 +133,10 @@ class Receivers:
         ring.set_sleeping(self._sleeping, False)
         ring.clear(self._wakes)
 
-    def serve(self) -> int:
-        """Decides what waits, and what comes meanwhile, for `WAKE_NS`.
+    def serve(self, until: int) -> None:
+        """Decides what waits, and what comes meanwhile, until then, by `perf_counter_ns`.
 
-        Replies do not wait for the disk. Returns the nanoseconds that it took; with `WAKE_NS` or
-        more, datagrams may be left.
+        Replies do not wait for the disk.
         """
         handler = self._handler
         requests = unsent = took_ns = 0
@@ -149,41 +148,36 @@ class Receivers:
                 unsent += self.publish()
                 requests += count
                 took_ns = perf_counter_ns() - began
-                if not count or took_ns >= 2_000_000:  # WAKE_NS
+                if not count or began + took_ns >= until:
                     break
                 handler._service.go_on()
         finally:
             handler.end()
             handler.traffic.batch(requests, unsent, took_ns)
-        return took_ns
 
-    async def serve_durably(self) -> int:
-        """Decides what waits, and gives it back once its events are on stable storage.
-
-        Returns the nanoseconds that the loop could not do anything else.
-        """
+    async def serve_durably(self, turn: Turn) -> None:
+        """Decides what waits, and gives it back once its events are on stable storage."""
         handler = self._handler
         began = perf_counter_ns()
         late = handler.deadline.passed()
         handler.begin()
         count = self.drop() if late else self.decide()
         handler.end()
-        took_ns = perf_counter_ns() - began
+        turn.over()
         if count and handler.settle is not None:
             await handler.settle()
         handler.traffic.batch(count, self.publish(), perf_counter_ns() - began)
-        return took_ns
 
     def decide(self) -> int:
-        """Decides what waits, up to a batch of each thread; returns how many datagrams.
+        """Decides what waits, up to a batch in all; returns how many datagrams.
 
         Call it between the handler's `begin` and `end`.
         """
         handler = self._handler
-        decided = 0
+        decided, most = 0, 256 // len(self._all)  # recvmmsg.BATCH
         for receiver in self._all:
             ring.tell_time(receiver._ring, handler.ids.slot)
-            count = min(ring.waiting(receiver._ring, receiver.taken), 256)  # recvmmsg.BATCH
+            count = min(ring.waiting(receiver._ring, receiver.taken), most)
             if count:
                 handler.answer_all(receiver.batch, count, receiver.taken % 1024)  # SLOTS
                 receiver.taken += count
@@ -231,5 +225,5 @@ class Receivers:
         os.close(self._wakes)
 
 
-if (SLOTS, recvmmsg.BATCH, recvmmsg.SLOT, WAKE_NS) != (1024, 256, 2016, 2_000_000):
+if (SLOTS, recvmmsg.BATCH, recvmmsg.SLOT) != (1024, 256, 2016):
     raise AssertionError("Receivers, the handler and ring.pxd spell these numbers out")

@@ -8,6 +8,6 @@ cdef class Batch:
     cdef public bint silent, v6
     cdef public unsigned long long base
 
-    cpdef Py_ssize_t receive(self) except -1
+    cpdef Py_ssize_t receive(self, Py_ssize_t most) except -1
     @cython.locals(dropped=Py_ssize_t, first=Py_ssize_t, last=Py_ssize_t, sent=Py_ssize_t)
     cpdef Py_ssize_t send(self, Py_ssize_t count) except -1

@@ -79,12 +79,12 @@ class Batch:
         )  # fmt: skip
         self._buffers = tuple(memoryview(each) for each in fixed)
 
-    def receive(self) -> int:
-        """Receives what has arrived; returns the number of datagrams.
+    def receive(self, most: int) -> int:
+        """Receives what has arrived, `most` or fewer datagrams; returns their number.
 
         Raises `OSError`, but not for an empty socket.
         """
-        return mmsg.receive(self._descriptor, self.heads, 256)  # BATCH
+        return mmsg.receive(self._descriptor, self.heads, most)
 
     def send(self, count: int) -> int:
         """Sends the replies of the first `count` slots; returns how many the kernel did not take.

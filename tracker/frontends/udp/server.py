@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from tracker.frontends.fairness import FairShare
+from tracker.frontends.fairness import Turn
 from tracker.frontends.udp import kernel_buffers, receivers, recvmmsg
-from tracker.frontends.udp.handler import WAKE_NS
 from tracker.frontends.waiting import wait_out
 
 if TYPE_CHECKING:
@@ -101,43 +100,40 @@ async def serve(
 async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     local_addresses = sock.getsockname()[0] in _WILDCARDS
     batch = recvmmsg.Batch(sock, local_addresses=local_addresses)
-    fair_share = FairShare()
+    turn = Turn()
     while True:
         try:
-            took_ns = (
-                await _serve_durably(batch, handler) if handler.settle else handler.serve(batch)
-            )
-            if took_ns < WAKE_NS:
+            if not turn.over():
                 await trio.lowlevel.wait_readable(sock)
+            await turn.begin()
+            if handler.settle is None:
+                handler.serve(batch, turn.until)
             else:
-                await trio.lowlevel.checkpoint()
+                await _serve_durably(batch, handler, turn)
         except OSError as error:
             # A refusal of the system that no datagram causes; it passes, or a restart is due.
+            turn.over()
             await wait_out(error)
-            continue
-        await fair_share.let_others_run(took_ns)
 
 
-async def _serve_durably(batch: recvmmsg.Batch, handler: DatagramHandler) -> int:
-    """Answers one batch, once its events are on stable storage. Returns the nanoseconds that the
-    loop could not do anything else. Raises the `OSError` of `Batch.receive`.
+async def _serve_durably(batch: recvmmsg.Batch, handler: DatagramHandler, turn: Turn) -> None:
+    """Answers one batch, once its events are on stable storage. Raises the `OSError` of
+    `Batch.receive`.
     """
-    count = batch.receive()
-    if not count:
-        return 0
-    began = perf_counter_ns()
+    count = batch.receive(recvmmsg.BATCH)
+    if not count or handler.settle is None:
+        return
     if handler.deadline.passed():
         handler.late(count)
-        return perf_counter_ns() - began
+        return
+    began = perf_counter_ns()
     handler.begin()
     handler.answer_all(batch, count)
     handler.end()
-    took_ns = perf_counter_ns() - began
-    if handler.settle is not None:
-        await handler.settle()
+    turn.over()
+    await handler.settle()
     unsent = count if handler.deadline.passed() else batch.send(count)
     handler.traffic.batch(count, unsent, perf_counter_ns() - began)
-    return took_ns
 
 
 async def _serve_received(
@@ -148,24 +144,28 @@ async def _serve_received(
     """Decides what threads receive and send."""
     local_addresses = sockets[0].getsockname()[0] in _WILDCARDS
     threads = receivers.Receivers(sockets, handler, local_addresses=local_addresses)
-    fair_share = FairShare()
+    turn = Turn()
     try:
         threads.start()
         task_status.started()
         while True:
-            took_ns = await threads.serve_durably() if handler.settle else threads.serve()
             try:
-                if took_ns < WAKE_NS and threads.sleeps():
-                    await trio.lowlevel.wait_readable(threads.fileno())
-                    threads.woken()
-                else:
-                    await trio.lowlevel.checkpoint()
+                if not turn.over():
+                    if threads.sleeps():
+                        await trio.lowlevel.wait_readable(threads.fileno())
+                        threads.woken()
+                    else:
+                        await trio.lowlevel.checkpoint()
             except OSError as error:  # the system refuses to wait
                 await wait_out(error)
             refused = threads.refused()
             if refused is not None:
                 await wait_out(refused)
-            await fair_share.let_others_run(took_ns)
+            await turn.begin()
+            if handler.settle is None:
+                threads.serve(turn.until)
+            else:
+                await threads.serve_durably(turn)
     finally:
         threads.close()
 
@@ -174,17 +174,19 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
     """Serves without recvmmsg: one call for each datagram, but still one batch for all that have
     arrived.
     """
+    turn = Turn()
     while True:
         try:
             await trio.lowlevel.wait_readable(sock)
         except OSError as error:  # as in `_serve_batches`
             await wait_out(error)
             continue
+        await turn.begin()
         began = perf_counter_ns()
         over = handler.deadline.passed()
         handler.begin()
-        replies = []
-        for _ in range(recvmmsg.BATCH):
+        replies: list[tuple[bytes | None, tuple[str, int]]] = []
+        while perf_counter_ns() < turn.until:
             try:
                 data, source = sock.recvfrom(recvmmsg.SLOT)
             except OSError:
@@ -192,6 +194,7 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
             replies.append((None if over else reply_to(sock, handler, data, source), source))
         handler.traffic.ignored += len(replies) * over
         handler.end()
+        turn.over()
         if handler.settle is not None:
             await handler.settle()
         unsent = 0
