@@ -545,14 +545,24 @@ cdef inline int _fits(int value, int bits) except -1:
 cdef extern from "Python.h":
     ctypedef struct PyByteArrayObject:
         Py_ssize_t ob_alloc
+        Py_ssize_t ob_exports
+        char *ob_bytes
+        char *ob_start
+    void Py_SET_SIZE(bytearray, Py_ssize_t)
 
 
 cdef inline char *_added(bytearray records, Py_ssize_t count) except NULL:
-    """Adds bytes to a section of a frame, which doubles: a bytearray by itself grows by an eighth."""
-    cdef Py_ssize_t size = PyByteArray_GET_SIZE(records)
-    if size + count >= (<PyByteArrayObject *>records).ob_alloc:
-        PyByteArray_Resize(records, 2 * (size + count))
-    PyByteArray_Resize(records, size + count)
+    """Adds bytes to a section of a frame, which doubles: a bytearray by itself grows by an eighth.
+
+    Mostly there is room, and then no call into the interpreter is needed."""
+    cdef PyByteArrayObject *inside = <PyByteArrayObject *>records
+    cdef Py_ssize_t size = PyByteArray_GET_SIZE(records), end = size + count
+    if inside.ob_exports or inside.ob_start != inside.ob_bytes or end >= inside.ob_alloc:
+        PyByteArray_Resize(records, 2 * end)
+        PyByteArray_Resize(records, end)
+    else:
+        Py_SET_SIZE(records, end)
+        inside.ob_start[end] = 0
     return PyByteArray_AS_STRING(records) + size
 
 

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import eventlog.log
-from tests.tracker.upkeep.book.site import (
-    Site,
-)
+from tests.tracker.upkeep.book.site import Site
 from tracker.upkeep import retention
 
 if TYPE_CHECKING:

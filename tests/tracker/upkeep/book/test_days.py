@@ -9,16 +9,8 @@ import pytest
 from attrs import evolve
 
 from eventlog import first_seq
-from tests.support import (
-    START_US,
-    replayed,
-)
-from tests.tracker.upkeep.book.site import (
-    MEMBERS,
-    PRIVATE,
-    Site,
-    seq_of_newest,
-)
+from tests.support import START_US, replayed
+from tests.tracker.upkeep.book.site import MEMBERS, PRIVATE, Site, seq_of_newest
 from tracker.domain.events import DAY_US
 from tracker.domain.policy import Policy
 from tracker.ledger.pages import SumsPages

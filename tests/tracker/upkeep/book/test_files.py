@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventlog import LogCorruptError, LogPrunedError, Reader, first_seq
-from tests.support import (
-    hash_of,
-    replayed,
-)
-from tests.tracker.upkeep.book.site import (
-    MEMBERS,
-    Site,
-    seq_of_newest,
-)
+from tests.support import hash_of, replayed
+from tests.tracker.upkeep.book.site import MEMBERS, Site, seq_of_newest
 from tracker.ledger.account import Ledger
 from tracker.ledger.walk import Decryption, Walk
 from tracker.store import book_files, book_rows, snapshots

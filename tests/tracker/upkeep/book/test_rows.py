@@ -6,13 +6,8 @@ import pytest
 from attrs import evolve
 
 from eventlog import LogCorruptError, Reader, first_seq
-from tests.support import (
-    hash_of,
-)
-from tests.tracker.upkeep.book.site import (
-    MEMBERS,
-    Site,
-)
+from tests.support import hash_of
+from tests.tracker.upkeep.book.site import MEMBERS, Site
 from tracker.domain.settings import Settings
 from tracker.ledger.worker import LedgerWorker
 from tracker.ports import BookQuery, BookRow
