@@ -326,11 +326,13 @@ class EventLog:
                 await self._commit()
 
     async def _wait_for_records(self) -> None:
-        if self.pool.empty and self._committer.marked_seq < self.durable_seq:
+        while self.pool.empty and self._committer.marked_seq < self.durable_seq:
             with trio.move_on_after(WATERMARK_SECONDS):
                 await self._appended.wait()
                 return
-            await self._commit()  # no record came, so this writes a watermark
+            # Mostly no record came, so this writes a watermark. One that came just now is committed
+            # in its place, and then a watermark is due again.
+            await self._commit()
             if self._blocked:
                 return
         await self._appended.wait()

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from eventlog import EventLog, LogFailedError, Reader, open_log
-from eventlog.log import MANY_BYTES, lingering
+from eventlog.log import MANY_BYTES, WATERMARK_SECONDS, lingering
 from tests.eventlog.logs import (
     RECORD_SIZES,
     TAGS,
@@ -160,6 +160,29 @@ async def test_a_waiter_ends_the_linger(folder: Path) -> None:
         for number in range(5):
             nursery.start_soon(log.wait_durable, append(log, b"%d" % number))
             await trio.lowlevel.checkpoint()
+
+
+async def test_a_record_that_comes_in_place_of_a_watermark(
+    folder: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    """Readers get it all the same. Who runs first when both are due is left to chance, so the two
+    meet ten times.
+    """
+    log = open_log(folder, RECORD_SIZES, TAGS, segment_bytes=1 << 20, linger_seconds=0)
+
+    async def meet() -> None:
+        await trio.sleep(WATERMARK_SECONDS)
+        await log.wait_readable(append(log, b"just now"))
+
+    async with running(log):
+        for _ in range(10):
+            mock_clock.rate = 0
+            await log.wait_durable(append(log, b"before"))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(meet)
+                await trio.testing.wait_all_tasks_blocked()
+                mock_clock.jump(WATERMARK_SECONDS)
+                mock_clock.rate = 1
 
 
 async def test_one_commit_at_a_time(log: EventLog, gate: Gate) -> None:
