@@ -103,6 +103,7 @@ def go_on(folder: Path, record: bytes) -> int:
     return trio.run(main)
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures("unsynced")
 def test_truncated_at_every_byte(image: Image) -> None:
     """Recovery leaves an exact prefix with all durable events, and keeps the cut bytes."""
