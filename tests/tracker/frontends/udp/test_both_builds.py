@@ -28,7 +28,7 @@ POLICIES: tuple[dict[str, Any], ...] = (
 PURE = Sources()
 
 
-@few_or_many(1, 30)
+@few_or_many(1, 5)
 @pytest.mark.parametrize("private", [False, True])
 @pytest.mark.parametrize("listed", [False, True])
 @pytest.mark.parametrize("policy", POLICIES)
