@@ -132,7 +132,7 @@ def udp(_folder: Path, _closing: ExitStack) -> Target:
         handler.begin()
         proved = how & 1 == 1 and len(sent) >= 8
         if proved:
-            sent = handler._ids.issue(address) + sent[8:]
+            sent = handler.ids.issue(address) + sent[8:]
         reply = handler.answer(sent, 0, len(sent), address)
         handler.end()
         if reply is not None:
@@ -167,7 +167,7 @@ def udp_batches(_folder: Path, closing: ExitStack) -> Target:
             address = _ADDRESSES[where % 4] if v6 else _ADDRESSES[where % 2 * 2]
             proved = where & 4 > 0 and len(sent) >= 8
             if proved:
-                sent = handler._ids.issue(address) + sent[8:]
+                sent = handler.ids.issue(address) + sent[8:]
             batch.data[count * SLOT : count * SLOT + len(sent)] = sent
             listed = bytes(10) + b"\xff\xff" + address if v6 and len(address) == 4 else address
             batch.names[count * 32 + name : count * 32 + name + len(listed)] = listed
