@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import shutil
 import socket
 import sys
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import Rig
-from tests.tracker.frontends.udp.test_allocations import REQUEST, output
+from tests.tracker.frontends.udp.test_allocations import REQUEST, answered, output, put
 from tracker import build
 from tracker.frontends.udp.handler import DatagramHandler
-from tracker.frontends.udp.mmsg import MESSAGE
-from tracker.frontends.udp.recvmmsg import SLOT, Batch
+from tracker.frontends.udp.recvmmsg import Batch
 from tracker.wire.connection_id import ConnectionIds
 
 if TYPE_CHECKING:
@@ -86,18 +84,8 @@ class Front:
             request = REQUEST.pack(
                 connection_id, 1, b"tran", bytes([slot % 7]) * 20, peer_id, 0, left, 0, event, 0, 0, 50, port
             ) + self.options[first + slot]  # fmt: skip
-            self.batch.data[slot * SLOT : slot * SLOT + len(request)] = request
-            self.batch.names[slot * 32 + 4 : slot * 32 + 8] = address
-            end = (slot + 1) * MESSAGE.size
-            self.batch.heads[end - 8 : end - 4] = len(request).to_bytes(4, sys.byteorder)
-        read = ctypes.CDLL(None).allocations
-        read.restype = ctypes.c_long
-        read()
-        before: int = read()
-        self.handler.answer_all(self.batch, count)
-        after: int = read()
-        self.handler.end()
-        return after - before
+            put(self.batch, slot, address, request)
+        return answered(self.handler, self.batch, count)
 
 
 def main() -> None:

@@ -86,20 +86,31 @@ class Front:
                 connection_id, 1, b"tran", self.hashes[slot % len(self.hashes)],
                 b"-XX0001-%06d%06d" % (first, slot), 0, slot & 1, 0, event, 0, 0, 50, first + slot,
             ) + self.options  # fmt: skip
-            self.batch.data[slot * SLOT : slot * SLOT + len(request)] = request
-            self.batch.names[slot * 32 + 4 : slot * 32 + 8] = address
-            end = (slot + 1) * MESSAGE.size
-            self.batch.heads[end - 8 : end - 4] = len(request).to_bytes(4, sys.byteorder)
-        read = ctypes.CDLL(None).allocations
-        read.restype = ctypes.c_long
-        read()
-        before: int = read()
-        self.handler.answer_all(self.batch, count)
-        after: int = read()
-        self.handler.end()
+            put(self.batch, slot, address, request)
+        made = answered(self.handler, self.batch, count)
         assert not self.batch.silent
         assert self.batch.replies[:4] == b"\0\0\0\1"
-        return after - before
+        return made
+
+
+def put(batch: Batch, slot: int, address: bytes, request: bytes) -> None:
+    """Puts a datagram from an IPv4 address into a slot, as if it had been received."""
+    batch.data[slot * SLOT : slot * SLOT + len(request)] = request
+    batch.names[slot * 32 + 4 : slot * 32 + 8] = address
+    end = (slot + 1) * MESSAGE.size
+    batch.heads[end - 8 : end - 4] = len(request).to_bytes(4, sys.byteorder)
+
+
+def answered(handler: DatagramHandler, batch: Batch, count: int) -> int:
+    """Answers the first datagrams of a batch, and returns how often memory was allocated."""
+    read = ctypes.CDLL(None).allocations
+    read.restype = ctypes.c_long
+    read()
+    before: int = read()
+    handler.answer_all(batch, count)
+    after: int = read()
+    handler.end()
+    return after - before
 
 
 def main() -> None:
