@@ -4,7 +4,7 @@ from cpython.array cimport array
 
 cdef class Clients:
     cdef public list pairs
-    cdef public dict _agents
+    cdef public dict _agents, _numbers
     cdef public array _secret, _table
 
     cpdef int number(self, bytes prefix, bytes agent) except -1

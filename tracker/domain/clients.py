@@ -44,10 +44,11 @@ def shown_text(raw: bytes) -> str:
 class Clients:
     """The pairs that have a number, from 1 on. `pairs[n - 1]` is that of number n."""
 
-    __slots__ = ("_agents", "_secret", "_table", "pairs")
+    __slots__ = ("_agents", "_numbers", "_secret", "_table", "pairs")
 
     def __init__(self) -> None:
         self.pairs: list[tuple[bytes, bytes]] = []
+        self._numbers: dict[tuple[bytes, bytes], int] = {}  # the pure build's table
         self._secret = array("Q", os.urandom(32))  # see `packed.slot`
         self._agents: dict[bytes, int] = {}  # numbers of User-Agents, only for `_table`
         # Pairs of words: a prefix, and the number of the User-Agent above the client's. 0 = free.
@@ -59,6 +60,8 @@ class Clients:
         `peer_id`: 20 bytes; a pointer in compiled code, which alone can call this. 0 = it has none,
         or needs the longer way by `prefix_of` and `number`.
         """
+        if not packed.COMPILED:
+            return self._numbers.get((peer_id[:8] if peer_id[7] == 0x2D else b"", agent), 0)
         which = 0
         if agent:
             known = self._agents.get(agent)
@@ -84,6 +87,9 @@ class Clients:
     def add(self, prefix: bytes, agent: bytes) -> int:
         """Gives a new pair the next number, and returns it."""
         self.pairs.append((prefix, agent))
+        if not packed.COMPILED:
+            self._numbers.setdefault((prefix, agent), len(self.pairs))
+            return len(self.pairs)
         which = self._agents.setdefault(agent, len(self._agents) + 1) if agent else 0
         name = packed.prefix(prefix.ljust(20, b"\0"))
         at = packed.slot(self._secret, name, which)

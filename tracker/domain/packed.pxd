@@ -39,6 +39,13 @@ cdef inline int put_u64(array column, Py_ssize_t at, uint64_t value) except -1:
     return 0
 
 
+cdef inline int count_one(array column, Py_ssize_t at) except -1:
+    if at < 0 or at >= column.ob_size:
+        raise IndexError("no such place in a column")
+    column.data.as_ulonglongs[at] += 1
+    return 0
+
+
 cdef inline (uint32_t, uint32_t, uint32_t, uint32_t) run(array runs, Py_ssize_t at):
     if at < 0:
         raise IndexError("no such torrent")
@@ -54,10 +61,10 @@ cdef inline uint32_t place(array places, Py_ssize_t peer) except? 0xFFFFFFFE:
     return places.data.as_uints[peer] if peer < places.ob_size else 0xFFFFFFFFU
 
 
-cdef inline (uint32_t, uint32_t) counts(array torrents, Py_ssize_t torrent):
-    if torrent < 0 or torrent * TORRENT_WORDS + 2 > torrents.ob_size:
+cdef inline (uint32_t, uint32_t) counts(array torrents, Py_ssize_t at):
+    if at < 0 or at + 8 > torrents.ob_size * 4:
         raise IndexError("no such torrent")
-    cdef uint32_t *row = torrents.data.as_uints + torrent * TORRENT_WORDS
+    cdef uint32_t *row = <uint32_t *>(torrents.data.as_chars + at)
     return row[0], row[1]
 
 
@@ -145,9 +152,9 @@ cdef inline int _sized(bytes value, Py_ssize_t size) except -1:
     return 0
 
 
-cdef inline (char *, uint64_t, uint64_t, uint64_t) numbers(bytearray rows, Py_ssize_t peer):
+cdef inline (char *, uint64_t, uint64_t, uint64_t) numbers(bytearray rows, Py_ssize_t at):
     """The peer_id stays where it is: compare it before anything is added to the rows."""
-    cdef char *row = _inside(rows, peer * PEER_ROW, PEER_ROW)
+    cdef char *row = _inside(rows, at, PEER_ROW)
     cdef uint64_t[5] totals
     memcpy(totals, row + 32, 40)
     return row, totals[0], totals[1], totals[4]

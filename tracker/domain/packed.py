@@ -9,7 +9,6 @@ from __future__ import annotations
 from array import array
 from operator import eq, getitem, setitem
 from struct import Struct
-from typing import Any
 
 from tracker.domain.events import announce
 
@@ -20,9 +19,14 @@ COMPILED = False
 u32 = u64 = getitem
 put_u32 = put_u64 = setitem
 
+
+def count_one(column: array[int], at: int) -> None:
+    """Adds 1 to an entry of 64 bits."""
+    column[at] += 1
+
+
 # Rows of torrents.
 _run = Struct("=IIII").unpack_from
-_counts = Struct("=II").unpack_from
 
 
 def run(runs: array[int], at: int) -> tuple[int, ...]:
@@ -30,9 +34,8 @@ def run(runs: array[int], at: int) -> tuple[int, ...]:
     return _run(runs, at * 4) if at + 4 <= len(runs) else (0, 0, 0, 0)
 
 
-def counts(torrents: array[int], torrent: int) -> tuple[int, ...]:
-    """Reads the seeders and leechers of a torrent, by its number."""
-    return _counts(torrents, torrent * 32)
+counts = Struct("=II").unpack_from
+"""Reads the seeders and leechers of a torrent, at a byte."""
 
 
 def place(places: array[int], peer: int) -> int:
@@ -109,7 +112,6 @@ def put_around(
 
 
 # A peer's row. Its bytes from 32 on: uploaded, downloaded, left, last seen us, last seq.
-_numbers = Struct("<20s12xQQ16xQ").unpack_from
 same_id = eq  # the first value of `numbers`, and a peer_id
 _of_key = Struct("<20s8xI").unpack_from
 
@@ -134,9 +136,8 @@ def seen_us(rows: bytearray, at: int) -> int:
 standing = Struct("<24xI36xQ").unpack_from  # at byte 0: torrent, last seq
 
 
-def numbers(rows: bytearray, peer: int) -> tuple[Any, ...]:
-    """Reads peer_id, uploaded, downloaded and last seq of a peer, by its number."""
-    return _numbers(rows, peer * 72)
+numbers = Struct("<20s12xQQ16xQ").unpack_from
+"""Reads a row at byte 0: peer_id, uploaded, downloaded, last seq."""
 
 
 # A row of a base, at a byte.
@@ -298,24 +299,43 @@ def scatter(
 # Records.
 
 
-def add_plain(records: bytearray, *fields: Any) -> None:
+def add_plain(
+    records: bytearray,
+    now_us: int,
+    info_hash: bytes,
+    peer_id: bytes,
+    uploaded: int,
+    downloaded: int,
+    left: int,
+    key_ref: int,
+    prev_seq: int,
+    numwant: int,
+    flags: int,
+    listener: int,
+    what: int,
+    rule: int,
+    client: int,
+) -> None:
     """Adds a record's plain part. Of the whole peer_id it has the first 8 bytes."""
-    records += _PLAIN(*fields)
+    records += _PLAIN(
+        now_us, info_hash, peer_id, uploaded, downloaded, left, key_ref, prev_seq, numwant, flags,
+        listener, what, rule, client,
+    )  # fmt: skip
 
 
 def add_protected(
     records: bytearray, address: bytes, peer_id: bytes, port: bytes, key_hash: int, v6: bool
 ) -> None:
     """Adds a record's protected part: the address as IPv6, and the rest of the peer_id."""
-    records += (
-        _PACKED(address, peer_id[8:], port, key_hash)
-        if v6
-        else _PACKED4(announce.V4_MAPPED, address, peer_id[8:], port, key_hash)
-    )
+    if v6:
+        records += _PACKED(address, peer_id[8:], port, key_hash)
+    else:
+        records += _PACKED4(_MAPPED, address, peer_id[8:], port, key_hash)
 
 
 _PLAIN = announce.PLAIN.pack
 _PACKED, _PACKED4 = announce.PROTECTED.pack, announce.PROTECTED4.pack
+_MAPPED = announce.V4_MAPPED
 
 announced = Struct("<Q28xQQQIQ4xBB2x").unpack_from
 """Reads a record's plain part: time us, uploaded, downloaded, left, key_ref, prev_seq, the byte of

@@ -103,7 +103,7 @@ class Rules:
         if not torrent and 0 < self._max_torrents <= swarms.torrents_total:
             return refusals.TORRENTS_FULL
         if torrent and self._max_peers_per_torrent:
-            seeders, leechers = packed.counts(swarms.tables.torrents, torrent)
+            seeders, leechers = packed.counts(swarms.tables.torrents, torrent * 32)
             if seeders + leechers >= self._max_peers_per_torrent:
                 return refusals.SWARM_FULL
         if 0 < self._max_peers <= swarms.seeders_total + swarms.leechers_total:

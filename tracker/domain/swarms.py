@@ -214,7 +214,7 @@ class Swarms:
         peer's number, 0 after `stopped`.
         """
         path = what >> 4
-        packed.put_u64(self.announces, path, packed.u64(self.announces, path) + 1)
+        packed.count_one(self.announces, path)
         event = what & 0x0F
         if event == 3:  # events.STOPPED
             if peer:
@@ -257,7 +257,7 @@ class Swarms:
             mark &= 0x90  # MARK_SEEDER, MARK_SHARED
         if event == 1:  # events.COMPLETED
             if rule != 3 and not mark & 0x20:  # MARK_COMPLETED
-                packed.put_u64(self.completed, torrent, packed.u64(self.completed, torrent) + 1)
+                packed.count_one(self.completed, torrent)
                 self.completed_total += 1
             mark |= 0x20
         if seeder != (mark & 0x10 != 0):
@@ -469,7 +469,7 @@ class Swarms:
 
     def drop_if_empty(self, torrent: int) -> None:
         """Removes a torrent if it has no peers. Keeps its completed count until it returns."""
-        seeders, leechers = packed.counts(self.tables.torrents, torrent)
+        seeders, leechers = packed.counts(self.tables.torrents, torrent * 32)
         if seeders or leechers or not self._in_order.list_of(torrent):
             return
         completed, largest = packed.u64(self.completed, torrent), packed.u64(self.largest, torrent)
@@ -562,7 +562,7 @@ class Swarms:
         torrent = self.torrent_of(info_hash)
         if not torrent:
             return 0, self.retired.get(info_hash[:20], 0) if self.retired else 0, 0
-        seeders, leechers = packed.counts(self.tables.torrents, torrent)
+        seeders, leechers = packed.counts(self.tables.torrents, torrent * 32)
         return seeders, packed.u64(self.completed, torrent), leechers
 
     def least_size(self, info_hash: bytes) -> int:
@@ -577,7 +577,7 @@ class Swarms:
 
     def size(self, torrent: int) -> int:
         """Returns the number of peers of a torrent."""
-        seeders, leechers = packed.counts(self.tables.torrents, torrent)
+        seeders, leechers = packed.counts(self.tables.torrents, torrent * 32)
         return seeders + leechers
 
     def identified(self, peer: int) -> bool:

@@ -268,7 +268,7 @@ class Announcing:
         if not client and (agent or packed.prefix(peer_id)):
             client = self._name_client(peer_id[:20], agent)
         if peer:
-            there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer)
+            there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer * 72)
             if not packed.same_id(there, peer_id):
                 rule = 3  # events.RULE_RESTARTED
             elif (uploaded < last_up or downloaded < last_down) and event != 3:
@@ -436,7 +436,7 @@ class Announcing:
         state = self._state
         base = 0
         if peer:
-            _there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer)
+            _there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer * 72)
             went_down = uploaded < last_up or downloaded < last_down
             rule = 3 if went_down and event != 3 else 2  # as in `decide`
             if rule == 2 and prev_seq >= state.listing.since_seq:

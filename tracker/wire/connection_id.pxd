@@ -9,6 +9,7 @@ cdef class ConnectionIds:
     cdef public long long slot
     cdef public int accepted
     cdef public array _known
+    cdef public dict _good
 
     @cython.locals(known=array, at=Py_ssize_t, high=cython.ulonglong, low=cython.ulonglong)
     cdef bint knows(self, unsigned long long connection_id, char *address, bint v6) except -1

@@ -27,7 +27,7 @@ class ConnectionIds:
     announce with a good id and spares its MAC.
     """
 
-    __slots__ = ("_known", "_slot_seconds", "accepted", "checked", "slot", "state")
+    __slots__ = ("_good", "_known", "_slot_seconds", "accepted", "checked", "slot", "state")
 
     def __init__(
         self, key: bytes, lifetime: int = LIFETIME_SECONDS, *, checked: bool = True
@@ -43,6 +43,7 @@ class ConnectionIds:
         # Three words for each place: the id, and the two halves of the address. The place is a part
         # of the MAC, so that nobody can choose it.
         self._known = array("Q", bytes(24 * _PLACES))
+        self._good: dict[int, bytes] = {}  # the pure build's table of the same
 
     def set_time(self, seconds: int) -> None:
         """Sets the time, in seconds of log time, which never goes back. Call it once a batch."""
@@ -54,9 +55,12 @@ class ConnectionIds:
     def forget(self) -> None:
         """Forgets the ids that it remembers."""
         self._known[:] = array("Q", bytes(24 * _PLACES))
+        self._good.clear()
 
     def knows(self, connection_id: int, address: bytes, v6: bool) -> bool:
         """Tells whether it remembers that this id is good for this address."""
+        if not packed.COMPILED:
+            return self._good.get(connection_id) == address
         known = self._known
         high, low = udp.halves(address, v6)
         at = ((connection_id >> 8) & 16383) * 3  # _PLACES - 1
@@ -83,6 +87,11 @@ class ConnectionIds:
         return True
 
     def _remember(self, number: int, address: bytes) -> None:
+        if not packed.COMPILED:
+            if len(self._good) == _PLACES:
+                self._good.clear()
+            self._good[number] = address
+            return
         at = (number >> 8 & _PLACES - 1) * 3
         high, low = udp.halves(address, len(address) == 16)
         self._known[at : at + 3] = array("Q", (number, high, low))

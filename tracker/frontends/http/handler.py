@@ -256,7 +256,7 @@ class RequestHandler:
                     service.number,
                 )  # fmt: skip
             peers4, peers6 = (first, second) if v4 else (second, first)
-        seeders, leechers = packed.counts(swarms.tables.torrents, torrent)
+        seeders, leechers = packed.counts(swarms.tables.torrents, torrent * 32)
         interval, interval_min = service.interval(), self._interval_min
         expires = holder is not None and holder.valid_until_us is not None
         if request.compact and not self._sends_external_ip and not expires:

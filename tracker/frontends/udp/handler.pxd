@@ -45,14 +45,14 @@ cdef class DatagramHandler:
         service=Announcing, swarms=Swarms, directory=Directory, ids=ConnectionIds, source=bytes, holder=Holder, known=Holder, place=Py_ssize_t, connection_id=cython.ulonglong, action=cython.uint,
         transaction=cython.p_char, info_hash=cython.p_char, peer_id=cython.p_char, downloaded=cython.longlong, left=cython.longlong,
         uploaded=cython.longlong, event=cython.uint, key=cython.int, numwant=cython.int, port=cython.p_char, interval=cython.uint, cap=Py_ssize_t,
-        want=Py_ssize_t, noted=cython.int, flags=cython.int, torrent=Py_ssize_t, seeders=cython.uint, leechers=cython.uint, scraped=Py_ssize_t,
+        want=Py_ssize_t, noted=cython.int, flags=cython.int, torrent=Py_ssize_t, seeders=cython.uint, leechers=cython.uint,
     )
     cdef Py_ssize_t _answer(self, bytearray data, Py_ssize_t at, Py_ssize_t size, char *address, bint v6, bytearray out, Py_ssize_t to, Py_ssize_t most_peers, bint proved) except -1
     @cython.locals(
         connection_id=cython.ulonglong, transaction=cython.p_char, swarms=Swarms, count=Py_ssize_t, number=Py_ssize_t,
         place=cython.p_char, seeders=cython.uint, completed=cython.ulonglong, leechers=cython.uint,
     )
-    cdef Py_ssize_t _put_scrape(self, bytearray data, Py_ssize_t at, Py_ssize_t size, char *address, bint v6, bytearray out, Py_ssize_t to) except -1
+    cdef Py_ssize_t _put_other(self, bytearray data, Py_ssize_t at, Py_ssize_t size, char *address, bint v6, bytearray out, Py_ssize_t to) except -1
     @cython.locals(options=cython.p_char, place=Py_ssize_t, way=Py_ssize_t, known=bytes)
     cdef Holder _key_of(self, bytearray data, Py_ssize_t at, Py_ssize_t size)
     @cython.locals(service=Announcing, text=bytes, peer_id=bytes, info_hash=bytes, transaction=bytes)

@@ -192,11 +192,14 @@ class DatagramHandler:
 
         A receiver has answered connects already, but they are counted here.
         """
+        if not packed.COMPILED:
+            self._answer_each(batch, count)
+            return
         end = first * 2016
         connects4 = connects6 = short = 0
         batch.silent = False
         for slot in range(first, first + count):
-            if packed.COMPILED and not (slot - first) & 15:  # _AHEAD - 1
+            if not (slot - first) & 15:  # _AHEAD - 1
                 self._fetch(batch, slot, min(slot + 16, first + count))
             verdict = batch.verdicts[slot]
             if verdict > 1:  # ring.PROVED
@@ -224,6 +227,22 @@ class DatagramHandler:
             self._count_ignored(short)
             self._count_connects(connects4, v6=False)
             self._count_connects(connects6, v6=True)
+
+    def _answer_each(self, batch: Batch, count: int) -> None:
+        """Does it in the pure build: takes the sources and sizes out of the batch at once.
+
+        This build has no receivers.
+        """
+        end, data, out = 0, batch.data, batch.replies
+        batch.silent = False
+        arrived = mmsg.arrived(batch.names, batch.heads, count, batch.v6)
+        for slot, (address, size) in enumerate(arrived):
+            v6 = len(address) == 16
+            put = self._answer(data, slot * 2016, size, address, v6, out, end, 65536, False)
+            mmsg.put_vector(batch.vectors, slot * 16, batch.base + end, put)
+            if not put:
+                batch.silent = True
+            end += put
 
     def _fetch(self, batch: Batch, first: int, last: int) -> None:
         """Fetches what some datagrams will need into the processor's cache.
@@ -310,22 +329,17 @@ class DatagramHandler:
         The reply goes into `out` at `to`. Its size is 0 when the datagram is no request, or it has
         no valid connection id and its address is banned.
         """
-        if size >= 36 and udp.action(data, at) == 2:  # udp.SCRAPE
-            scraped = self._put_scrape(data, at, size, address, v6, out, to)
-            if scraped:
-                return scraped
         if size < 98:
-            source = address[: 16 if v6 else 4]
-            return _put(out, to, self._other(data, at, size, source))
+            return self._put_other(data, at, size, address, v6, out, to)
         (
             connection_id, action, transaction, info_hash, peer_id, downloaded, left, uploaded,
             event, key, numwant, port,
         ) = udp.announce_request(data, at)  # fmt: skip
         ids = self.ids
         if action != 1 or not (proved or ids.knows(connection_id, address, v6)):  # udp.ANNOUNCE
-            source = address[: 16 if v6 else 4]
             if action != 1:
-                return _put(out, to, self._other(data, at, size, source))
+                return self._put_other(data, at, size, address, v6, out, to)
+            source = address[: 16 if v6 else 4]
             if not ids.valid(bytes(data[at : at + 8]), source):
                 return _put(out, to, self._unproved(data, at, size, source, peer_id[:20]))
         if event > 4 or (event != 3 and udp.is_zero(port)):  # events.PAUSED, events.STOPPED
@@ -346,7 +360,9 @@ class DatagramHandler:
             source = self._external
             address = source
             v6 = len(source) == 16
-        cap = min(service.cap, most_peers)
+        cap = service.cap
+        if most_peers < cap:
+            cap = most_peers
         if 0 < numwant < cap:
             want = noted = numwant
             flags = 0
@@ -354,10 +370,12 @@ class DatagramHandler:
             want = cap
             noted = numwant if 0 < numwant < 65535 else 65535  # the record has 16 bits
             flags = 0 if numwant > 0 else 1  # events.FLAG_NUMWANT_ABSENT
-        # Counters beyond 63 bits cannot be real, so they must not reach the accounting.
+        # Counters beyond 63 bits cannot be real, so they must not reach the accounting. A call of
+        # `max` would take the pure build longer.
         torrent = service.decide(
             self._listener, 3 if v6 else 2, address, port, info_hash, peer_id,
-            max(0, uploaded), max(0, downloaded),
+            uploaded if uploaded > 0 else 0,  # noqa: FURB136
+            downloaded if downloaded > 0 else 0,  # noqa: FURB136
             left if left >= 0 else _left_unknown, event, noted, flags, key, holder, b"",
         )  # fmt: skip
         if torrent < 0:
@@ -369,7 +387,7 @@ class DatagramHandler:
                 )
             torrent = swarms.torrent_of(info_hash)
             want = 0
-        seeders, leechers = packed.counts(swarms.tables.torrents, torrent)
+        seeders, leechers = packed.counts(swarms.tables.torrents, torrent * 32)
         interval = service.interval()
         udp.put_announce_head(out, to, 1, transaction, interval, leechers, seeders)
         if event == 3 or not want:
@@ -380,7 +398,7 @@ class DatagramHandler:
             service.number,
         )  # fmt: skip
 
-    def _put_scrape(
+    def _put_other(
         self,
         data: bytearray,
         at: int,
@@ -390,16 +408,20 @@ class DatagramHandler:
         out: bytearray,
         to: int,
     ) -> int:
-        """Writes the reply to a scrape that needs no decision, and returns its size.
+        """Writes the reply to what is no announce, and returns its size; see `_answer`.
 
-        0 = it needs one: its connection id is not remembered, its form is wrong, or the tracker
-        hides torrents.
+        A scrape makes no object, unless its connection id is not remembered, its form is wrong, or
+        the tracker hides torrents.
         """
+        if (
+            size < 36 or udp.action(data, at) != 2 or (size - 16) % 20  # udp.SCRAPE, udp.HEAD_SIZE
+            or self._service.hiding
+        ):  # fmt: skip
+            return _put(out, to, self._other(data, at, size, address[: 16 if v6 else 4]))
         connection_id, transaction = udp.scrape_head(data, at)
-        size -= 16  # udp.HEAD_SIZE
-        if size % 20 or self._service.hiding or not self.ids.knows(connection_id, address, v6):
-            return 0
-        swarms, count = self._swarms, min(size // 20, 74)  # udp.MAX_SCRAPED
+        if not self.ids.knows(connection_id, address, v6):
+            return _put(out, to, self._other(data, at, size, address[: 16 if v6 else 4]))
+        swarms, count = self._swarms, min((size - 16) // 20, 74)  # udp.MAX_SCRAPED
         udp.put_head(out, to, 2, transaction)
         for number in range(count):
             place = packed.view(data, at + 16 + 20 * number, 20)

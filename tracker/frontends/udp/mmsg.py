@@ -10,6 +10,12 @@ import errno
 import os
 from functools import cache
 from struct import Struct
+from typing import TYPE_CHECKING
+
+from tracker.wire import udp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MESSAGE = Struct("=QI4xQQQQI4xI4x")
 """A struct mmsghdr on a system of 64 bits: name, its size, vectors, their number, control data, its
@@ -73,6 +79,21 @@ def size_of(messages: bytearray, slot: int) -> int:
     """Returns the bytes of a datagram that was received."""
     size: int = _SIZE.unpack_from(messages, slot * MESSAGE.size + _SIZE_AT)[0]
     return size
+
+
+_names = {False: Struct("4x4s24x").iter_unpack, True: Struct("8x16s8x").iter_unpack}
+"""Read the address in each of some sockaddr_in and sockaddr_in6, which have 32 bytes of room."""
+
+
+def arrived(
+    names: bytearray, messages: bytearray, count: int, v6: bool
+) -> Iterator[tuple[bytes, int]]:
+    """Returns source and size of the first `count` datagrams; an IPv4 address has 4 bytes."""
+    sizes = memoryview(messages).cast("I")[_SIZE_AT // 4 :: MESSAGE.size // 4]
+    found = [address for (address,) in _names[v6](memoryview(names)[: 32 * count])]
+    if v6:
+        found = [address[12:] if udp.is_mapped(address) else address for address in found]
+    return zip(found, sizes, strict=False)
 
 
 put_vector = VECTOR.pack_into  # vectors, at this byte: the address and the number of bytes

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import socket
 import struct
+import sys
 from typing import Any
 
 from tests.support import SECOND, Rig, replayed, revoke
@@ -11,6 +13,8 @@ from tracker.domain import choice
 from tracker.domain.events.admin import TorrentDelisted, TorrentWhitelisted
 from tracker.domain.policy import Policy
 from tracker.frontends.udp.handler import DatagramHandler
+from tracker.frontends.udp.mmsg import MESSAGE, vector_size
+from tracker.frontends.udp.recvmmsg import SLOT, Batch
 from tracker.wire.connection_id import ConnectionIds
 
 COUNTERS = (0, 0, 1, 7, 1000, 2**32, 2**62, 2**63 - 1, -1, -(2**63))
@@ -40,6 +44,24 @@ def datagram(chance: random.Random, hashes: list[bytes], keys: list[bytes]) -> b
     return data + bytes([2, len(path)]) + path
 
 
+def batch_of(family: socket.AddressFamily) -> Batch:
+    """Returns a batch that nobody receives."""
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        return Batch(sock, local_addresses=False)
+
+
+def put(batch: Batch, slot: int, address: bytes, request: bytes) -> None:
+    """Puts a datagram from an address into a slot, as if it had been received."""
+    batch.data[slot * SLOT : slot * SLOT + len(request)] = request
+    if batch.v6:
+        name = bytes(8) + (address if len(address) == 16 else bytes(10) + b"\xff\xff" + address)
+    else:
+        name = bytes(4) + address
+    batch.names[slot * 32 : slot * 32 + len(name)] = name
+    end = (slot + 1) * MESSAGE.size
+    batch.heads[end - 8 : end - 4] = len(request).to_bytes(4, sys.byteorder)
+
+
 def life(
     seed: int,
     torrents: int,
@@ -51,7 +73,8 @@ def life(
 ) -> list[object]:
     """Returns every reply, the records of every frame, and a digest of the state.
 
-    It takes and gives plain values, because each build has classes of its own. `external`: see
+    Datagrams come in batches, by turns of an IPv4 and of an IPv6 socket with both families. It
+    takes and gives plain values, because each build has classes of its own. `external`: see
     `DatagramHandler`; a tenth of the clients is on the tracker's machine.
     """
     chance = random.Random(seed)
@@ -73,15 +96,22 @@ def life(
         else chance.randbytes(chance.choice((4, 4, 16)))
         for _ in range(addresses)
     ]  # fmt: skip
+    where.append(bytes([127, 0, 0, 9]))  # at least one of IPv4
+    batches = [batch_of(family) for family in (socket.AF_INET, socket.AF_INET6)]
     told: list[object] = []
     for number in range(40):
         data = [datagram(chance, hashes, keys if private else []) for _ in range(25)]
-        sources = chance.choices(where, k=len(data))
+        batch = batches[number % 2]
+        sources = chance.choices(
+            [each for each in where if batch.v6 or len(each) == 4], k=len(data)
+        )
         handler.begin()
-        for source, one in zip(sources, data, strict=True):
-            sent = ids.issue(source) + one[8:]
-            told.append(handler.answer(sent, 0, len(one), source))
+        for slot, (source, one) in enumerate(zip(sources, data, strict=True)):
+            put(batch, slot, source, ids.issue(source) + one[8:])
+        handler.answer_all(batch, len(data))
         handler.end()
+        sizes = [vector_size(batch.vectors, slot) for slot in range(len(data))]
+        told += [sizes, batch.silent, bytes(batch.replies[: sum(sizes)])]
         rig.time.advance(SECOND // 2)
         if number % 7 == 3:
             rig.time.advance(chance.choice((5, 150)) * SECOND)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import Rig
-from tests.tracker.frontends.udp.test_allocations import REQUEST, answered, output, put
+from tests.tracker.frontends.udp.lives import batch_of, put
+from tests.tracker.frontends.udp.test_allocations import REQUEST, answered, output
 from tracker import build
 from tracker.frontends.udp.handler import DatagramHandler
-from tracker.frontends.udp.recvmmsg import Batch
 from tracker.wire.connection_id import ConnectionIds
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Front:
             self.options = [bytes([2, len(path)]) + path for path in paths]
         self.ids = ConnectionIds(b"k")
         self.handler = DatagramHandler(rig.service, self.ids, 0)
-        self.batch = Batch(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), local_addresses=False)
+        self.batch = batch_of(socket.AF_INET)
         # The handler meets each key once, while no account can announce.
         rig.log.room = False
         for first in (0, MANY, 2 * MANY):

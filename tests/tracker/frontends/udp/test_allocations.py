@@ -10,18 +10,20 @@ import subprocess
 import sys
 from pathlib import Path
 from struct import Struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support import Rig
+from tests.tracker.frontends.udp.lives import batch_of, put
 from tracker import build
 from tracker.domain.events.admin import TorrentWhitelisted
 from tracker.domain.policy import Policy
 from tracker.frontends.udp.handler import DatagramHandler
-from tracker.frontends.udp.mmsg import MESSAGE
-from tracker.frontends.udp.recvmmsg import SLOT, Batch
 from tracker.wire.connection_id import ConnectionIds
+
+if TYPE_CHECKING:
+    from tracker.frontends.udp.recvmmsg import Batch
 
 ROOT = Path(__file__).parents[4]
 COUNTER = """
@@ -74,7 +76,7 @@ class Front:
         self.network = 127 if external else 10
         self.ids = ConnectionIds(b"k")
         self.handler = DatagramHandler(rig.service, self.ids, 0, external)
-        self.batch = Batch(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), local_addresses=False)
+        self.batch = batch_of(socket.AF_INET)
 
     def allocations(self, count: int, first: int, event: int = 0) -> int:
         """Announces `count` peers, and returns how often memory was allocated meanwhile."""
@@ -91,14 +93,6 @@ class Front:
         assert not self.batch.silent
         assert self.batch.replies[:4] == b"\0\0\0\1"
         return made
-
-
-def put(batch: Batch, slot: int, address: bytes, request: bytes) -> None:
-    """Puts a datagram from an IPv4 address into a slot, as if it had been received."""
-    batch.data[slot * SLOT : slot * SLOT + len(request)] = request
-    batch.names[slot * 32 + 4 : slot * 32 + 8] = address
-    end = (slot + 1) * MESSAGE.size
-    batch.heads[end - 8 : end - 4] = len(request).to_bytes(4, sys.byteorder)
 
 
 def answered(handler: DatagramHandler, batch: Batch, count: int) -> int:
