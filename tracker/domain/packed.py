@@ -9,8 +9,12 @@ from __future__ import annotations
 from array import array
 from operator import eq, getitem, setitem
 from struct import Struct
+from typing import TYPE_CHECKING
 
 from tracker.domain.events import announce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COMPILED = False
 """Compiled code reads 1 here. Where it makes a difference, the pure build has the simpler way."""
@@ -34,7 +38,7 @@ def run(runs: array[int], at: int) -> tuple[int, ...]:
     return _run(runs, at * 4) if at + 4 <= len(runs) else (0, 0, 0, 0)
 
 
-counts = Struct("=II").unpack_from
+counts: Callable[[array[int], int], tuple[int, int]] = Struct("=II").unpack_from
 """Reads the seeders and leechers of a torrent, at a byte."""
 
 
