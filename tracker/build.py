@@ -38,6 +38,7 @@ MODULES = (
     "frontends/udp/handler",
     "frontends/udp/receivers",
     "frontends/udp/recvmmsg",
+    "places",
     "service/announce",
     "service/deadline",
     "service/rate_limits",
