@@ -5,14 +5,23 @@ from __future__ import annotations
 from importlib import import_module
 from ipaddress import ip_address
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tests.property import replies
 from tests.sources import Sources
-from tests.support import few_or_many
+from tests.support import SELECTION_KEY, events_in, few_or_many
 from tracker import build
+from tracker.domain.state import State
+from tracker.history.handed import OfAddress, ToAccount, Walk
+from tracker.ports import LogPart
+
+if TYPE_CHECKING:
+    from eventlog import Frame
+    from tracker.history.handed import Question
+    from tracker.store.address_keys import Keyring
+    from tracker.store.moments import ForwardReplay
 
 PURE = Sources()
 
@@ -100,3 +109,56 @@ def test_without_the_secret() -> None:
     (shown,) = replies.explanations(frames, [max(told)], None)
     assert (shown["peers"], shown["withheld"]) == (None, "no secret")
     assert shown["decided_again"] == "as recorded"
+
+
+@few_or_many(1, 10)
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+def test_who_was_handed_an_address_and_who_got_which_peers(count: int, private: bool) -> None:
+    """A walk finds exactly the replies that listed an address, and those to an account, with the
+    peers that they listed.
+    """
+    for number in range(count):
+        frames, told = replies.life(f"{number} handed {private}", private, 2)
+        listed = {seq: compact(peers4, peers6) for seq, (*_, peers4, peers6) in told.items()}
+        for address in Random(number).sample(sorted({ip for peers in listed.values() for ip, _ in peers}), 4):  # fmt: skip
+            expected = {
+                seq: [each for each in peers if each[0] == address]
+                for seq, peers in listed.items()
+                if any(ip == address for ip, _ in peers)
+            }
+            assert walked(frames, OfAddress(address)) == expected
+            (port,) = {port for peers in expected.values() for _, port in peers}
+            assert walked(frames, OfAddress(address, port)) == expected
+            assert walked(frames, OfAddress(address, port + 1)) == {}
+        accounts = {
+            each["seq"]: {1: 1, 2: 2, 3: 2, 4: 4}.get(each["key_ref"])
+            for each in events_in(frames)
+            if each["type"] == "announced"
+        }
+        for account in (1, 2, 4):
+            expected = {
+                seq: peers for seq, peers in listed.items() if peers and accounts[seq] == account
+            }
+            assert walked(frames, ToAccount(account)) == expected
+            assert bool(expected) == private
+
+
+def compact(*families: bytes) -> list[tuple[str, int]]:
+    """Reads the peers of a compact reply, in a fixed order."""
+    found = []
+    for width, peers in zip((6, 18), families, strict=True):
+        for at in range(0, len(peers), width):
+            one = peers[at : at + width]
+            found.append((str(ip_address(one[:-2])), int.from_bytes(one[-2:], "big")))
+    return sorted(found)
+
+
+def walked(frames: list[Frame], question: Question) -> dict[int, list[tuple[str, int]]]:
+    """Returns the peers that a walk over the frames finds, by the number of the announce."""
+    walk = Walk(cast("ForwardReplay", None), cast("Keyring", None), question, LogPart())
+    walk.secret, state = SELECTION_KEY, State()
+    found = {}
+    for frame in frames:
+        for reply in walk.in_frame(state, frame):
+            found[reply["seq"]] = sorted((one["address"], one["port"]) for one in reply["peers"])
+    return found
