@@ -13,6 +13,7 @@ from tests.property import replies
 from tests.sources import Sources
 from tests.support import SELECTION_KEY, events_in, few_or_many
 from tracker import build
+from tracker.domain.events import RULE_RESTARTED
 from tracker.domain.state import State
 from tracker.history.handed import OfAddress, ToAccount, Walk
 from tracker.ports import LogPart
@@ -101,6 +102,39 @@ def check_hidden(shown: dict[str, Any], unread: dict[str, Any]) -> None:
     for picture in ("before", "after"):
         assert unread[picture]["swarm"] == shown[picture]["swarm"]
         assert unread[picture]["account"] == shown[picture]["account"]
+
+
+def test_refusals() -> None:
+    """A refusal in the log is explained by the rule behind it, which refuses again."""
+    reasons = set()
+    for number in range(6):
+        frames, _ = replies.life(f"refused {number}", True, 2)
+        refused = [each for each in events_in(frames) if each["type"] == "announce_refused"]
+        found = replies.explanations(frames, [each["seq"] for each in refused])
+        for event, shown in zip(refused, found, strict=True):
+            assert (shown["refusal"], shown["peers"]) == (event["reason"], None)
+            answers = [each["answer"] for each in shown["rules"]]
+            assert any(each.startswith("refused") for each in answers), event
+            reasons.add(event["reason"])
+    assert {"key_revoked", "client_refused", "account_full", "not_whitelisted"} <= reasons
+
+
+def test_another_outcome() -> None:
+    """Where the log has another outcome than this version's, it is named, and what was recorded is
+    what is shown.
+    """
+    frames, _ = replies.life("another", False, 2)
+    events = events_in(frames)
+    seq = max(each["seq"] for each in events if each.get("rule") == "continued")
+    kept = [frame for frame in frames if frame.header.base_seq <= seq]
+    plain = bytearray(kept[-1].plain)
+    plain[(seq - kept[-1].header.base_seq) * 80 + 77] = RULE_RESTARTED
+    kept[-1] = kept[-1]._replace(plain=memoryview(bytes(plain)))
+    (shown,) = replies.explanations(kept, [seq])
+    differs = "this version logs rule continued instead of restarted"
+    assert (shown["decided_again"], shown["peer"]["rule"]) == (differs, "restarted")
+    assert shown["after"]["peer"]["seq"] == seq
+    assert shown["peers"] is not None
 
 
 def test_without_the_secret() -> None:
