@@ -35,7 +35,7 @@ def endpoints(shown: dict[str, Any], version: int) -> bytes:
     )
 
 
-@few_or_many(2, 20)
+@few_or_many(1, 20)
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
 @pytest.mark.parametrize("rule", [1, 2])
 def test_explained_peers_are_those_of_the_reply(count: int, private: bool, rule: int) -> None:
@@ -49,15 +49,15 @@ def test_explained_peers_are_those_of_the_reply(count: int, private: bool, rule:
                 frames, told = import_module(replies.__name__).life(seed, private, rule)
         else:
             frames, told = replies.life(seed, private, rule)
-        seqs = Random(seed).sample(sorted(told), 40)
+        seqs = Random(seed).sample(sorted(told), 15)
         found = replies.explanations(frames, seqs)
         for seq, shown in zip(seqs, found, strict=True):
             check(seq, shown, told[seq])
         if build.build() == "compiled":
             with PURE.in_force():
-                pure = import_module(replies.__name__).explanations(frames, seqs[:10])
-            assert pure == found[:10]
-        hidden = replies.explanations(frames, seqs[:10], hidden=True)
+                pure = import_module(replies.__name__).explanations(frames, seqs[:3])
+            assert pure == found[:3]
+        hidden = replies.explanations(frames, seqs[:4], hidden=True)
         for shown, unread in zip(found, hidden, strict=False):
             check_hidden(shown, unread)
 
@@ -106,10 +106,11 @@ def check_hidden(shown: dict[str, Any], unread: dict[str, Any]) -> None:
 
 def test_refusals() -> None:
     """A refusal in the log is explained by the rule behind it, which refuses again."""
-    reasons = set()
-    for number in range(6):
+    reasons: set[str] = set()
+    for number in range(4):
         frames, _ = replies.life(f"refused {number}", True, 2)
-        refused = [each for each in events_in(frames) if each["type"] == "announce_refused"]
+        each_reason = {each["reason"]: each for each in events_in(frames) if each["type"] == "announce_refused"}  # fmt: skip
+        refused = [each for reason, each in each_reason.items() if reason not in reasons]
         found = replies.explanations(frames, [each["seq"] for each in refused])
         for event, shown in zip(refused, found, strict=True):
             assert (shown["refusal"], shown["peers"]) == (event["reason"], None)
