@@ -350,9 +350,7 @@ def pick(
     directory: Directory, torrent: int, want: int, peer: int, seeder: bool, seq: int
 ) -> list[bytes]:
     """Returns the endpoints that a directory answers announce `seq` with."""
-    out = bytearray(want * directory.width)
-    secret = choice.halves(SELECTION_KEY)
-    found = out[: directory.put_picked(out, 0, torrent, want, peer, seeder, secret, seq)]
+    found = directory.pick(b"", torrent, want, peer, seeder, choice.halves(SELECTION_KEY), seq)
     assert len(found) % directory.width == 0
     return [bytes(found[at : at + directory.width]) for at in range(0, len(found), directory.width)]
 

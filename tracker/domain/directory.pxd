@@ -37,6 +37,8 @@ cdef class Directory:
     cdef rename(self, Py_ssize_t torrent, Py_ssize_t peer, char *endpoint)
     @cython.locals(runs=array, row=Py_ssize_t, first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t, last_seeder=Py_ssize_t)
     cpdef remove(self, Py_ssize_t torrent, Py_ssize_t peer)
+    @cython.locals(out=bytearray, start=Py_ssize_t, size=Py_ssize_t)
+    cpdef bytes pick(self, bytes prefix, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq)
     @cython.locals(seeds=Py_ssize_t, draw=cython.ulonglong, size=Py_ssize_t, first=Py_ssize_t, place=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, width=Py_ssize_t, addresses=bytearray, boundary=Py_ssize_t, seeders=Py_ssize_t, leechers=Py_ssize_t, of_leechers=Py_ssize_t, of_seeders=Py_ssize_t, done=Py_ssize_t)
     cpdef Py_ssize_t put_picked(self, bytearray out, Py_ssize_t to, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq) except -1
     @cython.locals(size=Py_ssize_t, offset=Py_ssize_t, before=Py_ssize_t, done=Py_ssize_t)

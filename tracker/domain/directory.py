@@ -358,6 +358,23 @@ class Directory:
         row = torrent * self._words + self._word
         packed.put_u32(self._runs, row + 2, seeds + 1 if seeder else seeds - 1)  # SEEDS
 
+    def pick(
+        self,
+        prefix: bytes,
+        torrent: int,
+        want: int,
+        peer: int,
+        seeder: bool,
+        secret: array[int],
+        seq: int,
+    ) -> bytes:
+        """Returns `prefix` and the endpoints that `put_picked` chooses."""
+        out = bytearray(prefix)
+        start = len(out)
+        packed.add_bytes(out, want * self.width)
+        size = self.put_picked(out, start, torrent, want, peer, seeder, secret, seq)
+        return bytes(out[: start + size])
+
     def put_picked(
         self,
         out: bytearray,
