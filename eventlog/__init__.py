@@ -78,7 +78,7 @@ from eventlog.segment import (
     open_header,
 )
 from eventlog.tags import Macs, Part, Tags
-from eventlog.threads import NO_THREAD, Pace, in_thread
+from eventlog.threads import NO_THREAD, Pace, in_thread, to_the_end
 from eventlog.verify import Verifier
 from eventlog.verify_files import RESTORE_KEPT, unreadable
 from eventlog.versions import FORMAT
@@ -170,6 +170,7 @@ __all__ = [
     "sealed_history",
     "segments_of",
     "sync_directory",
+    "to_the_end",
     "unreadable",
     "write_all",
     "write_missing",

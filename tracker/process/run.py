@@ -14,6 +14,7 @@ import gc
 import logging
 import select
 import socket
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,12 @@ __all__ = ["StartError", "run"]
 
 log = logging.getLogger("tracker")
 
+SWITCH_SECONDS = 0.001
+"""Longest time in seconds that the loop keeps the interpreter while another thread waits for it.
+Under a flood a commit and its note wait for it ten times, and Python's own 5 ms made a change by an
+administrator wait as often.
+"""
+
 
 def run(
     config: Config,
@@ -58,6 +65,7 @@ def run(
     `accept_older`: serve even if the log is an older copy of the one that was served last. Raises
     `StartError`, `LogError` (`LogFailedError` while serving) and `OSError`.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     trackers.refuse_too_many(config)
     _try_to_wait()
     certificates = read_certificates(config)
