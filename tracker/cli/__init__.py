@@ -32,6 +32,7 @@ from tracker.cli import (
     serve,
     shred,
     stats,
+    stays,
     swarm,
     torrent,
     verify,
@@ -141,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     add_config(parser, None)
     parser.set_defaults(run=serve.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
-    of_the_log = (events, verify, replay, swarm, diff, ledger)
+    of_the_log = (events, verify, replay, swarm, stays, diff, ledger)
     of_the_api = (key, whitelist, torrent, stats, factor, account)
     for command in (
         serve, check_config, default_config, health, *of_the_log, *of_the_api, import_data, shred, change_server_key
