@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from eventlog import Reader, first_seq
 from tracker.domain.clients import shown_text
 from tracker.store import frames, moments, snapshots, stay_files
-from tracker.store.stay_files import Stays, StaysError, pseudonym
+from tracker.store.stay_files import NoStaysError, Stays, StaysError, pseudonym
 from tracker.times import rfc3339
 from tracker.upkeep.stay_keeping import StayKeeper
 
@@ -63,6 +63,8 @@ def opened(
     try:
         yield Stays(log, stay_files.read_list(log), keys, log)
         return
+    except NoStaysError:
+        pass
     except StaysError as error:
         note(f"note: {error}, so the whole log is replayed")
     with TemporaryDirectory(prefix="swarmlog-stays-") as folder:

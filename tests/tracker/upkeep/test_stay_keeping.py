@@ -9,18 +9,18 @@ import pytest
 
 import eventlog.log
 from eventlog import first_seq
-from tests.support import START_US, hash_of, replayed
+from tests.support import START_US, hash_of
 from tests.tracker.upkeep.book.site import MEMBERS, TORRENTS, Site
 from tracker.domain.events import DAY_US
+from tracker.domain.state import State
 from tracker.offline.stays import Addresses
-from tracker.store import stay_files
+from tracker.store import frames, stay_files
 from tracker.store.stay_files import Sought, Stays, pseudonym
 from tracker.upkeep import retention
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tracker.domain.state import State
     from tracker.store.stay_files import Stay
 
 EVER = 2**62
@@ -57,11 +57,12 @@ def in_state(state: State) -> set[tuple[bytes, int, str]]:
 def check(site: Site, *, addresses: bool = True) -> None:
     """Compares the index with the state after each frame that the log still has."""
     stays, known, begin = opened(site), Addresses(site.log, site.keys), first_seq(site.log)
+    state = State()
     for number, frame in enumerate(site.frames):
-        seq = frame.header.next_seq - 1
-        if number % 7 or seq < begin or seq >= stays.listed.upto:
+        frames.apply(state, frame)
+        seq = state.seq - 1
+        if number % 5 or seq < begin or seq >= stays.listed.upto:
             continue
-        state = replayed([one for one in site.frames if one.header.next_seq <= seq + 1])
         there = in_state(state)
         found = {
             (one.info_hash, one.account, known.of(one)) for one in stays.find(Sought(), seq, seq)
