@@ -129,7 +129,7 @@ def test_each_filter_finds_what_fits(site: Site) -> None:
 
 
 def test_removal_takes_what_only_removed_events_told(site: Site) -> None:
-    for _ in range(3):
+    for _ in range(2):
         site.go_on(40)
         site.follow()
         site.go_on(1, pruned=True)
