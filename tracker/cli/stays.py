@@ -59,11 +59,9 @@ def add_to(commands: Any) -> None:
         "--peer-id",
         metavar="TEXT",
         type=_prefix,
-        help="peer_ids that begin so; at most 8 characters",
+        help="peer_ids that begin so, at most 8 characters: --peer-id=-qB4650-",
     )
-    parser.add_argument(
-        "--client", metavar="TEXT", help="clients whose peer_ids begin so (-qB4650-)"
-    )
+    parser.add_argument("--client", metavar="TEXT", help="clients whose peer_ids begin so (qB4650)")
     parser.add_argument("--user-agent", metavar="TEXT", help="clients whose User-Agent begins so")
     parser.add_argument("--key", metavar="NUMBER", type=_number, help="announced with this key")
     parser.add_argument("--account", metavar="OWNER|NUMBER", help="of this account")
@@ -136,7 +134,8 @@ def _clients(stays: Stays, options: argparse.Namespace) -> set[int]:
     found = set()
     for number in range(1, len(pairs.pairs) + 1):
         prefix, agent = pairs.shown(number)
-        if prefix.startswith(options.client or "") and agent.startswith(options.user_agent or ""):
+        client = (options.client or "").lstrip("-")  # which the shell takes for an option
+        if prefix.lstrip("-").startswith(client) and agent.startswith(options.user_agent or ""):
             found.add(number)
     return found
 

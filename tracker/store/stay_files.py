@@ -1,9 +1,9 @@
 """Writes and reads the files of the index of stays (docs/adr/0030).
 
     <log>/stays/list.json            the volumes, how much of each counts, and up to which event
-    <log>/stays/<first row>.rows     50 bytes a row that began
-    <log>/stays/<first row>.ends     20 bytes a row that ended, also of earlier volumes
-    <log>/stays/<first row>.torrents 20 bytes an info hash, by number
+    <log>/stays/<from seq>.rows      50 bytes a row that began
+    <log>/stays/<from seq>.ends      20 bytes a row that ended, also of earlier volumes
+    <log>/stays/<from seq>.torrents  20 bytes an info hash, by number
 
 The files only grow, and the list is replaced as a whole. What is in a file beyond the list does not
 count. A volume has the rows of one day, because addresses are hashed under the key of their day.
@@ -19,6 +19,7 @@ import re
 from bisect import bisect_right
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
@@ -101,8 +102,13 @@ class Volume:
     counts: list[int] = field(factory=lambda: [0, 0, 0])  # of rows, ends, torrents
     sums: list[int] = field(factory=lambda: [0, 0, 0])  # CRC-32 of each file
 
+    @property
+    def end(self) -> int:
+        """Number of the first row after it."""
+        return self.first_row + self.counts[0]
+
     def path(self, log: Path, kind: str) -> Path:
-        return log / FOLDER / f"{self.first_row:020d}.{kind}"
+        return log / FOLDER / f"{self.from_seq:020d}.{kind}"
 
 
 @frozen
@@ -185,6 +191,11 @@ def read_list(log: Path, folder: Path | None = None) -> Listed:
             said["upto"], said["frame_seq"], bytes.fromhex(said["chain"]),
             [Volume(*one) for one in said["volumes"]], dates, Clients.from_data(said["clients"]),
         )  # fmt: skip
+        numbers = [[one.first_row, one.day, one.from_us, *one.counts] for one in listed.volumes]
+        if any(min(each) < 0 for each in numbers):
+            raise StaysError("the index's list has a negative number")
+        if any(one.end != other.first_row for one, other in pairwise(listed.volumes)):
+            raise StaysError("the volumes of the index's list do not follow each other")
     if listed.upto <= first_seq(log) or not holds_frame(log, listed.upto, listed.chain):
         raise StaysError("the index was made of another history than this log's")
     return listed
@@ -201,6 +212,7 @@ class Writer:
         """
         self._log_id, self._keys, self._folder = read_identity(log), keys, folder
         self._from_seq = first_seq(log)  # of the first volume
+        self._durable_seq = listed.upto if listed else 0
         self.volumes = listed.volumes if listed else []
         self._torrents: dict[bytes, int] = {}
         self._secrets: dict[int, bytes | None] = {}
@@ -223,7 +235,7 @@ class Writer:
         """
         volume = self.volumes[-1] if self.volumes else None
         if volume is None or self._is_full(volume, staying.day, seq):
-            first_row = volume.first_row + volume.counts[0] if volume else 0
+            first_row = volume.end if volume else 0
             from_seq = volume.to_seq if volume else self._from_seq
             volume = Volume(first_row, staying.day, from_seq, time_us, from_seq)
             for kind in KINDS:
@@ -288,10 +300,11 @@ class Writer:
 
         Raises `OSError`.
         """
-        for volume in self.volumes[-2:]:
+        for volume in filter(lambda one: one.to_seq >= self._durable_seq, self.volumes):
             for kind in KINDS:
                 with volume.path(self._folder, kind).open("r+b") as file:
                     os.fsync(file.fileno())
+        self._durable_seq = state.seq
         over = max((one.open_from for one in self.volumes if one.to_seq <= begin), default=0)
         while len(self.volumes) > 1 and self.volumes[1].first_row <= over:
             self.volumes.pop(0)
@@ -390,7 +403,7 @@ class Stays:
     def end(self) -> int:
         """Number of the next row that there will be."""
         last = self.listed.volumes[-1:]
-        return last[0].first_row + last[0].counts[0] if last else 0
+        return last[0].end if last else 0
 
     def find(self, sought: Sought, after: int, to: int, row: int = 0) -> Iterator[Stay]:
         """Yields the rows of who was there at an event, or between two, in the order in which they
@@ -399,6 +412,10 @@ class Stays:
 
         Raises `StaysError`, `OSError`.
         """
+        with border(StaysError, StaysError):  # who forges a row can only have it refused
+            yield from self._find(sought, after, to, row)
+
+    def _find(self, sought: Sought, after: int, to: int, row: int) -> Iterator[Stay]:
         flags = bytearray(self.end - self._first)
         for volume in self.listed.volumes:
             if volume.from_seq > to:
@@ -484,8 +501,6 @@ class Stays:
     def _shown(self, chosen: bytearray, at: int) -> Iterator[Stay]:
         ends: dict[int, tuple[int, int, int, str]] = {}
         for volume in self.listed.volumes:
-            if volume.first_row + volume.counts[0] <= self._first + at and not volume.counts[1]:
-                continue
             for piece in self._pieces(volume, "ends", volume.counts[1]):
                 for start in stay_scan.ends_of(piece, chosen, self._first):
                     word, seq, ms, silent = _END.unpack_from(piece, start)
@@ -496,9 +511,9 @@ class Stays:
                     )  # fmt: skip
         dates, hashes, of = self.listed.dates, b"", -1
         for row, fields, volume in self._flagged(chosen, at):
-            if of != volume.first_row:
+            if of != volume.from_seq:
                 hashes = b"".join(self._pieces(volume, "torrents", volume.counts[2]))
-                of = volume.first_row
+                of = volume.from_seq
             seq, ms, hashed, network, prefix, number, _, key_ref, account, client, listener, own = (
                 fields
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from eventlog import first_seq
+from eventlog import border, first_seq
 from tracker.domain.events import DAY_US
 from tracker.domain.staying import Staying
 from tracker.store import snapshots, stay_files
@@ -52,10 +52,8 @@ class StayKeeper:
         if folder is None:
             try:
                 listed = stay_files.read_list(log)
-                opened = Stays(log, listed, keys, log)
-                for found in opened.open_rows():
-                    self._staying.resume(*found)
-                self._staying.rows = opened.end
+                with border(StaysError, StaysError):
+                    self._resume(Stays(log, listed, keys, log))
             except StaysError as error:
                 if not isinstance(error, NoStaysError):
                     refused(f"The index of stays is made anew: {error}. Nothing has to be done")
@@ -67,6 +65,11 @@ class StayKeeper:
         self._begun_us = 0  # log time of the first event since the last writing
         self._writer = Writer(log, keys, listed, self._folder)
         self._written_seq = self.seq
+
+    def _resume(self, stays: Stays) -> None:
+        for found in stays.open_rows():
+            self._staying.resume(*found)
+        self._staying.rows = stays.end
 
     @property
     def full(self) -> bool:

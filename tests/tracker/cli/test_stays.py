@@ -39,7 +39,8 @@ def test_stays(
     assert torrent in {hash_of(number).hex() for number in range(1, 5)}
     assert said(*own, "--limit", "2") == whole[:2]
     assert said(*own, "--address", address) == [one for one in whole if one["address"] == address]
-    assert said(*own, "--client", "-XX0001-", "--network", "127.0.0.0/24") == whole
+    assert said(*own, "--client", "XX0001", "--network", "127.0.0.0/24") == whole
+    assert said(*own, "--peer-id=-XX") == whole
     assert said(*own, "--user-agent", "a") == said(*own, "--account", "99") == []
     at = whole[len(whole) // 2]
     there = [one for one in whole if one["seq"] <= at["seq"]]
