@@ -26,6 +26,7 @@ from tracker.cli import (
     explain,
     export,
     factor,
+    handed,
     health,
     import_data,
     key,
@@ -144,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     add_config(parser, None)
     parser.set_defaults(run=serve.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
-    of_the_log = (events, verify, replay, swarm, stays, diff, ledger, explain, export)
+    of_the_log = (events, verify, replay, swarm, stays, diff, ledger, explain, handed, export)
     of_the_api = (key, whitelist, torrent, stats, factor, account)
     for command in (
         serve, check_config, default_config, health, *of_the_log, *of_the_api, import_data, shred, change_server_key
