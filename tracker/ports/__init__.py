@@ -65,6 +65,8 @@ from tracker.ports.values import (
     Refused,
     Sample,
     Stats,
+    StaysPage,
+    StaysQuery,
     Torrent,
     TorrentFacts,
     TorrentSummary,
@@ -72,6 +74,7 @@ from tracker.ports.values import (
     is_key,
     is_line,
     is_name,
+    packed_network,
 )
 
 __all__ = [
@@ -136,6 +139,8 @@ __all__ = [
     "RevokedKeyError",
     "Sample",
     "Stats",
+    "StaysPage",
+    "StaysQuery",
     "SumsPage",
     "Torrent",
     "TorrentFacts",
@@ -148,4 +153,5 @@ __all__ = [
     "is_key",
     "is_line",
     "is_name",
+    "packed_network",
 ]
