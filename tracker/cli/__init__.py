@@ -23,6 +23,8 @@ from tracker.cli import (
     default_config,
     diff,
     events,
+    explain,
+    export,
     factor,
     health,
     hit_and_run,
@@ -142,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     add_config(parser, None)
     parser.set_defaults(run=serve.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
-    of_the_log = (events, verify, replay, swarm, diff, ledger)
+    of_the_log = (events, verify, replay, swarm, diff, ledger, explain, export)
     of_the_api = (key, whitelist, torrent, stats, factor, account, hit_and_run)
     for command in (
         serve, check_config, default_config, health, *of_the_log, *of_the_api, import_data, shred, change_server_key
