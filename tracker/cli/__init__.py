@@ -28,6 +28,7 @@ from tracker.cli import (
     factor,
     handed,
     health,
+    hit_and_run,
     import_data,
     key,
     ledger,
@@ -146,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=serve.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
     of_the_log = (events, verify, replay, swarm, stays, diff, ledger, explain, handed, export)
-    of_the_api = (key, whitelist, torrent, stats, factor, account)
+    of_the_api = (key, whitelist, torrent, stats, factor, account, hit_and_run)
     for command in (
         serve, check_config, default_config, health, *of_the_log, *of_the_api, import_data, shred, change_server_key
     ):  # fmt: skip

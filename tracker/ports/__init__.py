@@ -10,6 +10,7 @@ from tracker.ports.errors import (
     InvalidCorrectionError,
     InvalidDurationError,
     InvalidFactorError,
+    InvalidJudgingError,
     LogUnavailableError,
     NoAnnounceError,
     NoMomentError,
@@ -21,6 +22,17 @@ from tracker.ports.errors import (
     UnknownFactorError,
     UnknownKeyError,
     UnreadableLogError,
+)
+from tracker.ports.hit_and_run import (
+    JUDGED_STATES,
+    JudgedDownload,
+    JudgedFacts,
+    JudgedPage,
+    JudgedQuery,
+    JudgingRule,
+    Pardon,
+    RuleInForce,
+    Transition,
 )
 from tracker.ports.ledger import (
     BookCursor,
@@ -78,6 +90,7 @@ from tracker.ports.values import (
 )
 
 __all__ = [
+    "JUDGED_STATES",
     "LINE",
     "LISTED_AT_ONCE",
     "MAX_NAME",
@@ -109,7 +122,13 @@ __all__ = [
     "InvalidCorrectionError",
     "InvalidDurationError",
     "InvalidFactorError",
+    "InvalidJudgingError",
     "IssuedKey",
+    "JudgedDownload",
+    "JudgedFacts",
+    "JudgedPage",
+    "JudgedQuery",
+    "JudgingRule",
     "KeyInfo",
     "Labels",
     "LedgerAnnounce",
@@ -129,6 +148,7 @@ __all__ = [
     "NoMomentError",
     "NotVouchedError",
     "Outage",
+    "Pardon",
     "Past",
     "Peer",
     "Present",
@@ -137,6 +157,7 @@ __all__ = [
     "Refused",
     "RepeatedRequestError",
     "RevokedKeyError",
+    "RuleInForce",
     "Sample",
     "Stats",
     "StaysPage",
@@ -145,6 +166,7 @@ __all__ = [
     "Torrent",
     "TorrentFacts",
     "TorrentSummary",
+    "Transition",
     "UdpStats",
     "UnknownAccountError",
     "UnknownFactorError",
