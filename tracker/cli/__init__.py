@@ -28,6 +28,7 @@ from tracker.cli import (
     factor,
     handed,
     health,
+    hit_and_run,
     import_data,
     key,
     ledger,
@@ -35,6 +36,7 @@ from tracker.cli import (
     serve,
     shred,
     stats,
+    stays,
     swarm,
     torrent,
     verify,
@@ -144,8 +146,8 @@ def _parser() -> argparse.ArgumentParser:
     add_config(parser, None)
     parser.set_defaults(run=serve.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
-    of_the_log = (events, verify, replay, swarm, diff, ledger, explain, handed, export)
-    of_the_api = (key, whitelist, torrent, stats, factor, account)
+    of_the_log = (events, verify, replay, swarm, stays, diff, ledger, explain, handed, export)
+    of_the_api = (key, whitelist, torrent, stats, factor, account, hit_and_run)
     for command in (
         serve, check_config, default_config, health, *of_the_log, *of_the_api, import_data, shred, change_server_key
     ):  # fmt: skip
