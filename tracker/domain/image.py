@@ -191,7 +191,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     ):
         raise ImageError("a row is not whole")
     _load_rows(swarms, plain)
-    _load_buckets(swarms, _like(array("I"), plain["buckets"]))
+    swarms.enter_all(_like(array("I"), plain["buckets"]))  # in this order, because sweeps follow it
     hashes = bytes(plain["retired"])
     counts = _like(array("Q"), plain["retired.completed"])
     if len(hashes) != 20 * len(counts):
@@ -273,14 +273,6 @@ def _load_rows(swarms: Swarms, plain: Mapping[str, Buffer]) -> None:
 
 
 # The other parts.
-
-
-def _load_buckets(swarms: Swarms, torrents: array[int]) -> None:
-    """Fills the buckets in the order they had, because the sweep follows it."""
-    for torrent in torrents:
-        if not 0 < torrent < len(swarms.completed) or swarms.lookup(swarms.hash_of(torrent)):
-            raise ImageError("a bucket holds what is no torrent, or a torrent twice")
-        swarms.enter(torrent)
 
 
 def _load_free(directory: Directory, free: Buffer, counts: Buffer) -> None:
