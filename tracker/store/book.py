@@ -169,6 +169,20 @@ class Book:
     def of_account(self, account: int, after: bytes | None = None) -> Iterator[BookRow]:
         return map(book_rows.shown, self._of_account(account, after))
 
+    def everything(self) -> Iterator[BookRow]:
+        """All rows, by account, and as `of_account` orders them."""
+        account = self._account_from(0)
+        while account is not None:
+            yield from self.of_account(account)
+            account = self._account_from(account + 1)
+
+    def _account_from(self, least: int) -> int | None:
+        """Returns the first account with rows, of those from `least` on."""
+        low = least.to_bytes(4, "big")
+        firsts = [next(iter(run.beginning_with(low, b"")), None) for run in self._opened.rows]
+        found = min((row for row in firsts if row is not None), default=None)
+        return int.from_bytes(found[:4], "big") if found is not None else None
+
     def _of_account(self, account: int, after: bytes | None) -> Iterator[bytes]:
         owner, history = account.to_bytes(4, "big"), self._history()
         if not self.listed.facts.hidden:
