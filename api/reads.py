@@ -22,7 +22,7 @@ from api.openapi import shapes
 from tracker.ports import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from api.streams import Items
     from tracker.ports import Live, Outage, Past, ReadModel
@@ -73,6 +73,10 @@ class Reads:
         if moment is None:
             return self._now(method, arguments)
         return self._past().each(moment, method, *arguments, on_outage=note_outage)
+
+    async def explain(self, seq: int) -> Mapping[str, Any]:
+        """Returns why an announce got its reply. Raises the errors of the past."""
+        return await self._past().explain(seq)
 
     def _now(self, method: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         answer: T = getattr(self.live.now(), method.__name__)(*arguments)

@@ -36,6 +36,7 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "key_ref": NUMBER,
     "account": NUMBER,
     "factor": NUMBER,
+    "seq": SEQ,
 }
 """The schemas of parameters in paths, by name."""
 

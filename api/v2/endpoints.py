@@ -12,6 +12,7 @@ from api.endpoint import under
 from api.reads import Reads
 from api.v2 import params, problems
 from api.v2.about import About
+from api.v2.announces import Announces
 from api.v2.books import Books
 from api.v2.clients import Clients
 from api.v2.credit import Accounts, Factors
@@ -45,6 +46,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *events.endpoints(),
         *Stream(events).endpoints(),
         *Rejections(reads, ports.events).endpoints(),
+        *Announces(reads).endpoints(),
         *Clients(reads).endpoints(),
         *Settings(reads).endpoints(),
         *About(described).endpoints(),

@@ -285,6 +285,14 @@ class FakeLog:
         self.ledgers.append(arguments)
 
 
+EXPLANATION: dict[str, Any] = {
+    "seq": 7, "time": "2027-01-15T08:00:00.000000Z", "type": "announced", "request": {}, "peer": {},
+    "settings_seq": 1, "rules": [{"rule": "whitelist", "answer": "passed", "settings": {}}],
+    "before": {}, "peers": [{"address": "192.0.2.1", "port": 6881, "peer_id": "00" * 20, "seq": 3}],
+    "withheld": None,
+}  # fmt: skip
+
+
 @attrs.define
 class FakePast:
     """Returns the same model for every moment and records the moments, or fails."""
@@ -309,6 +317,12 @@ class FakePast:
         items = [item for item in found if item is not None]
         for start in range(0, len(items) + 1, LISTED_AT_ONCE):
             yield items[start : start + LISTED_AT_ONCE]
+
+    async def explain(self, seq: int) -> dict[str, Any]:
+        self.moments.append(Moment(seq=seq))
+        if self.failure is not None:
+            raise self.failure
+        return EXPLANATION | {"seq": seq}
 
 
 @attrs.define

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.clients import api, torrent, udp_client
+from tests.e2e.clients import api, ask, torrent, udp_client
 from tests.e2e.process import Tracker, run
 from tracker.cli import main
 
@@ -81,6 +81,18 @@ def test_swarm_at_a_moment(tracker: Tracker, seqs: list[int]) -> None:
     assert now[0]["last_time"] == event["time"]
     by_time = printed(tracker, "swarm", HASH.hex().upper(), "--at", event["time"])
     assert by_time[0]["addresses"] == ["127.0.0.1:1"]
+
+
+def test_an_announce_is_explained(tracker: Tracker, seqs: list[int]) -> None:
+    """Command and API explain an announce alike, with the peers that its client got."""
+    (shown,) = printed(tracker, "explain", str(seqs[1]))
+    assert [(one["address"], one["port"], one["seq"]) for one in shown["peers"]] == [
+        ("127.0.0.1", 1, seqs[0])
+    ]
+    assert (shown["withheld"], shown["decided_again"]) == (None, "as recorded")
+    assert shown["before"]["swarm"]["leechers"] + 1 == shown["after"]["swarm"]["leechers"] == 1
+    assert api(tracker, f"/api/v2/announces/{seqs[1]}/explain") | {"trust": shown["trust"]} == shown
+    assert ask(tracker, "GET", f"/api/v2/announces/{seqs[4]}/explain").status == 404
 
 
 def test_swarm_as_a_table(tracker: Tracker, seqs: list[int]) -> None:

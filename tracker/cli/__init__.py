@@ -38,6 +38,10 @@ COMMANDS = {
     "swarm": ("swarm", "list who was in a swarm at any moment of the log"),
     "diff": ("diff", "compare two moments of the log"),
     "ledger": ("ledger", "list the announces behind an account's totals"),
+    "explain": (
+        "explain",
+        "explain an announce: who came, what the rules said, what changed, which peers it got",
+    ),
     "export": ("export", "write a table of the log as JSON lines, CSV or Parquet"),
     "key": ("key", "issue, list, revoke or rotate tracker keys, through the running API"),
     "whitelist": ("whitelist", "list or change it, through the running API"),

@@ -137,6 +137,32 @@ class Rules:
             own, other = swarms.v4, swarms.v6
         return other.position(peer) == _nowhere and own.is_at(peer, endpoint)
 
+    # The same for explanations, of fields that are objects; the announce path does not call them.
+
+    def refuses(
+        self,
+        swarms: Swarms,
+        torrent: int,
+        peer: int,
+        port: bytes,
+        peer_id: bytes,
+        event: int,
+        account: int,
+        evicted: int,
+    ) -> int:
+        """Does what `refusal` does. Raises `ValueError` for fields of another length."""
+        if len(port) != 2 or len(peer_id) != 20:
+            raise ValueError("a port of 2 bytes and a peer_id of 20")
+        return self.refusal(swarms, torrent, peer, port, peer_id, event, account, evicted)
+
+    def comes_early(
+        self, swarms: Swarms, peer: int, endpoint: bytes, v6: bool, event: int, now_us: int
+    ) -> bool:
+        """Does what `early` does. Raises `ValueError` for an endpoint of another length."""
+        if len(endpoint) != (18 if v6 else 6):
+            raise ValueError("an endpoint of 6 or 18 bytes")
+        return self.early(swarms, peer, endpoint, v6, event, now_us)
+
 
 def _begins(peer_id: bytes, names: tuple[bytes, ...]) -> bool:
     for name in names:  # noqa: SIM110  # compiled code cannot have the generator of `any` here

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, cast
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
 import trio
 from attrs import define
@@ -21,7 +21,7 @@ from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
     from tracker.ports import Outage, ReadModel
@@ -112,18 +112,27 @@ class PastReads:
                 question = Question("more", (listing,))
         raise BusyError("the listing was not taken in time")
 
-    @asynccontextmanager
-    async def _helper(self, moment: Moment) -> AsyncIterator[_Helper]:
-        """Gives the block a helper that stays at the moment until the block ends.
+    async def explain(self, seq: int) -> Mapping[str, Any]:
+        with _in_time():
+            async with self._helper(None, seq) as helper:
+                return cast("Mapping[str, Any]", await helper.ask(Question("explain", (seq,))))
 
-        Raises `BusyError`.
+    @asynccontextmanager
+    async def _helper(
+        self, moment: Moment | None, seq: int | None = None
+    ) -> AsyncIterator[_Helper]:
+        """Gives the block a helper that stays at the moment until the block ends; None = at none.
+
+        `seq`: the event that the block reads, that of the moment if that names one. Raises
+        `BusyError`.
         """
+        seq = seq if moment is None else moment.seq
         if self._asking >= MAX_ASKING:
             raise BusyError("too many questions about the past at once")
         self._asking += 1
         try:
-            if moment.seq is not None:
-                await self._log.wait_readable_briefly(moment.seq)
+            if seq is not None:
+                await self._log.wait_readable_briefly(seq)
             helper = await self._choose(moment)
             helper.moment = moment
             with helper.in_use():
@@ -132,7 +141,7 @@ class PastReads:
             self._asking -= 1
             self._freed.unpark_all()
 
-    async def _choose(self, moment: Moment) -> _Helper:
+    async def _choose(self, moment: Moment | None) -> _Helper:
         """Waits for a helper that is at the moment, or may go to it: the one not used for longest
         first.
         """

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventlog import first_seq
 from tracker import ports
+from tracker.history.explain import explain
 from tracker.service.read_model import Projection
 from tracker.store import snapshots
 from tracker.store.address_keys import Keyring
@@ -82,6 +83,11 @@ class PastWorker(Worker):
         if moment != self._moment:
             self._at(moment)
         return self._outage
+
+    def explain(self, seq: int) -> dict[str, Any]:
+        """Explains an announce."""
+        self.forget()  # because the process has memory for only one state
+        return explain(ForwardReplay(self._log, lambda _done, _total: None, self._keys), seq)
 
     def forget(self) -> None:
         self._replay = self._model = self._moment = None

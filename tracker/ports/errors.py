@@ -81,6 +81,10 @@ class NoMomentError(Exception):
         return str(self)
 
 
+class NoAnnounceError(NoMomentError):
+    """That event is no announce; the text names its type."""
+
+
 class PrunedMomentError(NoMomentError):
     """That moment is before the first event that the log still holds."""
 

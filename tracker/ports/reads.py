@@ -173,6 +173,13 @@ class Past(Protocol):
         """
         ...
 
+    async def explain(self, seq: int) -> Mapping[str, Any]:
+        """Why the announce of event `seq` got the reply that it got, as JSON values.
+
+        Raises `NoAnnounceError` for an event that is none.
+        """
+        ...
+
 
 class Gauges(Protocol):
     """The metrics of the process itself. Calls are synchronous, and cost about a millisecond."""

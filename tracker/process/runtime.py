@@ -88,7 +88,7 @@ def build(
         event_log,
         session.state,
         clock,
-        server_secret.derive(secret, "peer selection"),
+        server_secret.selection_key(secret),
         strict=settings.durability == "strict",
     )
     _warn_if_ahead(clock)

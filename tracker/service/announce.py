@@ -357,18 +357,27 @@ class Announcing:
             return refusals.KEY_MISSING
         found = self._keys.get(text)
         if found is None:
-            access = self._state.access
-            digest = sha256(text).digest()
-            known = access.keys.get(digest)
-            if known is None:
-                return refusals.KEY_REVOKED if digest in access.revoked else refusals.KEY_UNKNOWN
-            date_us, ends_us = known.valid_until_us, _NEVER
-            if date_us is not None and self._state.settings.check_keys_expiration:
-                ends_us = min(max(self._state.dates.comes(date_us), 0), _NEVER)
-            found = self._keys[text] = Holder(text, known, ends_us, self._version)
+            held = self.held(sha256(text).digest(), text)
+            if isinstance(held, int):
+                return held
+            found = self._keys[text] = held
         if found.ends_us != _never and found.ends_us < (now_us or self._clock.now_us()):
             return refusals.KEY_EXPIRED
         return found
+
+    def held(self, digest: bytes, text: bytes = b"") -> Holder | int:
+        """Returns the key with this SHA-256, or a refusal. Whether it has expired is not looked at.
+
+        `text`: for the front ends, b"" = it is not known.
+        """
+        access = self._state.access
+        known = access.keys.get(digest)
+        if known is None:
+            return refusals.KEY_REVOKED if digest in access.revoked else refusals.KEY_UNKNOWN
+        date_us, ends_us = known.valid_until_us, _NEVER
+        if date_us is not None and self._state.settings.check_keys_expiration:
+            ends_us = min(max(self._state.dates.comes(date_us), 0), _NEVER)
+        return Holder(text, known, ends_us, self._version)
 
     def knows(self, text: bytes) -> bool:
         """Tells whether a key was ever issued. Keys that came from another site have any form."""

@@ -127,6 +127,31 @@ class ForwardReplay:
             end = self.resolve(moment) + 1
         else:
             end = self.span.last_seq + 1 if self.span else 0
+        return self._go(end)
+
+    def again(self) -> ForwardReplay:
+        """A replay of the same log that has not begun."""
+        return ForwardReplay(self.folder, self._report, self.keys)
+
+    def before(self, seq: int, back: int) -> tuple[State, list[Frame]]:
+        """The state up to `back` events before event `seq`, and the frames from there to it.
+
+        Where the log begins, there are fewer events before. The state does not follow the frames:
+        whoever applies them must not call `at` afterwards.
+
+        Raises `NoMomentError` for an event that the log does not hold, and what `at` does.
+        """
+        self.resolve(Moment(seq=seq))
+        begin = max(self.span.first_seq if self.span else 0, seq - back)
+        state, found = self._go(begin), []
+        while begin <= seq and (frame := self._next()) is not None:
+            frame, self._rest = split(frame, seq + 1)
+            found.append(frame)
+            begin = frame.header.next_seq
+        return state, found
+
+    def _go(self, end: int) -> State:
+        """The state of the events below `end`."""
         if self._frames is None:
             with collector_off():
                 self._state, reader = snapshots.start(self.folder, self.keys, at_most=end)

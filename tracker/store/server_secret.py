@@ -64,6 +64,11 @@ def derive(secret: bytes, purpose: str) -> bytes:
     return hmac.digest(secret, b"swarmlog " + purpose.encode(), "sha256")
 
 
+def selection_key(secret: bytes) -> bytes:
+    """Derives the 32 bytes by which peers and intervals are drawn."""
+    return derive(secret, "peer selection")
+
+
 def tracker_key(secret: bytes, request: str) -> str:
     """Derives a tracker key of 32 letters and digits; the same request gets the same key."""
     number = int.from_bytes(hmac.digest(secret, b"tracker key " + request.encode(), "sha512"))

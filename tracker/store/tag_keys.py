@@ -19,6 +19,7 @@ import hmac
 import os
 import secrets as random
 from contextlib import suppress
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,6 +28,7 @@ from eventlog import (
     RESTORE_KEYS,
     LogCorruptError,
     LogError,
+    base_seq_of,
     first_frame_header,
     make_folder,
     open_header,
@@ -130,6 +132,20 @@ def last_used(segments: Sequence[Path]) -> bytes:
     return b""
 
 
+def secret_at(log: Path, seq: int, tags: TagKeys) -> bytes | None:
+    """Returns the server's secret with which an event was written; None without it.
+
+    Segments of format 1 do not name it: it is that of the first tag after them. Raises `LogError`,
+    `OSError`.
+    """
+    paths = segments_of(log)
+    starts = [base_seq_of(path) for path in paths[1:]]
+    for path, following in zip_longest(paths, starts):
+        if (following is None or following > seq) and (key_id := _key_id_of(path)):
+            return tags.secret(key_id)
+    return tags.secret(None)
+
+
 def _key_id_of(path: Path) -> bytes:
     """Returns the id of a segment's key; b"" = it has no tags, or opening it tells of damage."""
     with suppress(LogCorruptError):
@@ -161,6 +177,18 @@ class TagKeys:
     def has(self, key_id: bytes) -> bool:
         """Says whether a key is there, the one in use or an earlier one."""
         return self._key(key_id) is not None
+
+    def secret(self, key_id: bytes | None) -> bytes | None:
+        """Returns the secret behind a key, None = the one in use; None without it."""
+        places = [(self._secrets, FILE)]
+        if key_id is not None:
+            places.append((self._secrets / RETIRED, self._retired(key_id).name))
+        for folder, name in places:
+            with suppress(SecretError, OSError):
+                found = load(folder, name)
+                if key_id in (None, self._add(found)):
+                    return found
+        return None
 
     def change(self) -> bytes:
         """Puts another secret in the place of `server.key`, and keeps the old one to check tags.

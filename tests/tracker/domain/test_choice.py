@@ -9,11 +9,12 @@ import pytest
 
 from tests.support import SELECTION_KEY, Rig, hash_of, replayed
 from tests.tracker.frontends.private.front import query, udp_announce
-from tracker.domain import choice
+from tracker.domain import choice, events
 from tracker.domain.choice import INTERVAL, PEERS, drawn, drawn_by_rule_1, halves
 from tracker.domain.policy import Policy
 from tracker.frontends.http.handler import RequestHandler
 from tracker.frontends.udp.handler import DatagramHandler
+from tracker.history import pictures, replies
 from tracker.wire.bencode import decode
 from tracker.wire.connection_id import ConnectionIds
 
@@ -52,27 +53,20 @@ def test_rule_1(seq: int, peers: int, interval: int) -> None:
     assert drawn_by_rule_1(SECRET, seq, b"interval") == interval
 
 
-def explained(state: State, torrent: int, want: int) -> bytes:
-    """Returns the peers that the latest announce, of a leecher over IPv4, was told about.
+def explained(state: State, protocol: str, want: int) -> tuple[bytes, int]:
+    """Returns what the latest announce, of a leecher over IPv4, was told: peers and interval.
 
-    `state` is a replay of the log up to it. Rule 2, written once more from its description.
+    `state` is a replay of the log up to it. Both ways to choose by a draw give the same peers.
     """
-    seq, swarms = state.seq - 1, state.swarms
-    draw = drawn(halves(SELECTION_KEY), PEERS, seq)
-    first, count, seeds = swarms.v4.run(torrent)
-    owners = swarms.v4.owners[first : first + count]
-    (own,) = (place for place, peer in enumerate(owners) if swarms.peer(peer).last_seq == seq)
-    seeders, leechers = list(owners[:seeds]), list(owners[seeds:])
-    of_leechers = min(count - seeds - 1, max(want // 2, want - seeds))
-    listed = []
-    for peers, some, half in (
-        (leechers, of_leechers, draw & 0xFFFFFFFF),
-        (seeders, want - of_leechers, draw >> 32),
-    ):
-        at = half % len(peers)
-        ring = [peer for peer in peers[at:] + peers[:at] if peer != owners[own]]
-        listed += ring[:some]
-    return b"".join(map(swarms.v4.endpoint, listed))
+    seq, torrent = state.seq - 1, state.swarms.lookup(hash_of(1))
+    path = events.HTTP4 if protocol == "http" else events.UDP4
+    one = replies.Asked(seq, seq, path, seeder=False, stopped=False, numwant=74)
+    peer = pictures.peer_of(state, torrent, seq)
+    found = replies.endpoints(state, SELECTION_KEY, one, torrent, peer, want)
+    draw = replies.drawn(state.settings, SELECTION_KEY, one, PEERS)
+    assert replies.ring(state.swarms.v4, torrent, want, peer, False, draw) == found
+    peers = b"".join(endpoint for _, endpoint in found)
+    return peers, replies.interval(state.settings, SELECTION_KEY, one)
 
 
 @pytest.mark.parametrize("protocol", ["http", "udp"])
@@ -105,7 +99,6 @@ def test_a_reply_is_explained_by_the_log_and_the_secret(protocol: str) -> None:
             state = replayed(rig.log.frames())
             assert state.settings.choice == choice.RULE
             assert state.digest() == rig.state.digest()
-            assert peers == explained(state, state.swarms.lookup(info_hash), 74)
-            assert interval == 120 + drawn(halves(SELECTION_KEY), INTERVAL, state.seq - 1) % 1001
+            assert explained(state, protocol, 74) == (peers, interval)
             told.add(peers)
     assert len(told) == 3

@@ -1,0 +1,164 @@
+"""Asks the rules of the site about an announce, one by one: what each says, and by which settings.
+
+`Rules` with a single setting says what that setting says, so each answer is the announce path's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from tracker.domain import events, refusals
+from tracker.domain.hidden_peers import NO_PORT
+from tracker.domain.policy import Policy
+from tracker.domain.rules import Rules
+from tracker.times import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracker.domain.state import State
+    from tracker.history.recorded import Recorded
+    from tracker.service.announce import Announcing, Holder
+
+_OF_ALL = ("clients_denied", "clients_allowed", "refused_ports")
+_OF_NEW = ("peers_per_account", "max_torrents", "max_peers_per_torrent", "max_peers")
+_REFUSING = {
+    refusals.CLIENT_REFUSED: _OF_ALL[:2],
+    refusals.PORT_REFUSED: _OF_ALL[2:],
+    refusals.ACCOUNT_FULL: _OF_NEW[:1],
+    refusals.TORRENTS_FULL: _OF_NEW[1:2],
+    refusals.SWARM_FULL: _OF_NEW[2:3],
+    refusals.PEERS_FULL: _OF_NEW[3:],
+}
+_NO_PEER_ID = bytes(20)
+
+PASSED = "passed"
+EARLY = "too early: the reply lists no peers"
+
+Answer = dict[str, Any]
+
+
+def answers(
+    state: State, path: Announcing, one: Recorded, torrent: int, peer: int, evicted: int
+) -> Iterator[Answer]:
+    """Yields what each rule that the settings have in force said to an announce.
+
+    `state`: before the announce. `peer` announces, 0 = a new one; `evicted` had its address.
+    """
+    settings = state.settings
+    if settings.private:
+        yield key(state, path, state.access.hash_of(one.key_ref) or b"", one.time_us)
+    if settings.policy.requests_per_minute:
+        limit = {"requests_per_minute": settings.policy.requests_per_minute}
+        yield _answer("requests_per_minute", f"{PASSED}; no event says how many came before", limit)
+    if settings.listed:
+        yield whitelist(path, one.info_hash)
+    account = state.access.account_of[one.key_ref] if settings.private else 0
+    for name in (*_OF_ALL, *_OF_NEW):
+        if getattr(settings.policy, name):
+            said = _site(state, name, one, torrent, peer, evicted, account)
+            yield _answer(name, said, {name: _shown(getattr(settings.policy, name))})
+    if settings.policy.enforce_interval_min:
+        said = EARLY if early(state, one, peer) else PASSED
+        shown = {"enforce_interval_min": True, "interval_min": settings.interval_min}
+        yield _answer("interval_min", said, shown)
+
+
+def _site(
+    state: State, name: str, one: Recorded, torrent: int, peer: int, evicted: int, account: int
+) -> str:
+    if one.event == events.STOPPED:
+        return "not asked: `stopped` is never refused"
+    if name in _OF_NEW and peer:
+        return "not asked: the peer is in the swarm already"
+    if name in _OF_NEW[1:] and evicted:
+        return "not asked: the peer takes the place of another one"
+    if name == "refused_ports" and not one.port:
+        return f"{PASSED}; the port cannot be read"
+    peer_id = one.peer_id.ljust(20, b"\0")
+    return _said(_alone(state, name), state, torrent, peer, one.port or NO_PORT, peer_id, one.event, account, evicted)  # fmt: skip
+
+
+def _said(rules: Rules, state: State, *request: Any) -> str:
+    refusal = rules.refuses(state.swarms, *request)
+    return f"refused: {refusals.NAMES[refusal]}" if refusal else PASSED
+
+
+def _alone(state: State, name: str) -> Rules:
+    """Returns rules with one setting of those in force."""
+    policy = evolve(Policy(), **{name: getattr(state.settings.policy, name)})
+    return Rules(policy, state.settings.interval_min)
+
+
+def early(state: State, one: Recorded, peer: int) -> bool:
+    """Tells whether an announce came sooner than allowed.
+
+    An address that cannot be read counts as the peer's own.
+    """
+    directory = state.swarms.v6 if one.v6 else state.swarms.v4
+    endpoint = directory.endpoint(peer)
+    if one.address is not None and not endpoint.endswith(NO_PORT):
+        endpoint = one.address + one.port
+    return bool(endpoint) and _alone(state, "enforce_interval_min").comes_early(
+        state.swarms, peer, endpoint, one.v6, one.event, one.time_us
+    )
+
+
+def key(state: State, path: Announcing, digest: bytes, time_us: int) -> Answer:
+    """Returns what was said to a key, by its SHA-256."""
+    settings = state.settings
+    shown = {"private": settings.private, "check_keys_expiration": settings.check_keys_expiration}
+    held = path.held(digest)
+    if isinstance(held, int):
+        return _answer("key", f"refused: {refusals.NAMES[held]}", shown)
+    if held.ends_us < time_us:
+        return _answer("key", f"refused: {refusals.NAMES[refusals.KEY_EXPIRED]}", shown)
+    return _answer("key", f"{PASSED}: key {held.key_ref} is in force{_until(held)}", shown)
+
+
+def _until(held: Holder) -> str:
+    return "" if held.valid_until_us is None else f" until {rfc3339(held.valid_until_us)}"
+
+
+def whitelist(path: Announcing, info_hash: bytes) -> Answer:
+    listed = path.whitelisted(info_hash)
+    said = PASSED if listed else f"refused: {refusals.NAMES[refusals.NOT_WHITELISTED]}"
+    return _answer("whitelist", said, {"listed": True})
+
+
+def behind(
+    state: State, path: Announcing, refusal: int, key_ref: int, info_hash: bytes, time_us: int
+) -> Iterator[Answer]:
+    """Yields what the rule behind a refusal says, asked again: without what no event says of the
+    request.
+    """
+    settings = state.settings
+    yield key(state, path, state.access.hash_of(key_ref) or b"", time_us)
+    if settings.listed:
+        yield whitelist(path, info_hash)
+    if refusal == refusals.RATE_EXCEEDED:
+        limit = {"requests_per_minute": settings.policy.requests_per_minute}
+        yield _answer("requests_per_minute", "refused; no event says how many came before", limit)
+    for name in _REFUSING.get(refusal, ()):
+        value = getattr(settings.policy, name)
+        if not value:
+            continue
+        if name in _OF_ALL:
+            said = "refused; the event does not hold the peer_id and the port"
+        else:
+            account = state.access.account_of[key_ref]
+            torrent = state.swarms.lookup(info_hash)
+            said = _said(
+                _alone(state, name), state, torrent, 0, NO_PORT, _NO_PEER_ID, events.NONE, account, 0
+            )  # fmt: skip
+        yield _answer(name, said, {name: _shown(value)})
+
+
+def _answer(name: str, said: str, settings: dict[str, Any]) -> Answer:
+    return {"rule": name, "answer": said, "settings": settings}
+
+
+def _shown(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

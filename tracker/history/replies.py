@@ -1,0 +1,123 @@
+"""Computes what the reply to an announce said, from the log and the server's secret: the interval
+and the peers.
+
+The state is that right after the announce. `tracker.domain.choice` has the rules of the draws. By
+rule 2 peers are chosen by the code that chose them. Rule 1 is of earlier versions, so its part is
+kept here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from tracker.domain import choice, events
+
+if TYPE_CHECKING:
+    from tracker.domain.directory import Directory
+    from tracker.domain.settings import Settings
+    from tracker.domain.state import State
+
+KNOWN_CHOICES = (1, 2)
+_LOW = 0xFFFFFFFF
+
+
+@frozen
+class Asked:
+    """An announce, as far as its reply depends on it."""
+
+    seq: int
+    first_seq: int  # of the first event that it brought about, or `seq`
+    path: int
+    seeder: bool
+    stopped: bool
+    numwant: int | None  # None = absent
+
+    @property
+    def udp(self) -> bool:
+        return self.path in (events.UDP4, events.UDP6)
+
+
+def drawn(settings: Settings, secret: bytes, one: Asked, purpose: int) -> int:
+    """Returns the 64 bits that were drawn for an announce: `choice.PEERS` or `choice.INTERVAL`.
+
+    `secret`: see `server_secret.selection_key`.
+    """
+    if settings.choice != 1:
+        return choice.drawn(choice.halves(secret), purpose, one.seq)
+    if purpose == choice.PEERS:
+        return choice.drawn_by_rule_1(secret, one.seq + 1)
+    return choice.drawn_by_rule_1(secret, one.first_seq if one.udp else one.seq + 1, b"interval")
+
+
+def interval(settings: Settings, secret: bytes, one: Asked) -> int:
+    """Returns the seconds until the next announce that the reply asked for."""
+    most = settings.policy.interval_jitter
+    if not most:
+        return settings.interval
+    return settings.interval + drawn(settings, secret, one, choice.INTERVAL) % (most + 1)
+
+
+def wanted(settings: Settings, one: Asked, *, early: bool) -> int:
+    """Returns the most peers that the reply lists."""
+    if one.stopped or early:
+        return 0
+    cap = settings.max_peers_per_announce
+    return cap if one.numwant is None else min(one.numwant, cap)
+
+
+def endpoints(
+    state: State, secret: bytes, one: Asked, torrent: int, peer: int, want: int
+) -> list[tuple[int, bytes]]:
+    """Returns each peer in the reply to `peer` with its endpoint there.
+
+    A peer comes twice if both its addresses were listed. The client's own family is first, and in
+    UDP replies the only one.
+    """
+    swarms = state.swarms
+    own, other = swarms.v4, swarms.v6
+    if one.path in (events.HTTP6, events.UDP6):
+        own, other = other, own
+    found: list[tuple[int, bytes]] = []
+    for directory in (own,) if one.udp else (own, other):
+        if len(found) < want and directory.total:
+            rest = want - len(found)
+            if state.settings.choice == 1:
+                draw = drawn(state.settings, secret, one, choice.PEERS)
+                found += ring(directory, torrent, rest, peer, one.seeder, draw)
+            else:
+                picked = directory.pick(
+                    b"", torrent, rest, peer, one.seeder, choice.halves(secret), one.seq
+                )
+                found += _found(directory, torrent, picked)
+    return found
+
+
+def _found(directory: Directory, torrent: int, picked: bytes) -> list[tuple[int, bytes]]:
+    width = directory.width
+    each = [picked[at : at + width] for at in range(0, len(picked), width)]
+    return [(directory.lookup(torrent, endpoint), endpoint) for endpoint in each]
+
+
+def ring(
+    directory: Directory, torrent: int, want: int, peer: int, seeder: bool, draw: int
+) -> list[tuple[int, bytes]]:
+    """Does what `Directory.pick` does, with another draw."""
+    _, _, seeds = directory.run(torrent)
+    members = list(directory.members(torrent))
+    listed = [each for each in members if each != peer]
+    if len(listed) > want:
+        seeders, leechers = members[:seeds], members[seeds:]
+        others = len(seeders) - (peer in seeders)
+        of_leechers = min(
+            len(leechers) - (peer in leechers), want if seeder else max(want // 2, want - others)
+        )
+        listed = []
+        for some, count, half in (
+            (leechers, of_leechers, draw & _LOW),
+            (seeders, min(others, want - of_leechers), draw >> 32),
+        ):
+            at = half % len(some) if some else 0
+            listed += [each for each in some[at:] + some[:at] if each != peer][:count]
+    return [(each, directory.endpoint(each)) for each in listed]
