@@ -28,6 +28,8 @@ from tracker.ports import (
     Factor,
     FactorTerms,
     Followed,
+    HandedPage,
+    HandedQuery,
     InvalidDurationError,
     IssuedKey,
     KeyInfo,
@@ -293,12 +295,20 @@ EXPLANATION: dict[str, Any] = {
 }  # fmt: skip
 
 
+REPLY: dict[str, Any] = {
+    "seq": 8, "time": "2027-01-15T08:00:00.000000Z", "info_hash": "00" * 20, "account": 1,
+    "owner": "anna", "key_ref": 1, "address": "192.0.2.9", "port": 6881, "peer_id": "00" * 20,
+    "peers": EXPLANATION["peers"],
+}  # fmt: skip
+
+
 @attrs.define
 class FakePast:
     """Returns the same model for every moment and records the moments, or fails."""
 
     model: FakeModel = attrs.field(factory=FakeModel)
     moments: list[Moment] = attrs.field(factory=list)
+    handed_queries: list[tuple[HandedQuery, int]] = attrs.field(factory=list)
     failure: Exception | None = None
     outage: Outage | None = None  # that every moment lies in
 
@@ -323,6 +333,12 @@ class FakePast:
         if self.failure is not None:
             raise self.failure
         return EXPLANATION | {"seq": seq}
+
+    async def handed(self, query: HandedQuery, limit: int) -> HandedPage:
+        self.handed_queries.append((query, limit))
+        if self.failure is not None:
+            raise self.failure
+        return HandedPage([REPLY], 9, ["2027-01-15"])
 
 
 @attrs.define

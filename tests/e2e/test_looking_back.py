@@ -93,6 +93,10 @@ def test_an_announce_is_explained(tracker: Tracker, seqs: list[int]) -> None:
     assert shown["before"]["swarm"]["leechers"] + 1 == shown["after"]["swarm"]["leechers"] == 1
     assert api(tracker, f"/api/v2/announces/{seqs[1]}/explain") | {"trust": shown["trust"]} == shown
     assert ask(tracker, "GET", f"/api/v2/announces/{seqs[4]}/explain").status == 404
+    (reply,) = printed(tracker, "handed", "127.0.0.1", "--port", "1")
+    assert (reply["seq"], reply["peers"]) == (seqs[1], shown["peers"])
+    page = api(tracker, "/api/v2/handed?address=127.0.0.1&port=1")
+    assert page == {"replies": [reply], "next": None, "unread": []}
 
 
 def test_swarm_as_a_table(tracker: Tracker, seqs: list[int]) -> None:

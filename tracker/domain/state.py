@@ -26,6 +26,7 @@ from tracker.domain.listing import NEVER, Listing
 from tracker.domain.peer_by_seq import Recent
 from tracker.domain.seeding import Seeding
 from tracker.domain.settings import Settings
+from tracker.domain.staying import EXPIRED, MODE_CHANGED, TRACKER_DOWN
 from tracker.domain.swarms import BUCKETS, MARK_COMPLETED, MARK_SNATCHED, ROW_SIZE, Swarms
 from tracker.domain.sweep import Sweep
 from tracker.domain.tally import Tally
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tracker.domain.accounts import Totals
     from tracker.domain.booking import Booking
     from tracker.domain.events.registry import AdminEvent, FixedRecord
+    from tracker.domain.staying import Staying
 
     Section = bytes | memoryview
 
@@ -62,6 +64,7 @@ class State:
         "seq",
         "settings",
         "settings_seq",
+        "stays",
         "swarms",
         "sweep",
         "tally",
@@ -91,6 +94,7 @@ class State:
         self.recent = Recent()
         self._scratch = bytearray(38)  # for the names of the record that is applied
         self.book: Booking | None = None  # where gains are noted for the book
+        self.stays: Staying | None = None  # where stays are noted for their index
 
     def apply(
         self,
@@ -151,7 +155,7 @@ class State:
         record.apply(self, self.seq - 1)
 
     def _apply_announces(self, plain: Section, protected: Section) -> None:
-        swarms, recent, book = self.swarms, self.recent, self.book
+        swarms, recent, book, stays = self.swarms, self.recent, self.book, self.stays
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
@@ -183,6 +187,9 @@ class State:
                 raise ReplayError(
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
                 )
+            before, change = peer, 0
+            if stays is not None and peer and (rule != 2 or account):  # else it is where it was
+                change = stays.change(swarms, peer, rule, peer_id, endpoint, what & 0x10 != 0)
             if account:
                 if book is not None:
                     book.begin(self.accounts, account)
@@ -199,6 +206,11 @@ class State:
                     left, what, rule,
                 )  # fmt: skip
             recent.note(seq, peer)
+            if stays is not None:
+                stays.announced(
+                    swarms, before, peer, change, seq, time_us, key_ref, account, plain, protected,
+                    number, False,
+                )  # fmt: skip
             seq += 1
         self.announced(seq, time_us)
 
@@ -246,7 +258,7 @@ class State:
         """Applies a frame that cannot be decrypted, or that comes while peers have stand-ins."""
         swarms = self.swarms
         hidden = self.hidden or Hidden(swarms)
-        book = self.book
+        book, stays = self.book, self.stays
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
@@ -277,6 +289,7 @@ class State:
                 info_hash, peer_id, endpoint = packed.announcer(plain, protected, number)
                 if not peer:
                     torrent = swarms.lookup(info_hash)
+            before, change = peer, 0
             if unreadable:
                 if rule != 2:
                     peer_id = hidden.peer_id(swarms, peer, seq, peer_id, account != 0)
@@ -284,7 +297,9 @@ class State:
                 endpoint = (
                     stand_in(seq, v6) if fresh else (swarms.v6 if v6 else swarms.v4).endpoint(peer)
                 )
-            elif not stopped:
+            if stays is not None and peer and (rule != 2 or account or fresh or not unreadable):
+                change = stays.change(swarms, peer, rule, peer_id, endpoint, what & 0x10 != 0)
+            if not (unreadable or stopped):
                 holder = swarms.find(torrent, endpoint) if torrent else 0
                 if holder and holder != peer:
                     raise ReplayError(f"event {seq} comes from where another peer is")
@@ -309,6 +324,11 @@ class State:
                     left, what, rule,
                 )  # fmt: skip
             hidden.note(seq, peer, fresh)
+            if stays is not None:
+                stays.announced(
+                    swarms, before, peer, change, seq, time_us, key_ref, account, plain, protected,
+                    number, unreadable,
+                )  # fmt: skip
             seq += 1
         self.announced(seq, time_us)
 
@@ -423,9 +443,14 @@ class State:
         rate = self.settings.policy.resumed_rate
         return min(rate * gap_us // 1_000_000, MOST) if rate else MOST
 
-    def leave(self, torrent: int, peer: int, remembered: bool = False) -> None:
-        """Removes a peer; counts its time. `remembered`: leaves a base where the rules say so."""
+    def leave(self, torrent: int, peer: int, why: int, remembered: bool = False) -> None:
+        """Removes a peer; counts its time. `why`: a number of `staying`.
+
+        `remembered`: leaves a base where the rules say so.
+        """
         swarms, book = self.swarms, self.book
+        if self.stays is not None:
+            self.stays.left(peer, self.seq - 1, self.time_us, swarms.seen_us(peer), why)
         if self.listing.since_seq != NEVER and swarms.identified(peer):
             account = swarms.account_of(peer)
             if book is not None:
@@ -441,9 +466,10 @@ class State:
                 self._remember(torrent, peer, account)
         swarms.remove(torrent, peer)
 
-    def leave_remembered(self, torrent: int, peer: int) -> None:
-        """Removes a peer that was swept or evicted."""
-        self.leave(torrent, peer, remembered=True)
+    def expire(self, torrent: int, peer: int) -> None:
+        """Removes a peer that was swept."""
+        down = self.swarms.seen_us(peer) < self.tally.resumed_us
+        self.leave(torrent, peer, TRACKER_DOWN if down else EXPIRED, remembered=True)
 
     def _remember(self, torrent: int, peer: int, account: int) -> None:
         """Leaves the base of a peer, unless its announce is too old or its day was shredded."""
@@ -462,13 +488,13 @@ class State:
         if self.bases.count:
             self.bases.expire(self.time_us - self._remember_us, LOOKED_AT_ONCE)
 
-    def drop_peers(self) -> None:
+    def drop_peers(self, why: int) -> None:
         """Removes every peer, torrent and base. The completed counts and their total stay."""
         swarms = self.swarms
         for bucket in range(BUCKETS):
             for torrent in swarms.torrents_in(bucket):
                 for peer in swarms.peers(torrent):
-                    self.leave(torrent, peer)
+                    self.leave(torrent, peer, why)
                 swarms.drop_if_empty(torrent)
         self.bases.drop_all()
 
@@ -496,7 +522,7 @@ class State:
         the new settings remember for longer.
         """
         if settings.private != self.settings.private:
-            self.drop_peers()
+            self.drop_peers(MODE_CHANGED)
         self.bases.expire(self.time_us - self._remember_us + 1, self.bases.slots)
         self.obey(settings)
         self.settings_seq = seq

@@ -30,8 +30,6 @@ cdef class Swarms:
     cpdef Py_ssize_t lookup(self, bytes info_hash) except -1
     @cython.locals(info_hash=cython.p_char, bucket=Py_ssize_t)
     cpdef enter(self, Py_ssize_t torrent)
-    @cython.locals(at=Py_ssize_t, torrent=Py_ssize_t)
-    cpdef enter_all(self, array torrents)
     @cython.locals(seeders=cython.uint, leechers=cython.uint, completed=cython.ulonglong, largest=cython.ulonglong, info_hash=cython.p_char, bucket=Py_ssize_t)
     cpdef drop_if_empty(self, Py_ssize_t torrent)
     @cython.locals(torrent=Py_ssize_t, found=array, at=Py_ssize_t)

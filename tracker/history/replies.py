@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tracker.domain.directory import Directory
     from tracker.domain.settings import Settings
     from tracker.domain.state import State
+    from tracker.history.recorded import Recorded
 
 KNOWN_CHOICES = (1, 2)
 _LOW = 0xFFFFFFFF
@@ -37,6 +38,18 @@ class Asked:
     @property
     def udp(self) -> bool:
         return self.path in (events.UDP4, events.UDP6)
+
+
+def asked(one: Recorded) -> Asked:
+    """Returns what the reply to an announce of the log depends on."""
+    return Asked(
+        one.seq,
+        one.first_seq,
+        one.path,
+        seeder=one.left == 0,
+        stopped=one.event == events.STOPPED,
+        numwant=None if one.flags & events.FLAG_NUMWANT_ABSENT else one.numwant,
+    )
 
 
 def drawn(settings: Settings, secret: bytes, one: Asked, purpose: int) -> int:

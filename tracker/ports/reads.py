@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         EventPage,
         Factor,
         Followed,
+        HandedPage,
+        HandedQuery,
         KeyInfo,
         LogPart,
         Metric,
@@ -177,6 +179,13 @@ class Past(Protocol):
         """Why the announce of event `seq` got the reply that it got, as JSON values.
 
         Raises `NoAnnounceError` for an event that is none.
+        """
+        ...
+
+    async def handed(self, query: HandedQuery, limit: int) -> HandedPage:
+        """At most `limit` replies that listed an address, or that an account got.
+
+        The page is shorter after some seconds of work.
         """
         ...
 

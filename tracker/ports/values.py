@@ -61,6 +61,25 @@ class Moment:
 
 
 @frozen
+class HandedQuery:
+    """Which replies are meant: those to an account, or those that listed an address."""
+
+    part: LogPart
+    account: int | None = None
+    address: str | None = None
+    port: int | None = None
+
+
+@frozen
+class HandedPage:
+    """Replies, ascending, as JSON values."""
+
+    replies: list[dict[str, Any]]
+    following: int | None  # where the next page begins; None = this is the last one
+    unread: list[str]  # days whose addresses cannot be read
+
+
+@frozen
 class Outage:
     """A time without events: the tracker was off or could not write. Unix microseconds, dates."""
 

@@ -33,6 +33,7 @@ from tracker.domain.events.registry import (
 )
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor
 from tracker.domain.settings import KNOWN_RULES, Settings
+from tracker.domain.staying import ADDRESSES_LOST, DELISTED, REVOKED
 from tracker.domain.tally import Pruned
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class TorrentDelisted(AdminEvent):
             to.bases.drop_torrent(self.info_hash)
         if torrent and to.settings.listed:
             for peer in to.swarms.peers(torrent):
-                to.leave(torrent, peer)
+                to.leave(torrent, peer, DELISTED)
             if to.settings.remove_peerless_torrents:
                 to.swarms.drop_if_empty(torrent)
 
@@ -165,7 +166,7 @@ class KeyRevoked(AdminEvent):
         to.listing.awake_us = time_us
         for peer in to.swarms.of_key.peers(key.key_ref):
             torrent = to.swarms.peer(peer).torrent
-            to.leave(torrent, peer)
+            to.leave(torrent, peer, REVOKED)
             if to.settings.remove_peerless_torrents:
                 to.swarms.drop_if_empty(torrent)
         to.bases.drop_key(key.account, key.key_ref)
@@ -381,7 +382,7 @@ class AddressesLost(AdminEvent):
     administered = False
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
-        to.drop_peers()
+        to.drop_peers(ADDRESSES_LOST)
         to.hidden = None
 
 
