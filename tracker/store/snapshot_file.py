@@ -298,8 +298,9 @@ def _parsed(
     footer_size = _FOOTERS[head.format]
     table = file.take(min(_ROW.size * head.sections, file.left - footer_size))
     sections = list(_carved(head, table, file, footer_size))
-    while file.left > footer_size:  # only where the table is not as the tracker writes it
-        file.take(min(_AT_ONCE, file.left - footer_size))
+    # Only where the table is not as the tracker writes it:
+    while file.left > footer_size and file.take(min(_AT_ONCE, file.left - footer_size)):
+        pass
     digest = file.hasher.digest()
     footer = file.take(footer_size)
     if digest != footer[:_SHA256]:
