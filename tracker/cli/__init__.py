@@ -37,6 +37,10 @@ COMMANDS = {
     "replay": ("replay", "summarise the state at any moment of the log"),
     "swarm": ("swarm", "list who was in a swarm at any moment of the log"),
     "stays": ("stays", "list who was there, at a moment or between two"),
+    "hit-and-run": (
+        "hit_and_run",
+        "the rule of hit and run, and what is judged, through the running API",
+    ),
     "diff": ("diff", "compare two moments of the log"),
     "ledger": ("ledger", "list the announces behind an account's totals"),
     "explain": (

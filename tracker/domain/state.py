@@ -20,6 +20,7 @@ from tracker.domain.dates import Dates
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
+from tracker.domain.events.records import Tick
 from tracker.domain.factors import Factors, as_words
 from tracker.domain.hidden_peers import Hidden, stand_in
 from tracker.domain.listing import NEVER, Listing
@@ -147,15 +148,22 @@ class State:
         self.seq += 1
         self.time_us = time_us
         event.apply(self, self.seq - 1, time_us)
+        if self.book is not None and self.book.judge is not None:
+            self.book.judge.administered(self, event, self.seq - 1, time_us)
 
     def apply_record(self, record: FixedRecord) -> None:
         """Applies a record of fixed size. Raises the errors of `FixedRecord.apply`."""
         self.seq += 1
         self.time_us = record.time_us
         record.apply(self, self.seq - 1)
+        if self.book is not None and isinstance(record, Tick):
+            judge = self.book.judging()
+            if judge is not None:
+                judge.ticked(self, self.seq - 1, self.time_us)
 
     def _apply_announces(self, plain: Section, protected: Section) -> None:
         swarms, recent, book, stays = self.swarms, self.recent, self.book, self.stays
+        judge = None if book is None else book.judging()
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
@@ -193,6 +201,7 @@ class State:
             if account:
                 if book is not None:
                     book.begin(self.accounts, account)
+                was, seeded = peer != 0, peer and swarms.rows[peer * 72 + 20] & 0x10
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule, base,
@@ -200,6 +209,11 @@ class State:
                 if book is not None:
                     client = packed.client(plain, number)
                     book.announced(self.accounts, account, info_hash[:20], time_us, client)
+                    if judge is not None:
+                        judge.announced(
+                            self, account, info_hash[:20], seq, time_us, left, was, seeded != 0, peer != 0,
+                            book.gained(self.accounts, account),
+                        )  # fmt: skip
             else:
                 peer = swarms.announce(
                     seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
@@ -259,6 +273,7 @@ class State:
         swarms = self.swarms
         hidden = self.hidden or Hidden(swarms)
         book, stays = self.book, self.stays
+        judge = None if book is None else book.judging()
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
@@ -309,6 +324,7 @@ class State:
             if account:
                 if book is not None:
                     book.begin(self.accounts, account)
+                was, seeded = peer != 0, peer and swarms.rows[peer * 72 + 20] & 0x10
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule, base,
@@ -316,6 +332,11 @@ class State:
                 if book is not None:
                     client = packed.client(plain, number)
                     book.announced(self.accounts, account, info_hash, time_us, client)
+                    if judge is not None:
+                        judge.announced(
+                            self, account, info_hash, seq, time_us, left, was, seeded != 0, peer != 0,
+                            book.gained(self.accounts, account),
+                        )  # fmt: skip
             else:
                 if peer and not stopped:
                     swarms.move(torrent, peer, endpoint, what & 0x10 != 0)
@@ -462,6 +483,15 @@ class State:
             if book is not None:
                 info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
                 book.left(self.accounts, account, info_hash, self.dates.of(last_us))
+                judge = book.judging()
+                if judge is not None:
+                    end_us = seen_us
+                    if last_seq >= self.listing.since_seq:
+                        end_us = min(time_us, self.listing.until(seen_us))
+                    judge.left(
+                        self, account, info_hash, end_us, mark & 0x10 != 0,
+                        book.gained(self.accounts, account),
+                    )  # fmt: skip
             if remembered and last_seq >= self.listing.since_seq:
                 self._remember(torrent, peer, account)
         swarms.remove(torrent, peer)
