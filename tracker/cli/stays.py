@@ -9,7 +9,7 @@ import argparse
 import json
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracker.cli import trust
 from tracker.cli.moment_options import (
@@ -37,12 +37,10 @@ _HEADING = (
 )  # fmt: skip
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "stays",
-        help="list who was there, at a moment or between two",
-        description="Look up in the index of stays who was listed where: all that is asked for must fit. "
-        "Without a time it lists the stays of the whole log, in the order in which they began.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Look up in the index of stays who was listed where: all that is asked for must fit. "
+        "Without a time it lists the stays of the whole log, in the order in which they began."
     )
     add_log_and_json(parser, "one JSON object a stay")
     add_at(parser)
