@@ -476,7 +476,8 @@ class Judge:
         """Notes a download, and when to look at it again."""
         self.touched.add(one)
         rule, when = self._rule_of(one), NEVER
-        if rule is not None and one.state in OPEN:
+        # Of one who is there only a window can end, so most announces ask for no stands.
+        if rule is not None and one.state in OPEN and (one.absent_us or rule.window is not None):
             when = due(one, rule, self._stands(one))[0]
         if rule is not None and one.peers and not one.met and one.state in _JUDGED:
             # While it seeds without a gap this is the same after each announce.
