@@ -4,6 +4,9 @@
 `remove_before` shortens it.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from eventlog.encryption import (
     Encrypted,
     Encryptor,
@@ -53,7 +56,6 @@ from eventlog.frame import (
 from eventlog.history import BEGIN as HISTORY_BEGIN
 from eventlog.history import at as history_at
 from eventlog.kept_frames import keep_frames, kept_digests, kept_path, read_kept_frames
-from eventlog.log import WATERMARK_SECONDS, EventLog, LogStatistics, open_log
 from eventlog.nonsense import border, parse_json
 from eventlog.pool import FRAME_BYTES, OpenFrame, Pool
 from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
@@ -79,10 +81,13 @@ from eventlog.segment import (
     open_header,
 )
 from eventlog.tags import Macs, Part, Tags
-from eventlog.threads import NO_THREAD, Pace, in_thread
 from eventlog.verify import Verifier
 from eventlog.verify_files import RESTORE_KEPT, unreadable
 from eventlog.versions import FORMAT
+
+if TYPE_CHECKING:
+    from eventlog.log import WATERMARK_SECONDS, EventLog, LogStatistics, open_log
+    from eventlog.threads import NO_THREAD, Pace, in_thread
 
 __all__ = [
     "A_FILE",
@@ -178,3 +183,16 @@ __all__ = [
     "write_new",
     "wrong_by_seal",
 ]
+
+_OF_WRITERS = {
+    **dict.fromkeys(("WATERMARK_SECONDS", "EventLog", "LogStatistics", "open_log"), "log"),
+    **dict.fromkeys(("NO_THREAD", "Pace", "in_thread"), "threads"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what writers need when it is asked for, because trio takes a tenth of a second, and
+    readers do without."""
+    if name not in _OF_WRITERS:
+        raise AttributeError(f"module 'eventlog' has no attribute {name!r}")
+    return getattr(import_module(f"eventlog.{_OF_WRITERS[name]}"), name)

@@ -21,6 +21,7 @@ from api.v2.hit_and_run import HitAndRun
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
 from api.v2.settings import Settings
+from api.v2.stays import Stays
 from api.v2.torrents import Torrents
 from api.v2.whitelist import Whitelist
 
@@ -49,6 +50,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Stream(events).endpoints(),
         *Rejections(reads, ports.events).endpoints(),
         *Announces(reads).endpoints(),
+        *Stays(reads).endpoints(),
         *Clients(reads).endpoints(),
         *Settings(reads).endpoints(),
         *About(described).endpoints(),

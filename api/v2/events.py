@@ -229,14 +229,14 @@ async def _up_to_moment(reads: Reads, given: dict[str, str]) -> None:
 
 
 def part(given: dict[str, str]) -> LogPart:
-    first, from_us = _place(given, "from")
-    last, to_us = _place(given, "to")
+    first, from_us = place(given, "from")
+    last, to_us = place(given, "to")
     if "after" in given:
         first = max(first or 0, params.whole("after", given["after"], SEQ_MAX) + 1)
     return LogPart(first=first or 0, last=last, from_us=from_us, to_us=to_us)
 
 
-def _place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
+def place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
     """Reads a place in the log. Returns its seq, or its time in Unix microseconds; the other is
     None.
     """

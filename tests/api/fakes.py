@@ -56,6 +56,8 @@ from tracker.ports import (
     RuleInForce,
     Sample,
     Stats,
+    StaysPage,
+    StaysQuery,
     SumsPage,
     TorrentFacts,
     TorrentSummary,
@@ -331,6 +333,14 @@ REPLY: dict[str, Any] = {
 }  # fmt: skip
 
 
+STAY: dict[str, Any] = {
+    "info_hash": "00" * 20, "network": "192.0.2.0/24", "pseudonym": "00" * 8,
+    "peer_id_prefix": "-qB4650-", "client": None, "user_agent": None, "protocol": "udp",
+    "listener": 0, "account": 1, "key_ref": 1, "joined": "2027-01-15T08:00:00.000000Z",
+    "how": "joined", "seq": 8, "left": None, "why": None, "left_seq": None, "last_announce": None,
+}  # fmt: skip
+
+
 @attrs.define
 class FakePast:
     """Returns the same model for every moment and records the moments, or fails."""
@@ -338,6 +348,7 @@ class FakePast:
     model: FakeModel = attrs.field(factory=FakeModel)
     moments: list[Moment] = attrs.field(factory=list)
     handed_queries: list[tuple[HandedQuery, int]] = attrs.field(factory=list)
+    stays_queries: list[tuple[StaysQuery, int]] = attrs.field(factory=list)
     failure: Exception | None = None
     outage: Outage | None = None  # that every moment lies in
 
@@ -368,6 +379,12 @@ class FakePast:
         if self.failure is not None:
             raise self.failure
         return HandedPage([REPLY], 9, ["2027-01-15"])
+
+    async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
+        self.stays_queries.append((query, limit))
+        if self.failure is not None:
+            raise self.failure
+        return StaysPage([STAY], 7, 100)
 
 
 @attrs.define

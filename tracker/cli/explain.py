@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 Shown = dict[str, Any]
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "explain",
-        help="explain an announce: who came, what the rules said, what changed, which peers it got",
-        description="Replay the log to an announce, decide it again by the same code, and print what was asked, who "
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Replay the log to an announce, decide it again by the same code, and print what was asked, who "
         "asked, what each rule said, the state before and after, where every number comes from, and the peers of the "
-        "reply. Refused announces are explained as far as the log has them.",
+        "reply. Refused announces are explained as far as the log has them."
     )
     add_log_and_json(parser, "one JSON object")
     parser.add_argument("seq", metavar="SEQ", type=_seq, help="the number of the event")

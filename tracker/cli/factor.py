@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from typing import Any
 
 from tracker.cli.api_options import (
     add_change,
@@ -29,10 +28,7 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "factor", help="set, list or end credit factors, through the running API"
-    )
+def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     put = commands.add_parser("set", help="set a factor and print its number")
     put.add_argument("--account", type=line, help="for this account alone: its number or owner")

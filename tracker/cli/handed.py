@@ -7,7 +7,7 @@ import json
 from functools import partial
 from ipaddress import ip_address
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eventlog import Reader
 from tracker.cli import trust
@@ -26,29 +26,22 @@ if TYPE_CHECKING:
 _NEEDS = "which peers a reply listed is not in the log: it follows from the log and the secrets (--secrets), which are needed here"  # fmt: skip
 
 
-def add_to(commands: Any) -> None:
-    handed = commands.add_parser(
-        "handed",
-        help="list the replies that an address was handed out in",
-        description="Replay a part of the log and list the replies that listed an address: when, to whom, in which swarm.",
-    )
-    handed.add_argument("address", metavar="ADDRESS", type=_address, help="IPv4 or IPv6")
-    handed.add_argument("--port", type=_port, help="only at this port")
-    handed.set_defaults(run=print_handed)
-    received = commands.add_parser(
-        "received",
-        help="list the peers that an account received",
-        description="Replay a part of the log and list the replies to an account, each with the peers in it.",
-    )
-    received.add_argument("who", metavar="ACCOUNT|KEY_REF", help="an owner, or the number of a key")
-    received.set_defaults(run=print_received)
-    for parser in (handed, received):
-        add_log_and_json(parser, "one JSON object a reply")
-        for name, dest, text in (
-            ("--from", "first", "begin here (default: at the log's beginning)"),
-            ("--to", "last", "end here, inclusive (default: at its end)"),
-        ):
-            parser.add_argument(name, dest=dest, metavar="SEQ|TIME", type=moment, help=text)
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Replay a part of the log and list the replies that listed an address: when, to whom, in which swarm."
+    parser.add_argument("address", metavar="ADDRESS", type=_address, help="IPv4 or IPv6")
+    parser.add_argument("--port", type=_port, help="only at this port")
+    add_part(parser)
+    parser.set_defaults(run=print_handed)
+
+
+def add_part(parser: argparse.ArgumentParser) -> None:
+    """Adds what `tracker received` has as well: the log, and the part of it to look at."""
+    add_log_and_json(parser, "one JSON object a reply")
+    for name, dest, text in (
+        ("--from", "first", "begin here (default: at the log's beginning)"),
+        ("--to", "last", "end here, inclusive (default: at its end)"),
+    ):
+        parser.add_argument(name, dest=dest, metavar="SEQ|TIME", type=moment, help=text)
 
 
 def _address(text: str) -> str:

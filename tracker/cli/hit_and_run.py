@@ -23,10 +23,7 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _ROW = "{:>8}  {:<40}  {:<9}  {:<27}  {:>12}  {:>12}  {}"
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "hit-and-run", help="the rule of hit and run, and what is judged, through the running API"
-    )
+def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_client(commands.add_parser("rule", help="print the rule in force"), show_rule)
     put = commands.add_parser("set", help="judge by a rule from now on; print the event's number")

@@ -9,7 +9,7 @@ import argparse
 import json
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracker.cli import trust
 from tracker.cli.moment_options import (
@@ -21,7 +21,9 @@ from tracker.cli.moment_options import (
 )
 from tracker.cli.options import info_hash, log_and_keys
 from tracker.cli.output import CannotError, count, note, progress, say
-from tracker.offline.stays import Addresses, as_json, opened, packed_address, packed_network
+from tracker.history.stays import as_json, numbers
+from tracker.offline.stays import Addresses, opened, packed_address
+from tracker.ports import packed_network
 from tracker.store.address_keys import day_name
 from tracker.store.stay_files import Sought, StaysError
 
@@ -35,12 +37,10 @@ _HEADING = (
 )  # fmt: skip
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "stays",
-        help="list who was there, at a moment or between two",
-        description="Look up in the index of stays who was listed where: all that is asked for must fit. "
-        "Without a time it lists the stays of the whole log, in the order in which they began.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Look up in the index of stays who was listed where: all that is asked for must fit. "
+        "Without a time it lists the stays of the whole log, in the order in which they began."
     )
     add_log_and_json(parser, "one JSON object a stay")
     add_at(parser)
@@ -85,8 +85,8 @@ def print_stays(options: argparse.Namespace) -> int:
     with failing_if_interrupted(), progress("Replaying the log") as report:
         try:
             with opened(folder, keys, note, report) as stays:
-                if options.client is not None or options.user_agent is not None:
-                    sought.clients = _clients(stays, options)
+                clients = stays.listed.clients
+                sought.clients = numbers(clients, options.client, options.user_agent)
                 addresses = Addresses(folder, keys)
                 print_all = partial(_print, stays, sought, (after, to), addresses, options)
                 return trust.listed(print_all, folder, keys, as_json=options.json)
@@ -129,17 +129,6 @@ def _account(log: ForwardReplay, text: str | None) -> int | None:
     return int(text)
 
 
-def _clients(stays: Stays, options: argparse.Namespace) -> set[int]:
-    pairs = stays.listed.clients
-    found = set()
-    for number in range(1, len(pairs.pairs) + 1):
-        prefix, agent = pairs.shown(number)
-        client = (options.client or "").lstrip("-")  # which the shell takes for an option
-        if prefix.lstrip("-").startswith(client) and agent.startswith(options.user_agent or ""):
-            found.add(number)
-    return found
-
-
 def _print(
     stays: Stays,
     sought: Sought,
@@ -152,7 +141,7 @@ def _print(
     number = 0
     for stay in islice(stays.find(sought, *between), options.limit):
         number += 1
-        said = as_json(stay, stays, addresses)
+        said = {"address": addresses.of(stay) or None} | as_json(stay, stays.listed.clients)
         if options.json:
             say(json.dumps(said, ensure_ascii=False))
             continue

@@ -215,7 +215,7 @@ class Explanation:
         peers = None
         if secret is not None:
             found = replies.endpoints(state, secret, asked, torrent, peer, want) if want else []
-            peers = [pictures.listed(state, each, endpoint) for each, endpoint in found]
+            peers = [pictures.listed(state, torrent, endpoint) for endpoint in found]
         return {
             **self.shown,
             "after": self._picture(peer),

@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 from eventlog import NOT_ENCRYPTED
 from tracker.domain import events
 from tracker.domain.events import codec
+from tracker.domain.hidden_peers import NO_PORT
 from tracker.history import asked_rules, event_json, pictures, replies
 from tracker.history.recorded import Recorded, Refused, read
 from tracker.ports import HandedQuery, LogPart, Moment
@@ -45,8 +46,8 @@ class Question(Protocol):
         """
         ...
 
-    def wants(self, peer: Reply) -> bool:
-        """Tells whether a peer of such a reply is meant."""
+    def wants(self, endpoint: bytes) -> bool:
+        """Tells whether a peer of such a reply is meant, by its endpoint."""
         ...
 
 
@@ -62,8 +63,8 @@ class ToAccount:
             if account_of[row[6]] == self.account:
                 yield place
 
-    def wants(self, peer: Reply) -> bool:
-        return bool(peer)
+    def wants(self, endpoint: bytes) -> bool:
+        return bool(endpoint)
 
 
 @frozen
@@ -104,8 +105,12 @@ class OfAddress:
             at = directory.addresses.find(self.packed, at + 1, end)
         return at >= 0
 
-    def wants(self, peer: Reply) -> bool:
-        return peer["address"] == self.address and self.port in (None, peer["port"])
+    def wants(self, endpoint: bytes) -> bool:
+        return endpoint[:-2] == self.packed and (
+            endpoint[-2:] != NO_PORT
+            if self.port is None
+            else int.from_bytes(endpoint[-2:], "big") == self.port
+        )
 
 
 @define
@@ -208,11 +213,16 @@ class Walk:
         if self.secret is None or state.settings.choice not in replies.KNOWN_CHOICES:
             self.unknown += 1
             return None
-        listed = filter(self.question.wants, _peers(state, one, self.secret, early=early))
-        shown = _shown(state, one, frame, list(listed))
-        first_us = self.part.from_us
-        timely = first_us is None or shown["time"] >= rfc3339(first_us)
-        return shown if shown["peers"] and timely else None
+        torrent = state.swarms.lookup(one.info_hash)
+        found = _endpoints(state, one, self.secret, torrent, early=early)
+        wanted = list(filter(self.question.wants, found))
+        if not wanted:
+            return None
+        shown = _shown(state, one, frame)
+        if self.part.from_us is not None and shown["time"] < rfc3339(self.part.from_us):
+            return None
+        peers = [pictures.listed(state, torrent, endpoint) for endpoint in wanted]
+        return {**shown, "peers": peers}
 
 
 def question(query: HandedQuery) -> Question:
@@ -222,15 +232,15 @@ def question(query: HandedQuery) -> Question:
     return OfAddress(query.address or "", query.port)
 
 
-def _peers(state: State, one: Recorded, secret: bytes, *, early: bool) -> Iterator[Reply]:
+def _endpoints(
+    state: State, one: Recorded, secret: bytes, torrent: int, *, early: bool
+) -> list[bytes]:
     asked = replies.asked(one)
     want = replies.wanted(state.settings, asked, early=early)
-    torrent = state.swarms.lookup(one.info_hash)
     if not want or not torrent:
-        return
+        return []
     peer = _peer_at(state, one, torrent)
-    for each, endpoint in replies.endpoints(state, secret, asked, torrent, peer, want):
-        yield pictures.listed(state, each, endpoint)
+    return replies.endpoints(state, secret, asked, torrent, peer, want)
 
 
 def _peer_at(state: State, one: Recorded, torrent: int) -> int:
@@ -240,7 +250,7 @@ def _peer_at(state: State, one: Recorded, torrent: int) -> int:
     return state.swarms.find(torrent, one.address + one.port)
 
 
-def _shown(state: State, one: Recorded, frame: Frame, listed: list[Reply]) -> Reply:
+def _shown(state: State, one: Recorded, frame: Frame) -> Reply:
     (event,) = event_json.narrate(frame)
     access = state.access
     digest = access.hash_of(one.key_ref) or b""
@@ -250,5 +260,4 @@ def _shown(state: State, one: Recorded, frame: Frame, listed: list[Reply]) -> Re
         "account": access.account_of[one.key_ref] or None,
         "owner": key.owner if key else None,
         **{name: event[name] for name in ("key_ref", "address", "port", "peer_id")},
-        "peers": listed,
     }

@@ -20,12 +20,13 @@ from attrs import evolve
 
 from eventlog import first_seq
 from tracker import ports
-from tracker.history import handed
+from tracker.history import handed, stays
 from tracker.history.explain import explain
 from tracker.service.read_model import Projection
 from tracker.store import snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
+from tracker.store.stay_files import StaysError
 from tracker.workers.question_pipe import Failed, Worker, serve
 
 if TYPE_CHECKING:
@@ -121,6 +122,14 @@ class PastWorker(Worker):
                 self._walk = rest, walk, replies
                 return ports.HandedPage(found, following, list(walk.unread))
         return ports.HandedPage(found, None, list(walk.unread))
+
+    def stays(self, query: ports.StaysQuery, limit: int) -> ports.StaysPage | str:
+        """Looks stays up in their index; returns why there is none."""
+        log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+        try:
+            return stays.page(log, query, limit)
+        except StaysError as error:
+            return f"{error}; the follower writes it every ten seconds"
 
     def forget(self) -> None:
         self._walk = None

@@ -45,8 +45,9 @@ def address(endpoint: bytes) -> dict[str, Any]:
     }
 
 
-def listed(state: State, number: int, endpoint: bytes) -> dict[str, Any]:
+def listed(state: State, torrent: int, endpoint: bytes) -> dict[str, Any]:
     """Returns a peer in a reply: its endpoint there, and the announce by which it is known."""
+    number = state.swarms.find(torrent, endpoint)
     return {
         **address(endpoint),
         "peer_id": peer_id(state, number),

@@ -82,8 +82,8 @@ def wanted(settings: Settings, one: Asked, *, early: bool) -> int:
 
 def endpoints(
     state: State, secret: bytes, one: Asked, torrent: int, peer: int, want: int
-) -> list[tuple[int, bytes]]:
-    """Returns each peer in the reply to `peer` with its endpoint there.
+) -> list[bytes]:
+    """Returns the endpoints in the reply to `peer`.
 
     A peer comes twice if both its addresses were listed. The client's own family is first, and in
     UDP replies the only one.
@@ -92,7 +92,7 @@ def endpoints(
     own, other = swarms.v4, swarms.v6
     if one.path in (events.HTTP6, events.UDP6):
         own, other = other, own
-    found: list[tuple[int, bytes]] = []
+    found: list[bytes] = []
     for directory in (own,) if one.udp else (own, other):
         if len(found) < want and directory.total:
             rest = want - len(found)
@@ -103,19 +103,14 @@ def endpoints(
                 picked = directory.pick(
                     b"", torrent, rest, peer, one.seeder, choice.halves(secret), one.seq
                 )
-                found += _found(directory, torrent, picked)
+                width = directory.width
+                found += [picked[at : at + width] for at in range(0, len(picked), width)]
     return found
-
-
-def _found(directory: Directory, torrent: int, picked: bytes) -> list[tuple[int, bytes]]:
-    width = directory.width
-    each = [picked[at : at + width] for at in range(0, len(picked), width)]
-    return [(directory.lookup(torrent, endpoint), endpoint) for endpoint in each]
 
 
 def ring(
     directory: Directory, torrent: int, want: int, peer: int, seeder: bool, draw: int
-) -> list[tuple[int, bytes]]:
+) -> list[bytes]:
     """Does what `Directory.pick` does, with another draw."""
     _, _, seeds = directory.run(torrent)
     members = list(directory.members(torrent))
@@ -133,4 +128,4 @@ def ring(
         ):
             at = half % len(some) if some else 0
             listed += [each for each in some[at:] + some[:at] if each != peer][:count]
-    return [(each, directory.endpoint(each)) for each in listed]
+    return [directory.endpoint(each) for each in listed]

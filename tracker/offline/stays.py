@@ -5,16 +5,14 @@ running tracker.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eventlog import Reader, first_seq
-from tracker.domain.clients import shown_text
 from tracker.store import frames, moments, snapshots, stay_files
 from tracker.store.stay_files import NoStaysError, Stays, StaysError, pseudonym
-from tracker.times import rfc3339
 from tracker.upkeep.stay_keeping import StayKeeper
 
 if TYPE_CHECKING:
@@ -35,18 +33,6 @@ def packed_address(text: str) -> bytes:
     if ":" in text:
         return IPv6Address(text).packed
     return _V4_MAPPED + IPv4Address(text).packed
-
-
-def packed_network(text: str) -> tuple[bytes, bool]:
-    """Returns the bytes with which the addresses of a network begin, and whether it is IPv6.
-
-    Raises `ValueError` for one that is narrower than what the index has, or no whole bytes wide.
-    """
-    network = ip_network(text)
-    v6, width = network.version == 6, network.prefixlen
-    if width % 8 or not 8 <= width <= (48 if v6 else 24):
-        raise ValueError("the index has networks of /8, /16 or /24, and of /8 to /48 in IPv6")
-    return network.network_address.packed[: width // 8], v6
 
 
 @contextmanager
@@ -121,28 +107,3 @@ class Addresses:
                 if pseudonym(secret, packed) == wanted:
                     return str(IPv6Address(packed))
         return ""
-
-
-def as_json(stay: Stay, stays: Stays, addresses: Addresses) -> dict[str, Any]:
-    """Returns a stay as the members of a JSON object."""
-    prefix, agent = stays.listed.clients.shown(stay.client) if stay.client else ("", "")
-    return {
-        "info_hash": stay.info_hash.hex(),
-        "address": addresses.of(stay) or None,
-        "network": stay.network or None,
-        "pseudonym": stay.pseudonym or None,
-        "peer_id_prefix": shown_text(stay.peer_id),
-        "client": prefix or None,
-        "user_agent": agent or None,
-        "protocol": "udp" if stay.udp else "http",
-        "listener": stay.listener,
-        "account": stay.account,
-        "key_ref": stay.key_ref,
-        "joined": None if stay.how == "before" else rfc3339(stay.from_us),
-        "how": stay.how,
-        "seq": stay.from_seq,
-        "left": rfc3339(stay.to_us) if stay.to_us else None,
-        "why": stay.why,
-        "left_seq": stay.to_seq,
-        "last_announce": rfc3339(stay.seen_us) if stay.seen_us else None,
-    }

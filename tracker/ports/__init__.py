@@ -77,6 +77,8 @@ from tracker.ports.values import (
     Refused,
     Sample,
     Stats,
+    StaysPage,
+    StaysQuery,
     Torrent,
     TorrentFacts,
     TorrentSummary,
@@ -84,6 +86,7 @@ from tracker.ports.values import (
     is_key,
     is_line,
     is_name,
+    packed_network,
 )
 
 __all__ = [
@@ -157,6 +160,8 @@ __all__ = [
     "RuleInForce",
     "Sample",
     "Stats",
+    "StaysPage",
+    "StaysQuery",
     "SumsPage",
     "Torrent",
     "TorrentFacts",
@@ -170,4 +175,5 @@ __all__ = [
     "is_key",
     "is_line",
     "is_name",
+    "packed_network",
 ]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         Present,
         Refused,
         Stats,
+        StaysPage,
+        StaysQuery,
         Torrent,
         TorrentSummary,
         UdpStats,
@@ -188,6 +190,10 @@ class Past(Protocol):
 
         The page is shorter after some seconds of work.
         """
+        ...
+
+    async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
+        """At most `limit` stays. Raises `BusyError` where there is no index of them yet."""
         ...
 
 

@@ -131,7 +131,7 @@ class Keyring:
         return Encrypted(day, check, _crypt(key, counter, data))
 
     def decrypt_section(
-        self, day: int, context: bytes, check: int, data: bytes | memoryview
+        self, day: int, context: bytes, check: int, data: bytes | bytearray
     ) -> bytes | None:
         """Decrypts what `encrypt_section` returned; None as with `decrypt`."""
         master = self._keys.get(day) or self._load_for_reading(day)

@@ -11,6 +11,9 @@ from tests.support import START_US, hash_of
 from tests.tracker.upkeep.book.site import Site
 from tracker.cli import main
 from tracker.domain.events import DAY_US
+from tracker.history.stays import page
+from tracker.ports import Moment, StaysPage, StaysQuery, packed_network
+from tracker.store.moments import ForwardReplay
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,3 +59,20 @@ def test_stays(
     assert f"  {address}  " in capsys.readouterr().out
     assert main(["stays", *own, "--at", "5", "--from", "3"]) == 1
     assert "give one or the other" in capsys.readouterr().err
+
+    def asked(**what: Any) -> StaysPage:
+        given = StaysQuery(**({"between": (Moment(), Moment())} | what))
+        return page(ForwardReplay(site.log, lambda _done, _total: None, site.keys), given, 3)
+
+    site.follow()
+    bare = [{name: one[name] for name in one if name != "address"} for one in whole]
+    first = asked()
+    assert first.stays == bare[:3]
+    assert first.following is not None
+    assert asked(row=first.following).stays == bare[3:6]
+    moment = Moment(seq=at["seq"])
+    found = asked(between=(moment, moment), account=at["account"]).stays
+    assert [one["seq"] for one in found] == [
+        one["seq"] for one in there if one["account"] == at["account"]
+    ]
+    assert asked(network=packed_network("127.0.0.0/8"), client="qB").stays == []
