@@ -148,8 +148,8 @@ class Judge:
 
     @property
     def on(self) -> bool:
-        """Tells whether there ever was a rule."""
-        return len(self.rules) > 0
+        """Tells whether there ever was a rule, or somebody immune to the first one to come."""
+        return len(self.rules) + len(self.immune) + len(self.immune_from) > 0
 
     # What the projector says.
 
@@ -183,7 +183,7 @@ class Judge:
             one = self.shelf.one(name)
             if one is not None:
                 self._take(one)
-            elif not down:
+            elif not down or not self.rules:
                 return
             else:
                 one = self._begin(state, name, time_us)
@@ -251,21 +251,21 @@ class Judge:
 
     def administered(self, state: State, event: AdminEvent, seq: int, time_us: int) -> None:
         """Enters an admin event after it was applied."""
+        if not self.on:
+            self._outage = state.listing.outages[-1:]
         if isinstance(event, HitAndRunRuleSet):
-            if not self.on:
-                self._outage = state.listing.outages[-1:]
             self.rules.append((event.rule, seq, time_us - self.lead_us))
             self.rule, self.changed = len(self.rules), True
-        if not self.on:
+        elif isinstance(event, ImmunityChanged):
+            self._immunity(event, time_us)
+        elif not self.on:
             return
-        if isinstance(event, HitAndRunRuleEnded):
+        elif isinstance(event, HitAndRunRuleEnded):
             self.rule, self.changed = 0, True
         elif isinstance(event, HitAndRunPardoned):
             self._pardon(event, seq, time_us)
         elif isinstance(event, HitAndRunVoided):
             self._void(event, seq, time_us)
-        elif isinstance(event, ImmunityChanged):
-            self._immunity(event, time_us)
         elif isinstance(event, TorrentDelisted | TorrentWhitelisted):
             if event.info_hash in self.swarms:
                 self._list(state, self.swarms[event.info_hash], time_us)
@@ -476,7 +476,8 @@ class Judge:
         """Notes a download, and when to look at it again."""
         self.touched.add(one)
         rule, when = self._rule_of(one), NEVER
-        if rule is not None and one.state in OPEN:
+        # Of one who is there only a window can end, so most announces ask for no stands.
+        if rule is not None and one.state in OPEN and (one.absent_us or rule.window is not None):
             when = due(one, rule, self._stands(one))[0]
         if rule is not None and one.peers and not one.met and one.state in _JUDGED:
             # While it seeds without a gap this is the same after each announce.

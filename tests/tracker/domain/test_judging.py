@@ -243,6 +243,15 @@ def test_immunity() -> None:
     assert site.story() == [("liable", 1, 9), ("at_risk", 4, 9), ("violated", 6, 9)]
 
 
+def test_immunity_before_the_first_rule() -> None:
+    site = Site(None)
+    site.say(ImmunityChanged(1, True))
+    site.say(HitAndRunRuleSet(Rule()))
+    site.leech()
+    site.to(9, 0)
+    assert site.story() == []
+
+
 def test_immunity_to_come() -> None:
     site = Site()
     site.say(ImmunityChanged(1, True, START_US + 10 * HOUR))
