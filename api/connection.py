@@ -1,4 +1,4 @@
-"""Serves one connection of the API with Hypercorn's trio server, and changes six of its habits.
+"""Serves one connection of the API with Hypercorn's trio server, and changes eight of its habits.
 
 - It serves only HTTP/1.1. It ignores an `Upgrade` header (RFC 9110, section 7.8), `h2c` as well as
   `websocket`, because a WebSocket upgrade makes Hypercorn 0.18 raise out of the connection (its
@@ -8,8 +8,11 @@
 - After an early response (413) it reads and drops the rest of the request for a moment, because
   closing at once would reset the connection, and the client would lose the response.
 - The idle timer also runs between two requests. With Quart-Trio, Hypercorn stops it after the first
-  request.
-- Closing has a time limit, also under TLS.
+  request. It is a deadline, because a task for each wait, as Hypercorn's, costs several passes of
+  the event loop.
+- A response whose length is known goes out in one piece. Hypercorn sends its head, its body and its
+  empty end, and each of them costs two passes of the loop.
+- Closing waits for nothing, also under TLS: the caller closes the socket.
 - A request with `Content-Length` and `Transfer-Encoding` gets 400 and the connection is closed (RFC
   9112, section 6.1). h11 takes it as chunked, where a proxy in front may have gone by the length:
   then the two disagree about where the next request begins.
@@ -20,6 +23,7 @@ Only this module and `api.serve` know Hypercorn's internals. They fit version 0.
 from __future__ import annotations
 
 from contextlib import suppress
+from math import inf
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Final
 
@@ -35,7 +39,7 @@ from hypercorn.utils import parse_socket_addr
 if TYPE_CHECKING:
     from hypercorn.config import Config
     from hypercorn.trio.worker_context import WorkerContext
-    from hypercorn.typing import AppWrapper
+    from hypercorn.typing import AppWrapper, H11SendableEvent
 
     from tracker.turns import InTurn, Turns
 
@@ -51,6 +55,21 @@ _GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceEr
 
 
 class Http1(H11Protocol):
+    _head = b""  # of a response, until its body comes
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+            return
+        data, self._head = self._head + (data or b""), b""
+        if isinstance(event, h11.Response) and _has_length(event):
+            self._head = data
+        elif data:
+            await self.send(RawData(data=data))
+
     async def _check_protocol(self, event: h11.Request) -> None:
         """Does nothing. Hypercorn's own method would switch to HTTP/2."""
 
@@ -62,6 +81,10 @@ class Http1(H11Protocol):
         await super()._create_stream(_without_upgrade(request))
 
 
+def _has_length(response: h11.Response) -> bool:
+    return any(name == b"content-length" for name, _ in response.headers)
+
+
 def _of_unsure_length(request: h11.Request) -> bool:
     """Tells whether others may read another length of the body from these headers."""
     names = {name for name, _ in request.headers}
@@ -71,6 +94,8 @@ def _of_unsure_length(request: h11.Request) -> bool:
 
 
 def _without_upgrade(request: h11.Request) -> h11.Request:
+    if all(name != b"upgrade" for name, _ in request.headers):
+        return request
     return h11.Request(
         method=request.method,
         target=request.target,
@@ -82,7 +107,8 @@ def _without_upgrade(request: h11.Request) -> h11.Request:
 class Connection(TCPServer):
     """A connection. Call `run` once to serve it.
 
-    `run` raises the errors that Hypercorn does not handle; the caller must handle them.
+    `run` raises the errors that Hypercorn does not handle; the caller must handle them, and close
+    the socket.
     """
 
     def __init__(
@@ -99,6 +125,7 @@ class Connection(TCPServer):
         self._socket = stream
         self._turns = turns
         self.scope = trio.CancelScope()
+        self._reading = trio.CancelScope()  # its deadline is the end of the time for a request
         self._lingering = False
 
     def address(self) -> bytes:
@@ -111,15 +138,11 @@ class Connection(TCPServer):
         return b""
 
     async def run(self) -> None:
-        try:
-            # The scope surrounds the group, because Hypercorn's group lets its own cancellation
-            # escape.
-            with self.scope:
-                if await self._handshake():
-                    async with TaskGroup() as self._task_group:
-                        await self._talk()
-        finally:
-            await self._close()
+        # The scope surrounds the group, because Hypercorn's group lets its own cancellation escape.
+        with self.scope:
+            if await self._handshake():
+                async with TaskGroup() as self._task_group:
+                    await self._talk()
 
     async def _handshake(self) -> bool:
         """Does the TLS handshake. Returns False if the client did not complete it in time."""
@@ -134,8 +157,23 @@ class Connection(TCPServer):
 
     async def _talk(self) -> None:
         self.protocol = self._http1()  # type: ignore[assignment] # it never switches
-        await self.idle_task.restart(self._task_group, self._idle_timeout)
-        await self._read_data()
+        self._wait_for_request()
+        with self._reading:
+            await self._read_data()
+        await self.protocol.handle(Closed())
+        self.scope.cancel()
+
+    def _wait_for_request(self) -> None:
+        """Ends the connection if the next request does not come in time, or the server stops."""
+        stops = self.context.terminated.is_set()
+        self._reading.deadline = (
+            -inf if stops else trio.current_time() + self.config.keep_alive_timeout
+        )
+
+    def end_if_idle(self) -> None:
+        """Ends the connection, unless a request is being answered."""
+        if self._reading.deadline < inf:
+            self._reading.cancel()
 
     def _http1(self) -> Http1:
         tls = isinstance(self._socket, trio.SSLStream)
@@ -155,23 +193,29 @@ class Connection(TCPServer):
     async def protocol_send(self, event: Event) -> None:
         if isinstance(event, RawData):
             await self._send(event.data)
-            return
-        # Quart cancels the task that ends a response at this very moment. Without the shield the
-        # idle timer would not start again, and the connection would stay open.
-        with trio.move_on_after(LINGER, shield=True):
-            if isinstance(event, Closed):
+        elif isinstance(event, Updated):
+            if event.idle:
+                self._wait_for_request()
+            else:
+                self._reading.deadline = inf
+        elif isinstance(event, Closed):
+            # Quart cancels the task that ends a response at this very moment.
+            with trio.move_on_after(LINGER, shield=True):
                 await self._half_close()
                 await self.protocol.handle(Closed())
-            elif isinstance(event, Updated):
-                await super().protocol_send(event)
 
     async def _send(self, data: bytes) -> None:
-        async with self.send_lock:
-            try:
-                with trio.fail_after(SEND_TIMEOUT):
-                    await self.stream.send_all(data)
-            except (*_GONE, trio.TooSlowError):
-                self.scope.cancel()
+        try:
+            self.send_lock.acquire_nowait()  # `acquire` would be a checkpoint
+        except trio.WouldBlock:
+            await self.send_lock.acquire()
+        try:
+            with trio.fail_after(SEND_TIMEOUT):
+                await self.stream.send_all(data)
+        except (*_GONE, trio.TooSlowError):
+            self.scope.cancel()
+        finally:
+            self.send_lock.release()
 
     async def _half_close(self) -> None:
         """Ends the output, and gives the client `LINGER` seconds to read the rest."""
@@ -194,8 +238,6 @@ class Connection(TCPServer):
         while data := await self._receive():
             if not self._lingering:
                 await self.protocol.handle(RawData(data))
-        await self.protocol.handle(Closed())
-        self.scope.cancel()
 
     async def _receive(self) -> bytes:
         """Returns bytes from the client; b"" = the client ended."""
@@ -205,17 +247,6 @@ class Connection(TCPServer):
             return data
         except _GONE:
             return b""
-
-    async def _initiate_server_close(self) -> None:
-        """Closes an idle connection, or any at shutdown. Hypercorn shields this call."""
-        with trio.move_on_after(LINGER):
-            await super()._initiate_server_close()
-        self.scope.cancel()
-
-    async def _close(self) -> None:
-        with trio.move_on_after(LINGER):
-            await super()._close()
-        await trio.aclose_forcefully(self.stream)
 
 
 def _plain(stream: Stream) -> trio.SocketStream:

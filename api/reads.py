@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from api.streams import Items
-    from tracker.ports import Live, Outage, Past, ReadModel
+    from tracker.ports import (
+        HandedPage,
+        HandedQuery,
+        Live,
+        Outage,
+        Past,
+        ReadModel,
+        StaysPage,
+        StaysQuery,
+    )
 
 PAST_TIMEOUT: Final = 75.0
 """Longest time for a request that reads the past or a ledger, in seconds.
@@ -77,6 +86,14 @@ class Reads:
     async def explain(self, seq: int) -> Mapping[str, Any]:
         """Returns why an announce got its reply. Raises the errors of the past."""
         return await self._past().explain(seq)
+
+    async def handed(self, query: HandedQuery, limit: int) -> HandedPage:
+        """Returns replies with their peers. Raises the errors of the past."""
+        return await self._past().handed(query, limit)
+
+    async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
+        """Returns stays. Raises the errors of the past."""
+        return await self._past().stays(query, limit)
 
     def _now(self, method: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         answer: T = getattr(self.live.now(), method.__name__)(*arguments)

@@ -75,14 +75,8 @@ async def serve(
     server = _Server(app, settings or Settings(), ssl_context)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
-            accepting.start_soon(
-                partial(
-                    trio.serve_listeners,
-                    server.connected,
-                    [*listeners],
-                    handler_nursery=connections,
-                )
-            )
+            for listener in listeners:
+                accepting.start_soon(server.accept, listener, connections)
             task_status.started()
             await shutdown.wait()
             accepting.cancel_scope.cancel()
@@ -100,15 +94,33 @@ class _Server:
         self._places = settings.places
         self._turns = settings.turns
         self._ssl_context = ssl_context
+        self._connections: set[Connection] = set()
 
-    async def connected(self, transport: trio.SocketStream) -> None:
-        """Serves one connection. trio closes `transport` afterwards."""
+    async def accept(
+        self, listener: trio.abc.Listener[trio.SocketStream], connections: trio.Nursery
+    ) -> None:
+        """Serves each connection of a listener until it is cancelled, and closes the listener.
+
+        trio's own loop closes each connection a second time, which takes two passes of the loop.
+        """
+        async with listener:
+            while True:
+                connections.start_soon(self._connected, await listener.accept())
+
+    async def _connected(self, transport: trio.SocketStream) -> None:
+        try:
+            await self._serve(transport)
+        finally:
+            transport.socket.close()
+
+    async def _serve(self, transport: trio.SocketStream) -> None:
         stream = self._wrapped(transport)
         connection = Connection(self._app, self._config, self._context, stream, self._turns)
         place = self._places.take(connection.address(), connection.scope.cancel)
         if place is None:
             return
         connection.state[PROVED] = partial(self._prove, place)
+        self._connections.add(connection)
         try:
             await connection.run()
         except* OSError:
@@ -116,6 +128,7 @@ class _Server:
         except* Exception as errors:
             _log.error("an API connection failed", exc_info=errors)
         finally:
+            self._connections.discard(connection)
             self._places.give_back(place)
             # Both refer to themselves, and collections are rare: connections by the thousand would
             # fill the memory.
@@ -136,6 +149,8 @@ class _Server:
 
     async def stop(self, connections: trio.CancelScope) -> None:
         await self._context.terminated.set()
+        for connection in self._connections:
+            connection.end_if_idle()
         connections.deadline = trio.current_time() + self._settings.graceful_timeout
 
 

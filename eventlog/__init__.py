@@ -4,6 +4,9 @@
 `remove_before` shortens it.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from eventlog.encryption import (
     Encrypted,
     Encryptor,
@@ -31,6 +34,7 @@ from eventlog.files import (
     create_file,
     destroy_file,
     make_folder,
+    open_file,
     read_file,
     sync_directory,
     write_all,
@@ -52,7 +56,6 @@ from eventlog.frame import (
 from eventlog.history import BEGIN as HISTORY_BEGIN
 from eventlog.history import at as history_at
 from eventlog.kept_frames import keep_frames, kept_digests, kept_path, read_kept_frames
-from eventlog.log import WATERMARK_SECONDS, EventLog, LogStatistics, open_log
 from eventlog.nonsense import border, parse_json
 from eventlog.pool import FRAME_BYTES, OpenFrame, Pool
 from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
@@ -78,10 +81,13 @@ from eventlog.segment import (
     open_header,
 )
 from eventlog.tags import Macs, Part, Tags
-from eventlog.threads import NO_THREAD, Pace, in_thread
 from eventlog.verify import Verifier
 from eventlog.verify_files import RESTORE_KEPT, unreadable
 from eventlog.versions import FORMAT
+
+if TYPE_CHECKING:
+    from eventlog.log import WATERMARK_SECONDS, EventLog, LogStatistics, open_log
+    from eventlog.threads import NO_THREAD, Pace, in_thread, to_the_end
 
 __all__ = [
     "A_FILE",
@@ -158,6 +164,7 @@ __all__ = [
     "lost_its_end",
     "make_folder",
     "new_opening_path",
+    "open_file",
     "open_header",
     "open_log",
     "opening_path",
@@ -170,9 +177,23 @@ __all__ = [
     "sealed_history",
     "segments_of",
     "sync_directory",
+    "to_the_end",
     "unreadable",
     "write_all",
     "write_missing",
     "write_new",
     "wrong_by_seal",
 ]
+
+_OF_WRITERS = {
+    **dict.fromkeys(("WATERMARK_SECONDS", "EventLog", "LogStatistics", "open_log"), "log"),
+    **dict.fromkeys(("NO_THREAD", "Pace", "in_thread", "to_the_end"), "threads"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what writers need when it is asked for, because trio takes a tenth of a second, and
+    readers do without."""
+    if name not in _OF_WRITERS:
+        raise AttributeError(f"module 'eventlog' has no attribute {name!r}")
+    return getattr(import_module(f"eventlog.{_OF_WRITERS[name]}"), name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from copy import copy
 from typing import TYPE_CHECKING
 
 from eventlog import folder, frame, segment
@@ -107,7 +108,7 @@ class Reader:
                 return
             following = self._following(walk)
             end = segment.end_before(following, walk.header.epoch) if following else None
-            if end and walk.next_seq >= end[0] and walk.end != end:
+            if end and walk.next_seq >= end[0] and not _leads_to(walk, end):
                 walk = self._back_to(walk, end)
             with open_file(walk.path) as file:
                 yield from walk.frames(file, end)
@@ -178,6 +179,15 @@ class Reader:
             if at < len(self._segments):
                 return self._segments[at]
         return None
+
+
+def _leads_to(walk: segment.Walk, end: segment.End) -> bool:
+    """Tells whether nothing but watermarks lies between the place of a walk and `end`."""
+    if walk.next_seq > end[0]:
+        return False
+    rest = copy(walk)
+    with open_file(walk.path) as file:
+        return not any(one.header.records for one in rest.frames(file, end)) and rest.end == end
 
 
 def first_and_last_frame(path: Path) -> tuple[frame.Frame, frame.Frame] | None:

@@ -57,6 +57,7 @@ def test_commands_are_documented() -> None:
     """The operations page names every command and each of its options."""
     commands = _parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]  # argparse has no public way
     for name, parser in commands.items():
+        parser.fill()
         assert f"`tracker {name}`" in OPERATIONS
         for option in parser._option_string_actions:
             assert option in ("-h", "--help") or f"`{option}" in OPERATIONS or option in OPERATIONS

@@ -32,6 +32,7 @@ def leave_working_folder() -> None:
 
 
 def main() -> int:
+    gc.disable()  # it would walk what is imported, again and again; each command enables it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     with suppress(OSError):  # the folder was removed, so nothing is found in it
@@ -39,8 +40,7 @@ def main() -> int:
     streams.prepare()
     lifetime.forbid_core_dumps()
     lifetime.keep_tables_apart()
-    gc.disable()  # it would walk what is imported, again and again; each command enables it
-    from tracker.cli import main as run  # takes a fifth of a second
+    from tracker.cli import main as run
 
     return run()
 

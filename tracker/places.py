@@ -4,17 +4,17 @@ A connection waits while its client could end it unserved: in a TLS handshake, b
 between two. When all places are taken, the connection that has waited longest ends, and the
 newcomer gets its place. The HTTP tracker, the API and the health check each have places of their
 own.
+
+This module can be compiled, with the types in the .pxd beside it, because every request over a
+connection that is kept alive makes that one the last to give way.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-Queue = OrderedDict["Place", None]  # the connection that has waited longest comes first
 
 
 def network(address: bytes) -> bytes:
@@ -24,15 +24,47 @@ def network(address: bytes) -> bytes:
     return address if len(address) == 4 else address[:8]
 
 
+class Link:
+    """Puts a place into a ring: the one that has been in it longest comes first.
+
+    A link without a place is the ring itself; it comes after the last one and before the first.
+    """
+
+    __slots__ = ("after", "before", "place")
+
+    def __init__(self, place: Place | None = None) -> None:
+        self.place = place
+        self.before: Link | None = None  # None = it is in no ring, or the ring is empty
+        self.after: Link | None = None
+
+    def enter(self, ring: Link) -> None:
+        """Becomes the last one of a ring, wherever it was before."""
+        self.leave()
+        last = ring if ring.before is None else ring.before
+        self.before = last
+        self.after = ring
+        last.after = ring.before = self
+
+    def leave(self) -> None:
+        before, after = self.before, self.after
+        if before is not None and after is not None:
+            before.after = after
+            after.before = before
+            self.before = self.after = None
+
+
 class Place:
     """One open connection."""
 
-    __slots__ = ("end", "open", "source")
+    __slots__ = ("end", "kept", "of_all", "of_source", "open", "source")
 
     def __init__(self, source: Source, end: Callable[[], object]) -> None:
         self.source = source
         self.end = end
         self.open = True
+        self.kept = False  # it is in the ring of those that are exempt within a bound
+        self.of_all = Link(self)  # in that ring, or among all that wait
+        self.of_source = Link(self)  # among those of the source that wait
 
 
 class Source:
@@ -43,14 +75,14 @@ class Source:
     def __init__(self, name: bytes) -> None:
         self.name = name
         self.open = 0
-        self.waiting: Queue = OrderedDict()
+        self.waiting = Link()
 
 
 class Places:
     """The open connections of some listeners that share a bound."""
 
     __slots__ = (
-        "_kept", "_most", "_most_each", "_sources", "_waiting", "given_way", "opened", "refused",
+        "_exempt", "_kept", "_most", "_most_each", "_sources", "_waiting", "given_way", "opened", "refused",
     )  # fmt: skip
 
     def __init__(self, most: int, most_each: int = 0) -> None:
@@ -59,8 +91,9 @@ class Places:
         self._most_each = most_each
         self.opened = 0  # connections that have a place
         self._sources: dict[bytes, Source] = {}
-        self._waiting: Queue = OrderedDict()
-        self._kept: Queue = OrderedDict()  # exempt within a bound
+        self._waiting = Link()
+        self._kept = Link()
+        self._exempt = 0  # connections in `_kept`
         self.given_way = 0  # connections ended for a newcomer, since the start
         self.refused = 0  # newcomers that found no waiting connection, since the start
 
@@ -82,18 +115,23 @@ class Places:
         if not room:
             self.refused += 1
             return None
-        source = self._sources.setdefault(name, Source(name))
+        source = self._sources.get(name)  # anew, because it may have ended with its last connection
+        if source is None:
+            source = self._sources[name] = Source(name)
         source.open += 1
         self.opened += 1
         place = Place(source, end)
-        self._waiting[place] = source.waiting[place] = None
+        self._wait(place)
         return place
 
     def wait_anew(self, place: Place) -> None:
         """Makes a connection the last to give way, because it was served."""
-        if place in self._waiting:
-            self._waiting.move_to_end(place)
-            place.source.waiting.move_to_end(place)
+        if place.of_source.before is not None:  # it waits
+            self._wait(place)
+
+    def _wait(self, place: Place) -> None:
+        place.of_all.enter(self._waiting)
+        place.of_source.enter(place.source.waiting)
 
     def keep(self, place: Place, most: int = 0) -> None:
         """Exempts a connection from giving way, because its client has proved who it is.
@@ -105,14 +143,21 @@ class Places:
             return
         self._forget(place)
         if most:
-            self._kept[place] = None
-        if len(self._kept) > most > 0:
-            oldest, _ = self._kept.popitem(last=False)
-            self._waiting[oldest] = oldest.source.waiting[oldest] = None
+            place.of_all.enter(self._kept)
+            place.kept = True
+            self._exempt += 1
+        if self._exempt > most > 0:
+            oldest = _first(self._kept)
+            if oldest is not None:
+                self._forget(oldest)
+                self._wait(oldest)
 
     def _forget(self, place: Place) -> None:
-        for queue in (self._waiting, place.source.waiting, self._kept):
-            queue.pop(place, None)
+        place.of_all.leave()
+        place.of_source.leave()
+        if place.kept:
+            place.kept = False
+            self._exempt -= 1
 
     def give_back(self, place: Place) -> None:
         """Ends what `take` began. A connection that gave way has done so already."""
@@ -120,17 +165,26 @@ class Places:
             return
         place.open = False
         self._forget(place)
+        # Nothing of it refers to itself any longer, because collections are rare.
+        place.of_all.place = place.of_source.place = None
         self.opened -= 1
-        place.source.open -= 1
-        if not place.source.open:
-            del self._sources[place.source.name]
+        source = place.source
+        source.open -= 1
+        if not source.open:
+            source.waiting.leave()
+            del self._sources[source.name]
 
-    def _give_way(self, waiting: Queue) -> bool:
+    def _give_way(self, waiting: Link) -> bool:
         """Ends the connection that has waited longest; False = none waits."""
-        oldest = next(iter(waiting), None)
+        oldest = _first(waiting)
         if oldest is None:
             return False
         self.give_back(oldest)
         self.given_way += 1
         oldest.end()
         return True
+
+
+def _first(ring: Link) -> Place | None:
+    """Returns the place that has been in a ring longest; None = the ring is empty."""
+    return None if ring.after is None else ring.after.place

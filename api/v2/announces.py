@@ -1,17 +1,23 @@
-"""Serves explanations of announces in version 2: why each got the reply that it got."""
+"""Serves explanations of announces in version 2: why each got the reply that it got, which replies
+listed an address, and which peers an account got.
+"""
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 from quart import request
 
-from api.endpoint import Endpoint, answer
+from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.reads import SEQ_MAX
 from api.replies import encode, json_text
 from api.v2 import params
+from api.v2.events import PART, part
+from api.v2.problems import Problem
+from tracker.ports import HandedQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,15 +39,38 @@ _EXPLANATION: Final[Schema] = shapes.record(
 )  # fmt: skip
 
 
+_REPLY: Final[Schema] = shapes.record(
+    seq=shapes.SEQ, time=shapes.TIME, info_hash=shapes.HASH, account=shapes.nullable(shapes.NUMBER),
+    owner=shapes.nullable(shapes.STRING), key_ref=shapes.nullable(shapes.NUMBER),
+    address=shapes.nullable(shapes.STRING), port=shapes.nullable(shapes.WHOLE),
+    peer_id=shapes.STRING, peers=shapes.array(_PEER),
+)  # fmt: skip
+_PAGE: Final = ("after", "limit", "from", "to")
+
+
 @frozen
 class Announces:
     reads: Reads
 
     def endpoints(self) -> list[Endpoint]:
+        page = shapes.page("replies", _REPLY, shapes.SEQ, unread=shapes.array(shapes.STRING))
+        address = Parameter(
+            name="address", schema=shapes.STRING, description="IPv4 or IPv6", required=True
+        )
+        port = Parameter(name="port", schema=shapes.WHOLE, description="only at this port")
         return [
             Endpoint(
                 "GET", "/announces/{seq}/explain", self.explain,
                 "Why an announce got the reply that it got.", answer(_EXPLANATION),
+            ),
+            Endpoint(
+                "GET", "/handed", self.handed, "Replies that listed an address.", answer(page),
+                query=(address, port, params.AFTER_SEQ, params.LIMIT, *PART),
+            ),
+            Endpoint(
+                "GET", "/accounts/{account}/received", self.received,
+                "Replies to an account, with their peers.", answer(page),
+                query=(params.AFTER_SEQ, params.LIMIT, *PART),
             ),
         ]  # fmt: skip
 
@@ -50,7 +79,36 @@ class Announces:
         params.only(request.args)
         return _seen(await self.reads.explain(params.whole("seq", seq, SEQ_MAX)))
 
+    async def handed(self) -> Response:
+        """Lists the replies that listed an address, ascending.
+
+        A page may be short, or empty, and still have a `next`.
+        """
+        given = params.only(request.args, *_PAGE, "address", "port")
+        try:
+            address = str(ip_address(given.get("address", "")))
+        except ValueError:
+            raise Problem(400, "address: expected an IPv4 or IPv6 address") from None
+        port = params.whole("port", given["port"], 65535) if "port" in given else None
+        return await self._page(HandedQuery(part(given), address=address, port=port), given)
+
+    async def received(self, account: str) -> Response:
+        """Lists the replies to an account that listed peers, ascending.
+
+        A page may be short, or empty, and still have a `next`.
+        """
+        given = params.only(request.args, *_PAGE)
+        number = params.number(account, "account")
+        if self.reads.live.now().account(number) is None:
+            raise Problem(404, "there is no such account")
+        return await self._page(HandedQuery(part(given), account=number), given)
+
+    async def _page(self, query: HandedQuery, given: dict[str, str]) -> Response:
+        page = await self.reads.handed(query, params.limit(given))
+        following = None if page.following is None else page.following - 1
+        return _seen({"replies": page.replies, "next": following, "unread": page.unread})
+
 
 def _seen(shown: Mapping[str, Any]) -> Response:
-    """Makes the response. All addresses of an explanation leave through here."""
+    """Makes the response. All addresses of explanations and replies leave through here."""
     return json_text(encode(shown))

@@ -17,9 +17,11 @@ from api.v2.books import Books
 from api.v2.clients import Clients
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Rejections, Stream
+from api.v2.hit_and_run import HitAndRun
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
 from api.v2.settings import Settings
+from api.v2.stays import Stays
 from api.v2.torrents import Torrents
 from api.v2.whitelist import Whitelist
 
@@ -43,10 +45,12 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Accounts(reads, commands, ports.events).endpoints(),
         *Ledgers(ports.live, ports.ledgers).endpoints(),
         *Books(ports.live, ports.ledgers).endpoints(),
+        *HitAndRun(ports.live, ports.ledgers, commands).endpoints(),
         *events.endpoints(),
         *Stream(events).endpoints(),
         *Rejections(reads, ports.events).endpoints(),
         *Announces(reads).endpoints(),
+        *Stays(reads).endpoints(),
         *Clients(reads).endpoints(),
         *Settings(reads).endpoints(),
         *About(described).endpoints(),

@@ -50,7 +50,7 @@ _LAST_EVENT_ID: Final = Parameter(
     name="Last-Event-ID", schema=shapes.SEQ, description="the last event that the client has"
 )
 _EVENT_STREAM: Final = "text/event-stream"
-_PART: Final = tuple(
+PART: Final = tuple(
     Parameter(
         name=name,
         schema={"anyOf": [shapes.TIME, shapes.SEQ]},
@@ -70,7 +70,7 @@ class Events:
         return [
             Endpoint(
                 "GET", "/events", self.many, "Durable events, ascending.", answer(listed),
-                query=(params.AFTER_SEQ, params.LIMIT, *_PART, *_TYPE_AND_TORRENT, *_WHO, AT),
+                query=(params.AFTER_SEQ, params.LIMIT, *PART, *_TYPE_AND_TORRENT, *_WHO, AT),
             )
         ]  # fmt: skip
 
@@ -83,7 +83,7 @@ class Events:
             request.args, "after", "limit", "from", "to", "at", *_FILTERS, repeated=("type",)
         )
         await _up_to_moment(self.reads, given)
-        page = await self.log.read(_part(given), self.wanted(given), params.limit(given))
+        page = await self.log.read(part(given), self.wanted(given), params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
         return await json_array(page.events, encode, '{"events":[', tail)
@@ -185,7 +185,7 @@ class Rejections:
             ),
             Endpoint(
                 "GET", "/rejections/keys", self.keys, "Refusals of known keys.", answer(keys),
-                query=(params.AFTER_SEQ, *_PART, *_WHO, AT),
+                query=(params.AFTER_SEQ, *PART, *_WHO, AT),
             ),
         ]  # fmt: skip
 
@@ -213,7 +213,7 @@ class Rejections:
             key_ref=params.optional_number(given, "key_ref"),
             account=params.optional_number(given, "account"),
         )
-        page = await self.log.read(_part(given), wanted, params.MAX_LIMIT)
+        page = await self.log.read(part(given), wanted, params.MAX_LIMIT)
         following = None if page.following is None else page.following - 1
         return json_text(encode({"keys": _by_key(page.events), "next": following, "end": page.end}))
 
@@ -228,15 +228,15 @@ async def _up_to_moment(reads: Reads, given: dict[str, str]) -> None:
     given["to"] = given["at"]
 
 
-def _part(given: dict[str, str]) -> LogPart:
-    first, from_us = _place(given, "from")
-    last, to_us = _place(given, "to")
+def part(given: dict[str, str]) -> LogPart:
+    first, from_us = place(given, "from")
+    last, to_us = place(given, "to")
     if "after" in given:
         first = max(first or 0, params.whole("after", given["after"], SEQ_MAX) + 1)
     return LogPart(first=first or 0, last=last, from_us=from_us, to_us=to_us)
 
 
-def _place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
+def place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
     """Reads a place in the log. Returns its seq, or its time in Unix microseconds; the other is
     None.
     """

@@ -141,7 +141,7 @@ def _leave(state: State) -> float:
         state.sweep.add(state.swarms, 0, 256)
         while not state.sweep.done:
             began = time.thread_time_ns()
-            state.sweep.step(state.swarms, 2 * BEGIN_US, True, state.leave, False)
+            state.sweep.step(state.swarms, 2 * BEGIN_US, True, state.expire, False)
             longest = max(longest, (time.thread_time_ns() - began) / 1e6)
     return longest
 

@@ -28,8 +28,15 @@ from tracker.ports import (
     Factor,
     FactorTerms,
     Followed,
+    HandedPage,
+    HandedQuery,
     InvalidDurationError,
     IssuedKey,
+    JudgedDownload,
+    JudgedFacts,
+    JudgedPage,
+    JudgedQuery,
+    JudgingRule,
     KeyInfo,
     LedgerAnnounce,
     LedgerCorrection,
@@ -41,15 +48,20 @@ from tracker.ports import (
     Moment,
     NewKey,
     Outage,
+    Pardon,
     Peer,
     Present,
     Refused,
     RevokedKeyError,
+    RuleInForce,
     Sample,
     Stats,
+    StaysPage,
+    StaysQuery,
     SumsPage,
     TorrentFacts,
     TorrentSummary,
+    Transition,
     UdpStats,
     UnknownAccountError,
     UnknownFactorError,
@@ -70,6 +82,14 @@ SUMS = LedgerSums(8, 9, TOTALS)
 ROW = BookRow(
     7, bytes(20), 1, 2, 3, -4, 5_000_000, 8_999_999, NOW_US, NOW_US, NOW_US, 6, 9, 10, 0, 2
 )
+JUDGED = JudgedDownload(
+    7, bytes(20), Transition("at_risk", NOW_US, "ab" * 16, 3, 40, 1),
+    JudgedFacts(
+        rule=1, size=10, uploaded=1, downloaded=2, seeding_us=5_000_000, partial_us=0, liable_us=NOW_US,
+        violated_us=None, absent_us=NOW_US, seed_left_us=1, upload_left=1, risk_at_us=None,
+        violated_at_us=NOW_US, left_us=1_000_001, stands=False,
+    ),
+)  # fmt: skip
 ENTRIES = EntriesPage(
     [
         LedgerOpening(40, NOW_US, TOTALS),
@@ -279,6 +299,19 @@ class FakeLog:
         self._ask(info_hash, moment, query)
         return BookPage([ROW], BookCursor(0, 7), 40, 99)
 
+    async def hit_and_run_rules(self) -> list[RuleInForce]:
+        self._ask("rules")
+        rule = JudgingRule(seed_by_size=((0, 60), (5, 90)))
+        return [RuleInForce(1, 7, NOW_US, rule, False), RuleInForce(2, 8, NOW_US, rule, True)]
+
+    async def judged(self, query: JudgedQuery, moment: Moment | None) -> JudgedPage:
+        self._ask(query, moment)
+        return JudgedPage([JUDGED, attrs.evolve(JUDGED, facts=None)], (7, bytes(20)), 99)
+
+    async def judged_history(self, account: int, info_hash: bytes) -> list[Transition]:
+        self._ask(account, info_hash)
+        return [JUDGED.since]
+
     def _ask(self, *arguments: object) -> None:
         if self.failure is not None:
             raise self.failure
@@ -293,12 +326,29 @@ EXPLANATION: dict[str, Any] = {
 }  # fmt: skip
 
 
+REPLY: dict[str, Any] = {
+    "seq": 8, "time": "2027-01-15T08:00:00.000000Z", "info_hash": "00" * 20, "account": 1,
+    "owner": "anna", "key_ref": 1, "address": "192.0.2.9", "port": 6881, "peer_id": "00" * 20,
+    "peers": EXPLANATION["peers"],
+}  # fmt: skip
+
+
+STAY: dict[str, Any] = {
+    "info_hash": "00" * 20, "network": "192.0.2.0/24", "pseudonym": "00" * 8,
+    "peer_id_prefix": "-qB4650-", "client": None, "user_agent": None, "protocol": "udp",
+    "listener": 0, "account": 1, "key_ref": 1, "joined": "2027-01-15T08:00:00.000000Z",
+    "how": "joined", "seq": 8, "left": None, "why": None, "left_seq": None, "last_announce": None,
+}  # fmt: skip
+
+
 @attrs.define
 class FakePast:
     """Returns the same model for every moment and records the moments, or fails."""
 
     model: FakeModel = attrs.field(factory=FakeModel)
     moments: list[Moment] = attrs.field(factory=list)
+    handed_queries: list[tuple[HandedQuery, int]] = attrs.field(factory=list)
+    stays_queries: list[tuple[StaysQuery, int]] = attrs.field(factory=list)
     failure: Exception | None = None
     outage: Outage | None = None  # that every moment lies in
 
@@ -324,6 +374,18 @@ class FakePast:
             raise self.failure
         return EXPLANATION | {"seq": seq}
 
+    async def handed(self, query: HandedQuery, limit: int) -> HandedPage:
+        self.handed_queries.append((query, limit))
+        if self.failure is not None:
+            raise self.failure
+        return HandedPage([REPLY], 9, ["2027-01-15"])
+
+    async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
+        self.stays_queries.append((query, limit))
+        if self.failure is not None:
+            raise self.failure
+        return StaysPage([STAY], 7, 100)
+
 
 @attrs.define
 class FakeCommands:
@@ -335,6 +397,7 @@ class FakeCommands:
     factors: dict[int, Factor] = attrs.field(factory=dict)
     facts: dict[bytes, TorrentFacts] = attrs.field(factory=dict)
     corrections: list[Correction] = attrs.field(factory=list)
+    judging: list[object] = attrs.field(factory=list)  # what the commands of hit and run said
     actors: list[Actor] = attrs.field(factory=list)
     failure: CommandError | None = None  # every command raises it
 
@@ -430,6 +493,28 @@ class FakeCommands:
             credited_downloaded=down + asked.downloaded,
         )
         return 1000 + len(self.corrections)
+
+    async def set_hit_and_run_rule(self, rule: JudgingRule, by: Actor) -> int:
+        return self._judge(by, rule)
+
+    async def end_hit_and_run_rule(self, by: Actor) -> int:
+        return self._judge(by, None)
+
+    async def pardon(self, what: Pardon, by: Actor) -> int:
+        return self._judge(by, what)
+
+    async def void(self, info_hash: bytes, account: int | None, by: Actor) -> int:
+        return self._judge(by, (info_hash, account))
+
+    async def change_immunity(
+        self, account: int, immune: bool, from_us: int | None, by: Actor
+    ) -> int:
+        return self._judge(by, (account, immune, from_us))
+
+    def _judge(self, by: Actor, said: object) -> int:
+        self._asked(by)
+        self.judging.append(said)
+        return 2000 + len(self.judging)
 
     def add(self, new: NewKey) -> IssuedKey:
         key = new.key or RANDOM_KEY

@@ -83,6 +83,20 @@ async def test_a_reader_goes_on_after_a_restart(folder: Path) -> None:
         assert await until_marked(reader, 2) == [(1, b"two")]
 
 
+def test_a_reader_at_the_end_of_a_run_reads_nothing_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that stops before the last watermark of a run goes on from there, when another run
+    has begun, as a start does from the snapshot of an orderly stop."""
+    write(folder, [b"one"], [b"two"])
+    reader = Reader(folder, to_end=True)
+    found = reader.frames()
+    assert [bytes(next(found).plain), bytes(next(found).plain)] == [b"one", b"two"]
+    write(folder, [b"three"])
+    monkeypatch.setattr(Reader, "_back_to", None)
+    assert read_on(reader) == [(2, b"three")]
+
+
 async def test_a_reader_may_come_before_the_first_record(folder: Path) -> None:
     """A reader of an empty log yields nothing, and yields the first record when it comes."""
     async with running(open_log(folder, RECORD_SIZES, TAGS)) as log:

@@ -49,7 +49,7 @@ from tracker.domain.policy import Policy
 from tracker.domain.refusals import NOT_WHITELISTED
 from tracker.domain.settings import Settings
 from tracker.history import event_json
-from tracker.ports import Actor, Correction, FactorTerms, NewKey, TorrentFacts
+from tracker.ports import Actor, Correction, FactorTerms, JudgingRule, NewKey, Pardon, TorrentFacts
 from tracker.service.commands import ServiceCommands
 from tracker.service.service import Service
 from tracker.store import format_border, opening_balance
@@ -428,7 +428,31 @@ def rekeyed(site: Site) -> None:
     site.run(second)
 
 
-SITES = {one.__name__: one for one in (public, private, shredded, pruned, clear, rekeyed)}
+# Judged: a rule of hit and run, and what staff does about it.
+
+
+async def judged_by_rules(run: Run) -> None:
+    run.service.change_settings(evolve(PRIVATE, listed=False, accounting=2))
+    await run.commands.issue_key(NewKey("A" * 32, owner="anna"), BY)
+    rule = JudgingRule(seed_by_size=((5, 60), (9, 90)), window=120, ratio_permille=None)
+    await run.commands.set_hit_and_run_rule(rule, BY)
+    mine = Announce(hash_of(1), endpoint4(1), key=b"A" * 32)
+    await run.announce(mine, evolve(mine, downloaded=700, left=300))
+    run.time.advance(150 * SECOND)
+    run.service.tick()
+    await run.commands.pardon(Pardon(account=1, until_us=run.service.now_us()), BY)
+    await run.commands.set_hit_and_run_rule(JudgingRule(), BY)
+    await run.commands.void(hash_of(1), 1, BY)
+    await run.commands.change_immunity(1, True, run.service.now_us() + 5 * SECOND, BY)
+    await run.commands.change_immunity(1, False, None, BY)
+    await run.commands.end_hit_and_run_rule(BY)
+
+
+def judged(site: Site) -> None:
+    site.run(judged_by_rules)
+
+
+SITES = {one.__name__: one for one in (public, private, shredded, pruned, clear, rekeyed, judged)}
 
 
 def record(path: Path) -> None:

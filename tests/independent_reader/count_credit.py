@@ -46,6 +46,12 @@ def union(spans: Any, total: int = 0, reached: int = 0) -> int:
 
 
 def count(events: Any) -> dict[Any, list[int]]:
+    return cast("dict[Any, list[int]]", tell(events)[0])
+
+
+def tell(events: Any) -> tuple[Any, Any, Any, Any]:
+    """The sums; each announce with what it moved; how long each was listed; and outages."""
+    moves: Any = []
     sums: Any = defaultdict(lambda: [0] * 6)
     spans: Any = defaultdict(lambda: {"seeding": [], "partial": [], "": []})
     accounts, factors, stays, settings = (cast("Any", {}) for _ in range(4))
@@ -79,9 +85,13 @@ def count(events: Any) -> dict[Any, list[int]]:
                 choose = (min, max) if one["rule"] == "resumed" else (max, min)
                 if choose[0] is min and (rate := settings["policy"]["resumed_rate"]):
                     moved[0] = min(moved[0], rate * (now - before["seen"]) // 10**6)
-                for at in 0, 1:
-                    row[at] += moved[at]
-                    row[at + 2] += moved[at] * choose[at](before["ends"][at], ends[at]) // 100
+                credited = [
+                    moved[at] * choose[at](before["ends"][at], ends[at]) // 100 for at in (0, 1)
+                ]
+                row[:4] = (a + b for a, b in zip(row, moved + credited, strict=False))
+                moves.append((one, name, now, *moved, credited[1]))
+            else:
+                moves.append((one, name, now, 0, 0, 0))
             if one["event"] != "stopped":
                 role = "seeding" if one["left"] == 0 else "partial" * (one["event"] == "paused")
                 stays[one["seq"]] = {**one, "name": name, "seen": now, "role": role, "ends": ends}
@@ -93,7 +103,7 @@ def count(events: Any) -> dict[Any, list[int]]:
         spans[stay["name"]][stay["role"]].append((stay["seen"], end))
     for name, of in spans.items():
         sums[name][4:] = (own := union(of["seeding"])), union(of["seeding"] + of["partial"]) - own
-    return dict(sums)
+    return dict(sums), moves, spans, outages
 
 
 if __name__ == "__main__":

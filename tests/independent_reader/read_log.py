@@ -60,7 +60,8 @@ TYPES = {
     20: "key_issued", 21: "key_revoked", 22: "key_rotated", 23: "key_changed", 30: "completed_imported",
     31: "torrent_described",
     40: "settings_changed", 50: "announce_refused", 60: "credit_factor_set", 61: "credit_factor_ended",
-    62: "credit_corrected", 70: "addresses_shredded", 71: "addresses_lost",
+    62: "credit_corrected", 65: "hit_and_run_rule_set", 66: "hit_and_run_rule_ended",
+    67: "hit_and_run_pardoned", 68: "hit_and_run_voided", 69: "immunity_changed", 70: "addresses_shredded", 71: "addresses_lost",
     72: "server_key_changed", 80: "log_pruned", 81: "format_begun",
 }  # fmt: skip
 COUNTERS = {

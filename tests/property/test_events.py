@@ -14,6 +14,7 @@ from tests.support import START_US, steady
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.events.records import RECORDS
+from tracker.domain.hit_and_run import Rule
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 
@@ -29,6 +30,10 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     dict[str, str]: st.dictionaries(TEXTS, TEXTS),
     tuple[str, ...]: st.lists(TEXTS).map(tuple),
     Settings: st.builds(Settings, private=st.booleans(), interval=st.integers(), policy=POLICIES),
+    Rule: st.builds(
+        Rule, window=st.sampled_from([None, 1]), seed_by_size=st.just(((1, 2), (3, 4)))
+    ),
+    bool: st.booleans(),
     type(None): st.none(),
 }
 SIZES = {"H": 2, "I": 4, "Q": 8}

@@ -1,8 +1,8 @@
 """The command line. Exit codes: 0 done, 1 cannot start or go on as asked, 2 wrong usage, 3 the log
 is damaged or cannot be written.
 
-Every command has a module. Its `add_to` adds the parser and sets `run`, which returns the exit
-code.
+Every command has a module, which is imported when the command is asked for, because each takes a
+while. Its `add_to` adds the arguments and sets `run`, which returns the exit code.
 """
 
 from __future__ import annotations
@@ -12,45 +12,61 @@ import gc
 import os
 import re
 import signal
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
 from tracker import streams
-from tracker.cli import (
-    account,
-    change_server_key,
-    check_config,
-    default_config,
-    diff,
-    events,
-    explain,
-    export,
-    factor,
-    health,
-    import_data,
-    key,
-    ledger,
-    replay,
-    serve,
-    shred,
-    stats,
-    swarm,
-    torrent,
-    verify,
-    whitelist,
-)
 from tracker.cli.options import add_config
 from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, flush, say, version_line
-from tracker.config import ConfigError
-from tracker.domain.events.codec import CodecError
-from tracker.domain.state import ReplayError
-from tracker.store.replay import TOO_LITTLE_MEMORY
-from tracker.store.server_secret import SecretError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["main"]
+
+COMMANDS = {
+    "serve": ("serve", "run the tracker (what happens without a command)"),
+    "check-config": (
+        "check_config",
+        "check the configuration, show it as it is in force, estimate the log's size",
+    ),
+    "config": ("default_config", "print the shipped configuration"),
+    "health": ("health", "ask whether the running tracker serves: exit code 0 if it does, else 1"),
+    "events": ("events", "print the log, one JSON object a line"),
+    "verify": ("verify", "check the whole log: every byte, every record, replay"),
+    "replay": ("replay", "summarise the state at any moment of the log"),
+    "swarm": ("swarm", "list who was in a swarm at any moment of the log"),
+    "stays": ("stays", "list who was there, at a moment or between two"),
+    "hit-and-run": (
+        "hit_and_run",
+        "the rule of hit and run, and what is judged, through the running API",
+    ),
+    "diff": ("diff", "compare two moments of the log"),
+    "ledger": ("ledger", "list the announces behind an account's totals"),
+    "explain": (
+        "explain",
+        "explain an announce: who came, what the rules said, what changed, which peers it got",
+    ),
+    "handed": ("handed", "list the replies that an address was handed out in"),
+    "received": ("received", "list the peers that an account received"),
+    "export": ("export", "write a table of the log as JSON lines, CSV or Parquet"),
+    "key": ("key", "issue, list, revoke or rotate tracker keys, through the running API"),
+    "whitelist": ("whitelist", "list or change it, through the running API"),
+    "torrent": (
+        "torrent",
+        "show a torrent, or say its size, label and so on, through the running API",
+    ),
+    "stats": ("stats", "print the running tracker's counters"),
+    "factor": ("factor", "set, list or end credit factors, through the running API"),
+    "account": ("account", "show or correct an account, through the running API"),
+    "import": ("import_data", "import keys, whitelist and completed counts of another tracker"),
+    "shred": ("shred", "make the addresses of past days unreadable for ever"),
+    "change-server-key": (
+        "change_server_key",
+        "replace the server's secret, which vouches for the log",
+    ),
+}
+"""The module of each command, and what the command does, for --help."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,23 +89,42 @@ def _run(arguments: list[str] | None) -> int:
         options = _options(arguments)
         _look_around()
         command: Callable[[argparse.Namespace], int] = options.run
-        if command is not serve.serve:  # which enables it when it has started
-            gc.enable()
+        gc.enable()  # `tracker.__main__` disabled it
         code = command(options)
         flush()
         return code
-    except (ConfigError, LogLockedError, LogPrunedError, LogUnusableError, CannotError) as error:
-        return fail(CANNOT, str(error))
-    except (LogCorruptError, ReplayError) as error:
-        return fail(LOG_DAMAGED, f"{error}. `tracker verify` lists all that is wrong")
-    except (LogError, CodecError) as error:
-        return fail(LOG_DAMAGED, str(error))
-    except BrokenPipeError:
-        raise
-    except (SecretError, OSError) as error:
-        return fail(CANNOT, str(error))
-    except MemoryError:
-        return fail(CANNOT, TOO_LITTLE_MEMORY)
+    except Exception as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    """Prints why a command failed, and returns its exit code. Raises `error` if it is a fault of
+    the program, or says that nobody reads the output."""
+    # Imported here, because a command that succeeds does without most of them.
+    from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
+    from tracker.config import ConfigError
+    from tracker.domain.events.codec import CodecError
+    from tracker.domain.events.errors import ReplayError
+    from tracker.store.replay import TOO_LITTLE_MEMORY
+    from tracker.store.server_secret import SecretError
+
+    match error:
+        case (
+            ConfigError() | LogLockedError() | LogPrunedError() | LogUnusableError() | CannotError()
+        ):
+            return fail(CANNOT, str(error))
+        case LogCorruptError() | ReplayError():
+            return fail(LOG_DAMAGED, f"{error}. `tracker verify` lists all that is wrong")
+        case LogError() | CodecError():
+            return fail(LOG_DAMAGED, str(error))
+        case BrokenPipeError():
+            raise error
+        case SecretError() | OSError():
+            return fail(CANNOT, str(error))
+        case MemoryError():
+            return fail(CANNOT, TOO_LITTLE_MEMORY)
+        case _:
+            raise error
 
 
 def _look_around() -> None:
@@ -126,6 +161,25 @@ class _Parser(argparse.ArgumentParser):
         return found, unknown
 
 
+class _Command(_Parser):
+    """The parser of a command. Its module adds the arguments when it parses for the first time."""
+
+    def __init__(self, *args: Any, module: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._module = module
+
+    def fill(self) -> None:
+        """Has the module add the arguments, once."""
+        if self._module:
+            module = import_module(f"tracker.cli.{self._module}")
+            self._module = ""
+            module.add_to(self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.fill()
+        return super().parse_known_args(args, namespace)
+
+
 class _Version(argparse.Action):
     """Looks the version up only when it is asked for, because that takes a while."""
 
@@ -141,12 +195,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     add_config(parser, None)
-    parser.set_defaults(run=serve.serve)
-    commands = parser.add_subparsers(metavar="COMMAND")
-    of_the_log = (events, verify, replay, swarm, diff, ledger, explain, export)
-    of_the_api = (key, whitelist, torrent, stats, factor, account)
-    for command in (
-        serve, check_config, default_config, health, *of_the_log, *of_the_api, import_data, shred, change_server_key
-    ):  # fmt: skip
-        command.add_to(commands)
+    parser.set_defaults(run=_serve)
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Command)
+    for name, (module, text) in COMMANDS.items():
+        commands.add_parser(name, module=module, help=text)
     return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    """Does what happens without a command."""
+    from tracker.cli.serve import serve
+
+    return serve(options)

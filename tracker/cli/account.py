@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracker.cli.api_options import add_change, add_client, client, line, number, say_json
 from tracker.cli.output import say
@@ -11,10 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "account", help="show or correct an account, through the running API"
-    )
+def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     show = commands.add_parser("show", help="print an account's totals")
     show.add_argument("account", type=line, help="its number or owner")

@@ -192,10 +192,47 @@ class Client:
         corrected: dict[str, Any] = again._ask("POST", path, dict, given)
         return corrected
 
-    def _pages(self, name: str, filters: Mapping[str, str]) -> Iterator[Any]:
+    # Hit and run. Each raises `ApiError`.
+
+    def hit_and_run_rule(self) -> dict[str, Any] | None:
+        """Returns the rule in force; None = there is none."""
+        rule: dict[str, Any] | None = self._ask("GET", "/api/v2/hit-and-run/rule", dict)["rule"]
+        return rule
+
+    def set_hit_and_run_rule(self, rule: Mapping[str, Any]) -> dict[str, Any]:
+        return self._judge("PUT", "hit-and-run/rule", rule)
+
+    def end_hit_and_run_rule(self) -> dict[str, Any]:
+        return self._judge("DELETE", "hit-and-run/rule")
+
+    def judged(self, account: int | None, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Yields the downloads of an account; None = of all."""
+        path = "hit-and-run" if account is None else f"accounts/{account}/hit-and-run"
+        return self._pages("downloads", filters, path)
+
+    def judged_history(self, account: int, info_hash: str) -> dict[str, Any]:
+        return self._judge("GET", f"accounts/{account}/hit-and-run/{info_hash}")
+
+    def pardon(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        return self._judge("POST", "hit-and-run/pardons", form)
+
+    def void(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        return self._judge("POST", "hit-and-run/voids", form)
+
+    def make_immune(self, account: int, begin: str | None) -> dict[str, Any]:
+        return self._judge("PUT", f"accounts/{account}/immunity", {"from": begin})
+
+    def end_immunity(self, account: int) -> dict[str, Any]:
+        return self._judge("DELETE", f"accounts/{account}/immunity")
+
+    def _judge(self, method: str, path: str, form: object = None) -> dict[str, Any]:
+        answer: dict[str, Any] = self._ask(method, f"/api/v2/{path}", dict, form)
+        return answer
+
+    def _pages(self, name: str, filters: Mapping[str, str], path: str = "") -> Iterator[Any]:
         query = {**filters, "limit": str(_PAGE)}
         while True:
-            answer = self._ask("GET", f"/api/v2/{name}?{urlencode(query)}", dict)
+            answer = self._ask("GET", f"/api/v2/{path or name}?{urlencode(query)}", dict)
             if not isinstance(answer.get(name), list):
                 raise ApiError(f"what answers at {self.endpoint.url} is not a tracker's API")
             yield from answer[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tracker.cli.api_options import line
@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "change-server-key",
-        help="replace the server's secret, which vouches for the log",
-        description="Put another server.key in the place of the one that vouches for the log. The old one goes to the "
-        "folder retired beside it, because earlier events are checked with it. The tracker must be stopped.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Put another server.key in the place of the one that vouches for the log. The old one goes to the "
+        "folder retired beside it, because earlier events are checked with it. The tracker must be stopped."
     )
     add_config(parser)
     parser.add_argument("--reason", type=line, default="", help="recorded with the event")

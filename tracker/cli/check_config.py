@@ -7,7 +7,7 @@ nothing.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eventlog import check_folder
 from tracker.cli import toml
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
     from tracker.config import Config, EventLog
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "check-config",
-        help="check the configuration, show it as it is in force, estimate the log's size",
-        description="Name every problem of the configuration; or print it as it is in force (secrets "
-        "masked), with warnings and the estimated size of the log, as TOML.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Name every problem of the configuration; or print it as it is in force (secrets "
+        "masked), with warnings and the estimated size of the log, as TOML."
     )
     add_config(parser)
     parser.set_defaults(run=check)

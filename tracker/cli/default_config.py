@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tracker.config
 from tracker.cli.output import say
@@ -14,12 +14,10 @@ if TYPE_CHECKING:
 SHIPPED = Path(tracker.config.__file__).with_name("default.toml")
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "config",
-        help="print the shipped configuration",
-        description="Print the shipped configuration, which has every key with a comment. "
-        "`tracker check-config` prints the one in force.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Print the shipped configuration, which has every key with a comment. "
+        "`tracker check-config` prints the one in force."
     )
     parser.add_argument(
         "--default", action="store_true", required=True, help="the shipped configuration"

@@ -18,11 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "diff",
-        help="compare two moments of the log",
-        description="Replay the log to two moments and list what changed from the first to the second.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Replay the log to two moments and list what changed from the first to the second."
     )
     add_log_and_json(parser, "one JSON object a change")
     parser.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracker.cli import trust
 from tracker.cli.moment_options import moment
@@ -24,11 +24,9 @@ _FOLLOW_SECONDS = 0.1  # between two looks for new events
 _VOUCH_SECONDS = 1.0  # a tracker that runs vouches for its events within a fifth of that
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "events",
-        help="print the log, one JSON object a line",
-        description="Print the events of the log, one JSON object a line. Works beside a running tracker.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Print the events of the log, one JSON object a line. Works beside a running tracker."
     )
     add_config(parser)
     add_log(parser)

@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 Shown = dict[str, Any]
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "explain",
-        help="explain an announce: who came, what the rules said, what changed, which peers it got",
-        description="Replay the log to an announce, decide it again by the same code, and print what was asked, who "
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Replay the log to an announce, decide it again by the same code, and print what was asked, who "
         "asked, what each rule said, the state before and after, where every number comes from, and the peers of the "
-        "reply. Refused announces are explained as far as the log has them.",
+        "reply. Refused announces are explained as far as the log has them."
     )
     add_log_and_json(parser, "one JSON object")
     parser.add_argument("seq", metavar="SEQ", type=_seq, help="the number of the event")
@@ -82,7 +80,7 @@ def _lines(shown: Shown) -> Iterator[str]:
         yield "reply"
         yield from _named(shown["reply"])
     for each in shown["peers"] or ():
-        yield f"  {_endpoint(each)}  {each['peer_id']}  by event {each['seq']}"
+        yield f"  {endpoint_text(each)}  {each['peer_id']}  by event {each['seq']}"
     if shown["withheld"]:
         yield f"  {shown['withheld']}"
     if "decided_again" in shown:
@@ -105,14 +103,15 @@ def _named(values: Shown) -> Iterator[str]:
 def _text(value: object) -> str:
     if isinstance(value, dict):
         if set(value) == {"address", "port"}:
-            return _endpoint(value)
+            return endpoint_text(value)
         return " ".join(f"{name} {_text(one)}" for name, one in value.items() if one is not None)
     if isinstance(value, list):
         return ", ".join(map(_text, value)) or "-"
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _endpoint(one: Shown) -> str:
+def endpoint_text(one: Shown) -> str:
+    """Writes the members `address` and `port` of an object."""
     if one["address"] is None:
         return "unreadable"
     address = f"[{one['address']}]" if ":" in one["address"] else one["address"]

@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracker.cli import trust
 from tracker.cli.moment_options import failing_if_interrupted, moment
@@ -34,12 +34,10 @@ _NO_BOOK = (
 )
 
 
-def add_to(commands: Any) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     tables = "; ".join(f"{name}: {table.about}" for name, table in exporting.TABLES.items())
-    parser = commands.add_parser(
-        "export",
-        help="write a table of the log as JSON lines, CSV or Parquet",
-        description=f"Write a table of the log for other programs, without personal data. {tables}.",
+    parser.description = (
+        f"Write a table of the log for other programs, without personal data. {tables}."
     )
     add_config(parser)
     add_log(parser)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from typing import Any
 
 from tracker.cli.api_options import (
     add_change,
@@ -29,10 +28,7 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "factor", help="set, list or end credit factors, through the running API"
-    )
+def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     put = commands.add_parser("set", help="set a factor and print its number")
     put.add_argument("--account", type=line, help="for this account alone: its number or owner")
@@ -41,10 +37,8 @@ def add_to(commands: Any) -> None:
     put.add_argument(
         "--download", metavar="PERCENT", type=_percent, help="what downloads count; 0 is freeleech"
     )
-    put.add_argument(
-        "--from", dest="begin", metavar="TIME", type=_when, help="from now unless said"
-    )
-    put.add_argument("--until", metavar="TIME", type=_when, help="until ended unless said")
+    put.add_argument("--from", dest="begin", metavar="TIME", type=when, help="from now unless said")
+    put.add_argument("--until", metavar="TIME", type=when, help="until ended unless said")
     put.add_argument("--label", type=line, help="a name for people")
     add_change(put, set_factor)
     listing = "list those in force and to come: number, account, torrent, percentages, times, label"
@@ -89,7 +83,7 @@ def end_factors(options: argparse.Namespace) -> None:
         say_done(options, "ended", str(one))
 
 
-def _when(text: str) -> str:
+def when(text: str) -> str:
     """An argument's type: a time as `moment` takes it, but to come; UTC where it names no zone."""
     if parse(text) is not None:
         return text

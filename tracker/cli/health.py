@@ -21,12 +21,10 @@ TIMEOUT_SECONDS = 8
 _MAX_ANSWER = 1 << 20  # the most bytes of an answer to read
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "health",
-        help="ask whether the running tracker serves: exit code 0 if it does, else 1",
-        description="Ask the running tracker's health check, at its address in the configuration. "
-        "Exit code 0: everything answers; 1: something does not.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Ask the running tracker's health check, at its address in the configuration. "
+        "Exit code 0: everything answers; 1: something does not."
     )
     add_config(parser)
     parser.set_defaults(run=ask)

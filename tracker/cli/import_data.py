@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracker.cli.options import add_config
 from tracker.cli.output import CannotError, note_recovery, progress, say
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
     SourceOf = Callable[[argparse.Namespace, Loaded], Source]
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "import",
-        help="import keys, whitelist and completed counts of another tracker",
-        description="Append another tracker's keys, whitelist and completed counts to the log. The tracker must "
-        "be stopped. What is there already is skipped: importing twice changes nothing more.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Append another tracker's keys, whitelist and completed counts to the log. The tracker must "
+        "be stopped. What is there already is skipped: importing twice changes nothing more."
     )
     sources = parser.add_subparsers(metavar="SOURCE", required=True)
     database = sources.add_parser("torrust-sqlite", help="the SQLite database of Torrust's tracker")

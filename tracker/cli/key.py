@@ -18,10 +18,7 @@ MAX_SECONDS = 2**63 - 1
 _COLUMNS = {"key_ref": "", "state": "", "valid_until": "permanent", "owner": "-", "label": ""}
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "key", help="issue, list, revoke or rotate tracker keys, through the running API"
-    )
+def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add = commands.add_parser("add", help="issue a key and print it")
     validity = add.add_mutually_exclusive_group()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from api.v2.ledger_shapes import entry_json, row_json, sums_json
 from eventlog import Reader
@@ -39,12 +39,10 @@ _BOOK_HEADING = (
 )  # fmt: skip
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "ledger",
-        help="list the announces behind an account's totals",
-        description="List every announce and correction of an account, what it added to the totals, raw and "
-        "credited, and by which rule; then the totals by torrent. The sums are exact.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "List every announce and correction of an account, what it added to the totals, raw and "
+        "credited, and by which rule; then the totals by torrent. The sums are exact."
     )
     add_config(parser)
     add_log(parser)

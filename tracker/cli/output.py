@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, suppress
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from tracker import build, streams
@@ -77,6 +76,8 @@ def count(number: int, noun: str) -> str:
 
 
 def version() -> str:
+    from importlib import metadata  # takes a while: it knows how to read mails
+
     return metadata.version("swarmlog")
 
 

@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "replay",
-        help="summarise the state at any moment of the log",
-        description="Replay the log to a moment and print the state with its digest, and the history digest up to "
-        "there. Equal states have equal digests; copies with the same events have equal history digests.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Replay the log to a moment and print the state with its digest, and the history digest up to "
+        "there. Equal states have equal digests; copies with the same events have equal history digests."
     )
     add_log_and_json(parser, "one JSON object")
     add_at(parser)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from tracker import build, streams
 from tracker.cli.options import add_config
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser("serve", help="run the tracker (what happens without a command)")
+def add_to(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument(
         "--accept-older-log",
@@ -29,6 +29,7 @@ def add_to(commands: Any) -> None:
 
 
 def serve(options: argparse.Namespace) -> int:
+    gc.disable()  # it would walk what is imported and loaded; enabled when the tracker runs
     # Until the tracker runs, SIGHUP has no certificates to read again; it would end the process.
     signal.signal(signal.SIGHUP, lambda *_: None)
     if problem := build.stale():

@@ -22,13 +22,11 @@ if TYPE_CHECKING:
     from tracker.upkeep.shredding import Shredding
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "shred",
-        help="make the addresses of past days unreadable for ever",
-        description="Destroy the keys of past days: the peers' addresses that were logged then can never be read again, "
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Destroy the keys of past days: the peers' addresses that were logged then can never be read again, "
         "and every count stays. Without an option: what [event_log] shred_days says is due. Keys that peers in the "
-        "swarms still need stay. Works beside a running tracker, which then does it.",
+        "swarms still need stay. Works beside a running tracker, which then does it."
     )
     add_config(parser)
     which = parser.add_mutually_exclusive_group()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracker.cli.api_options import add_client, client, say_json
 from tracker.cli.output import say
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser("stats", help="print the running tracker's counters")
+def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics", action="store_true", help="all that Prometheus is told, instead"
     )

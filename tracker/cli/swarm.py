@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracker.cli import trust
 from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
 _COLUMNS = "{:<27}  {:<40}  {:<16}  {:<7}  {:>16}  {:>16}  {:>16}  {:<9}  {:>10}  {:<27}  {}"
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "swarm",
-        help="list who was in a swarm at any moment of the log",
-        description="Replay the log to a moment and list the peers of a swarm, the latest announce last.",
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Replay the log to a moment and list the peers of a swarm, the latest announce last."
     )
     add_log_and_json(parser, "one JSON object a peer")
     add_at(parser)

@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 40_000  # bytes of torrents in one request, because the API takes 64 KiB
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "torrent", help="show a torrent, or say its size, label and so on, through the running API"
-    )
+def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     show = commands.add_parser("show", help="print a torrent's counts and facts")
     show.add_argument("torrent", metavar="HASH", type=info_hash)

@@ -25,13 +25,11 @@ if TYPE_CHECKING:
     from eventlog import Finding
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser(
-        "verify",
-        help="check the whole log: every byte, every record, replay",
-        description="Check every segment, frame and record of the log, and that replay accepts them all. Every "
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Check every segment, frame and record of the log, and that replay accepts them all. Every "
         "finding names file, byte and event. Exit code 0: nothing is wrong; 3: something is; 4: nothing is that can be "
-        "seen without the secrets.",
+        "seen without the secrets."
     )
     add_log_and_json(parser, "one JSON object a finding or note, the summary last")
     parser.set_defaults(run=verify)

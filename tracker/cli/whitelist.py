@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracker.cli.api_options import add_change, add_client, client, naming, say_done, say_json
 from tracker.cli.options import info_hash
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_to(commands: Any) -> None:
-    parser = commands.add_parser("whitelist", help="list or change it, through the running API")
+def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add = commands.add_parser("add", help="whitelist torrents")
     add.add_argument("hashes", metavar="HASH", nargs="+", type=info_hash)

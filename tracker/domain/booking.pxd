@@ -9,6 +9,7 @@ cdef class Booking:
     cdef public dict numbers, corrections
     cdef public array rows
     cdef public list ended
+    cdef public object judge
     cdef public unsigned long long day, cut
     cdef public long long lead_us
     cdef unsigned long long _up, _down, _credited_up, _credited_down, _seeding_us, _partial_us, _sessions, _snatched
@@ -18,6 +19,8 @@ cdef class Booking:
     cpdef announced(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long time_us, int client)
     @cython.locals(at=Py_ssize_t)
     cpdef left(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long seen_us)
+    @cython.locals(down=cython.ulonglong, credited=cython.ulonglong)
+    cpdef tuple gained(self, Accounts accounts, unsigned int account)
     @cython.locals(partial_us=cython.ulonglong)
     cpdef _time(self, Accounts accounts, unsigned int account, Py_ssize_t at)
     @cython.locals(name=bytes, at=Py_ssize_t)

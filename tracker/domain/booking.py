@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracker.domain.accounts import Accounts
+    from tracker.domain.judging import Judge
 
 WORDS = 15
 """Words of 64 bits of a row: see `Gain`, from `uploaded` on."""
@@ -31,6 +32,8 @@ class Booking:
 
     `numbers` has the row of each account and torrent, by both (`packed.identity`). `corrections`
     has the number and the signed bytes of an account's corrections.
+
+    `judge`: judges downloads by what is noted; None = nobody wants that.
 
     `lead_us`: log time less dates now. `day`: the present day of `BookDays`. A row of a day before
     `cut` is over, and does not go on: what it had goes to `ended`, as account and words.
@@ -49,12 +52,14 @@ class Booking:
         "cut",
         "day",
         "ended",
+        "judge",
         "lead_us",
         "numbers",
         "rows",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, judge: Judge | None = None) -> None:
+        self.judge = judge
         self.day = self.cut = self.lead_us = 0
         self.clear()
         self._up = self._down = self._credited_up = self._credited_down = 0
@@ -127,6 +132,27 @@ class Booking:
             self._time(accounts, account, at)
             if not packed.u64(self.rows, at + 8):  # else it has the date of an announce
                 packed.put_u64(self.rows, at + 10, seen_us)
+
+    def gained(self, accounts: Accounts, account: int) -> tuple[int, int, int, int, int]:
+        """Returns what an account gained since `begin`: raw bytes up and down, credited bytes down,
+        microseconds of seeding and of partial seeding.
+        """
+        down = packed.u64(accounts.downloaded, account)
+        credited = down
+        if accounts.credited_uploaded:
+            credited = packed.u64(accounts.credited_downloaded, account)
+        return (
+            packed.u64(accounts.uploaded, account) - self._up,
+            down - self._down,
+            credited - self._credited_down,
+            packed.u64(accounts.seeding_us, account) - self._seeding_us,
+            (packed.u64(accounts.partial_us, account) if accounts.partial_us else 0)
+            - self._partial_us,
+        )
+
+    def judging(self) -> Judge | None:
+        """Returns the judge, if there is a rule to judge by."""
+        return self.judge if self.judge is not None and self.judge.on else None
 
     def _time(self, accounts: Accounts, account: int, at: int) -> None:
         _plus(self.rows, at + 4, packed.u64(accounts.seeding_us, account) - self._seeding_us)

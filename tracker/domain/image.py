@@ -49,9 +49,13 @@ It grows by 1 with every change of the columns. `STEPS` then gets a step for old
 HIDDEN = "hidden"
 """The column with one byte: 1 = some peers had stand-ins. It is no part of the state."""
 
+ROWS = "rows"
+"""The column of the peers' rows, by far the largest."""
+
 _HEAD, _TAIL = 8, 12  # bytes of a peer_id
 _KEY = Struct("<32sIIQB3x")  # hash, key_ref, account, valid until us, 1 = it has an end
 _WORD = 4  # bytes
+_PIECE = 1 << 16  # bytes of a column that are looked at together
 _HASH_AND_NUMBER = Struct("<20sQ")
 
 # Attributes that are columns as they are: arrays and byte arrays.
@@ -144,7 +148,7 @@ def dump(state: State, *, addresses: bool = True) -> Image:
     plain["facts.texts"] = json.dumps(list(state.facts.values()), ensure_ascii=False).encode()
     rows = bytearray(swarms.rows)
     _fill_words(rows, ROW_SIZE, _HEAD, bytes(_TAIL * swarms.peer_slots), _TAIL)
-    plain["rows"] = bytes(rows)
+    plain[ROWS] = bytes(rows)
     for name, column in _rows(swarms):
         plain[name] = _bytes(column)
     for prefix, directory in _directories(swarms):
@@ -161,7 +165,11 @@ def dump(state: State, *, addresses: bool = True) -> Image:
 
 
 def load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]) -> State:
-    """Makes the state from an image. Private columns may be missing. Raises `ImageError`."""
+    """Makes the state from an image. Private columns may be missing.
+
+    A bytearray of rows becomes a part of the state, because nothing else is as large. Raises
+    `ImageError`.
+    """
     try:
         return _load(plain, private)
     except MemoryError:
@@ -181,7 +189,8 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     swarms.announces = _like(array("Q"), plain["announces"])
     if len(swarms.announces) != 4:
         raise ImageError("announces over other than four paths")
-    swarms.rows = bytearray(plain["rows"])
+    rows = plain[ROWS]
+    swarms.rows = rows if isinstance(rows, bytearray) else bytearray(rows)
     if not (swarms.completed and swarms.rows):
         raise ImageError("nobody's row is missing")
     torrents = len(swarms.completed)
@@ -191,7 +200,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     ):
         raise ImageError("a row is not whole")
     _load_rows(swarms, plain)
-    _load_buckets(swarms, _like(array("I"), plain["buckets"]))
+    swarms.enter_all(_like(array("I"), plain["buckets"]))  # in this order, because sweeps follow it
     hashes = bytes(plain["retired"])
     counts = _like(array("Q"), plain["retired.completed"])
     if len(hashes) != 20 * len(counts):
@@ -265,22 +274,21 @@ def _load_rows(swarms: Swarms, plain: Mapping[str, Buffer]) -> None:
     for name, word in _COUNTS.items():
         swarms.set_column(word, column(name))
     for prefix, directory in _directories(swarms):
-        directory.set_positions(column(prefix + "position"))
+        places = plain[prefix + "position"]
+        if len(places) != _WORD * swarms.peer_slots or not _has_only(places, 0xFF):  # NOWHERE
+            directory.set_positions(column(prefix + "position"))
         for name, word in _RUN.items():
             directory.set_column(word, column(prefix + name))
         directory.set_column(ROOM, array("I", list(bytes(plain[prefix + "room"]))))
-    swarms.of_key.set_columns([column("of_key." + name) for name in _LINKS], swarms.peer_slots)
+    links = ["of_key." + name for name in _LINKS]
+    if any(
+        len(plain[name]) != _WORD * swarms.peer_slots or not _has_only(plain[name], 0)
+        for name in links
+    ):
+        swarms.of_key.set_columns([column(name) for name in links], swarms.peer_slots)
 
 
 # The other parts.
-
-
-def _load_buckets(swarms: Swarms, torrents: array[int]) -> None:
-    """Fills the buckets in the order they had, because the sweep follows it."""
-    for torrent in torrents:
-        if not 0 < torrent < len(swarms.completed) or swarms.lookup(swarms.hash_of(torrent)):
-            raise ImageError("a bucket holds what is no torrent, or a torrent twice")
-        swarms.enter(torrent)
 
 
 def _load_free(directory: Directory, free: Buffer, counts: Buffer) -> None:
@@ -458,6 +466,13 @@ def _like(column: Any, data: Buffer) -> Any:
     if sys.byteorder == "big":
         filled.byteswap()
     return filled
+
+
+def _has_only(column: Buffer, byte: int) -> bool:
+    """Tells whether a column has no other byte. Compares a piece at a time, because new memory for
+    a copy costs far more."""
+    piece = bytes([byte]) * _PIECE
+    return all(piece.startswith(column[at : at + _PIECE]) for at in range(0, len(column), _PIECE))
 
 
 def _words(rows: bytearray, row_size: int, at: int, size: int) -> bytes:

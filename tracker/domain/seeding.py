@@ -186,6 +186,20 @@ class Seeding:
             _, seeding, partial = self._gained(peers, settled_us, time_us)
             yield bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20]), seeding, partial
 
+    def so_far(self, account: int, torrent: int, time_us: int) -> tuple[int, int, int]:
+        """Returns the time that `open` yields for one torrent, and before it the log time at which
+        it begins.
+        """
+        group = self._groups.find(account, torrent)
+        if group:
+            settled_us = self._groups.settled[group]
+            latest = self._groups.latest(group, False), self._groups.latest(group, True)
+            peers = [peer for peer in latest if peer]
+        else:
+            peers = self._swarms.of_account(torrent, account) if torrent else []
+            settled_us = self._swarms.seen_us(peers[0]) if peers else time_us
+        return (settled_us, *self._gained(peers, settled_us, time_us)[1:])
+
     def _torrents_of(self, account: int) -> dict[int, list[int]]:
         """Returns the peers of an account by torrent."""
         found: dict[int, list[int]] = {}

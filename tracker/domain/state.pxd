@@ -10,6 +10,7 @@ from tracker.domain.hidden_peers cimport Hidden
 from tracker.domain.listing cimport Listing
 from tracker.domain.peer_by_seq cimport Recent
 from tracker.domain.seeding cimport Seeding
+from tracker.domain.staying cimport Staying
 from tracker.domain.swarms cimport Swarms
 
 cdef unsigned long long _day_us, _most
@@ -27,20 +28,21 @@ cdef class State:
     cdef public Swarms swarms
     cdef public Recent recent
     cdef public Booking book
+    cdef public Staying stays
     cdef public bytearray _scratch
 
     @cython.locals(
-        swarms=Swarms, recent=Recent, book=Booking, account_of=array, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
+        swarms=Swarms, recent=Recent, book=Booking, stays=Staying, before=Py_ssize_t, change=cython.int, account_of=array, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
         uploaded=cython.ulonglong, downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint,
         prev_seq=cython.ulonglong, what=cython.int, rule=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t,
-        last_seq=cython.ulonglong, info_hash=cython.p_char, peer_id=cython.p_char, endpoint=cython.p_char, account=cython.uint, base=Py_ssize_t,
+        last_seq=cython.ulonglong, was=cython.bint, seeded=cython.int, info_hash=cython.p_char, peer_id=cython.p_char, endpoint=cython.p_char, account=cython.uint, base=Py_ssize_t,
     )
     cpdef _apply_announces(self, plain, protected)
     @cython.locals(
-        swarms=Swarms, hidden=Hidden, book=Booking, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong, uploaded=cython.ulonglong,
+        swarms=Swarms, hidden=Hidden, book=Booking, stays=Staying, before=Py_ssize_t, change=cython.int, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong, uploaded=cython.ulonglong,
         downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint, prev_seq=cython.ulonglong, what=cython.int, rule=cython.int,
         torrent=Py_ssize_t, peer=Py_ssize_t, holder=Py_ssize_t, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
-        unreadable=cython.bint, stopped=cython.bint, fresh=cython.bint, v6=cython.bint, base=Py_ssize_t,
+        was=cython.bint, seeded=cython.int, unreadable=cython.bint, stopped=cython.bint, fresh=cython.bint, v6=cython.bint, base=Py_ssize_t,
     )
     cpdef _apply_hidden(self, plain, protected)
     @cython.locals(swarms=Swarms)

@@ -20,12 +20,14 @@ from tracker.domain.dates import Dates
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
+from tracker.domain.events.records import Tick
 from tracker.domain.factors import Factors, as_words
 from tracker.domain.hidden_peers import Hidden, stand_in
 from tracker.domain.listing import NEVER, Listing
 from tracker.domain.peer_by_seq import Recent
 from tracker.domain.seeding import Seeding
 from tracker.domain.settings import Settings
+from tracker.domain.staying import EXPIRED, MODE_CHANGED, TRACKER_DOWN
 from tracker.domain.swarms import BUCKETS, MARK_COMPLETED, MARK_SNATCHED, ROW_SIZE, Swarms
 from tracker.domain.sweep import Sweep
 from tracker.domain.tally import Tally
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tracker.domain.accounts import Totals
     from tracker.domain.booking import Booking
     from tracker.domain.events.registry import AdminEvent, FixedRecord
+    from tracker.domain.staying import Staying
 
     Section = bytes | memoryview
 
@@ -62,6 +65,7 @@ class State:
         "seq",
         "settings",
         "settings_seq",
+        "stays",
         "swarms",
         "sweep",
         "tally",
@@ -91,6 +95,7 @@ class State:
         self.recent = Recent()
         self._scratch = bytearray(38)  # for the names of the record that is applied
         self.book: Booking | None = None  # where gains are noted for the book
+        self.stays: Staying | None = None  # where stays are noted for their index
 
     def apply(
         self,
@@ -143,15 +148,22 @@ class State:
         self.seq += 1
         self.time_us = time_us
         event.apply(self, self.seq - 1, time_us)
+        if self.book is not None and self.book.judge is not None:
+            self.book.judge.administered(self, event, self.seq - 1, time_us)
 
     def apply_record(self, record: FixedRecord) -> None:
         """Applies a record of fixed size. Raises the errors of `FixedRecord.apply`."""
         self.seq += 1
         self.time_us = record.time_us
         record.apply(self, self.seq - 1)
+        if self.book is not None and isinstance(record, Tick):
+            judge = self.book.judging()
+            if judge is not None:
+                judge.ticked(self, self.seq - 1, self.time_us)
 
     def _apply_announces(self, plain: Section, protected: Section) -> None:
-        swarms, recent, book = self.swarms, self.recent, self.book
+        swarms, recent, book, stays = self.swarms, self.recent, self.book, self.stays
+        judge = None if book is None else book.judging()
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
@@ -183,9 +195,13 @@ class State:
                 raise ReplayError(
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
                 )
+            before, change = peer, 0
+            if stays is not None and peer and (rule != 2 or account):  # else it is where it was
+                change = stays.change(swarms, peer, rule, peer_id, endpoint, what & 0x10 != 0)
             if account:
                 if book is not None:
                     book.begin(self.accounts, account)
+                was, seeded = peer != 0, peer and swarms.rows[peer * 72 + 20] & 0x10
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule, base,
@@ -193,12 +209,22 @@ class State:
                 if book is not None:
                     client = packed.client(plain, number)
                     book.announced(self.accounts, account, info_hash[:20], time_us, client)
+                    if judge is not None:
+                        judge.announced(
+                            self, account, info_hash[:20], seq, time_us, left, was, seeded != 0, peer != 0,
+                            book.gained(self.accounts, account),
+                        )  # fmt: skip
             else:
                 peer = swarms.announce(
                     seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
                     left, what, rule,
                 )  # fmt: skip
             recent.note(seq, peer)
+            if stays is not None:
+                stays.announced(
+                    swarms, before, peer, change, seq, time_us, key_ref, account, plain, protected,
+                    number, False,
+                )  # fmt: skip
             seq += 1
         self.announced(seq, time_us)
 
@@ -246,7 +272,8 @@ class State:
         """Applies a frame that cannot be decrypted, or that comes while peers have stand-ins."""
         swarms = self.swarms
         hidden = self.hidden or Hidden(swarms)
-        book = self.book
+        book, stays = self.book, self.stays
+        judge = None if book is None else book.judging()
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
@@ -277,6 +304,7 @@ class State:
                 info_hash, peer_id, endpoint = packed.announcer(plain, protected, number)
                 if not peer:
                     torrent = swarms.lookup(info_hash)
+            before, change = peer, 0
             if unreadable:
                 if rule != 2:
                     peer_id = hidden.peer_id(swarms, peer, seq, peer_id, account != 0)
@@ -284,7 +312,9 @@ class State:
                 endpoint = (
                     stand_in(seq, v6) if fresh else (swarms.v6 if v6 else swarms.v4).endpoint(peer)
                 )
-            elif not stopped:
+            if stays is not None and peer and (rule != 2 or account or fresh or not unreadable):
+                change = stays.change(swarms, peer, rule, peer_id, endpoint, what & 0x10 != 0)
+            if not (unreadable or stopped):
                 holder = swarms.find(torrent, endpoint) if torrent else 0
                 if holder and holder != peer:
                     raise ReplayError(f"event {seq} comes from where another peer is")
@@ -294,6 +324,7 @@ class State:
             if account:
                 if book is not None:
                     book.begin(self.accounts, account)
+                was, seeded = peer != 0, peer and swarms.rows[peer * 72 + 20] & 0x10
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule, base,
@@ -301,6 +332,11 @@ class State:
                 if book is not None:
                     client = packed.client(plain, number)
                     book.announced(self.accounts, account, info_hash, time_us, client)
+                    if judge is not None:
+                        judge.announced(
+                            self, account, info_hash, seq, time_us, left, was, seeded != 0, peer != 0,
+                            book.gained(self.accounts, account),
+                        )  # fmt: skip
             else:
                 if peer and not stopped:
                     swarms.move(torrent, peer, endpoint, what & 0x10 != 0)
@@ -309,6 +345,11 @@ class State:
                     left, what, rule,
                 )  # fmt: skip
             hidden.note(seq, peer, fresh)
+            if stays is not None:
+                stays.announced(
+                    swarms, before, peer, change, seq, time_us, key_ref, account, plain, protected,
+                    number, unreadable,
+                )  # fmt: skip
             seq += 1
         self.announced(seq, time_us)
 
@@ -423,9 +464,14 @@ class State:
         rate = self.settings.policy.resumed_rate
         return min(rate * gap_us // 1_000_000, MOST) if rate else MOST
 
-    def leave(self, torrent: int, peer: int, remembered: bool = False) -> None:
-        """Removes a peer; counts its time. `remembered`: leaves a base where the rules say so."""
+    def leave(self, torrent: int, peer: int, why: int, remembered: bool = False) -> None:
+        """Removes a peer; counts its time. `why`: a number of `staying`.
+
+        `remembered`: leaves a base where the rules say so.
+        """
         swarms, book = self.swarms, self.book
+        if self.stays is not None:
+            self.stays.left(peer, self.seq - 1, self.time_us, swarms.seen_us(peer), why)
         if self.listing.since_seq != NEVER and swarms.identified(peer):
             account = swarms.account_of(peer)
             if book is not None:
@@ -437,13 +483,23 @@ class State:
             if book is not None:
                 info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
                 book.left(self.accounts, account, info_hash, self.dates.of(last_us))
+                judge = book.judging()
+                if judge is not None:
+                    end_us = seen_us
+                    if last_seq >= self.listing.since_seq:
+                        end_us = min(time_us, self.listing.until(seen_us))
+                    judge.left(
+                        self, account, info_hash, end_us, mark & 0x10 != 0,
+                        book.gained(self.accounts, account),
+                    )  # fmt: skip
             if remembered and last_seq >= self.listing.since_seq:
                 self._remember(torrent, peer, account)
         swarms.remove(torrent, peer)
 
-    def leave_remembered(self, torrent: int, peer: int) -> None:
-        """Removes a peer that was swept or evicted."""
-        self.leave(torrent, peer, remembered=True)
+    def expire(self, torrent: int, peer: int) -> None:
+        """Removes a peer that was swept."""
+        down = self.swarms.seen_us(peer) < self.tally.resumed_us
+        self.leave(torrent, peer, TRACKER_DOWN if down else EXPIRED, remembered=True)
 
     def _remember(self, torrent: int, peer: int, account: int) -> None:
         """Leaves the base of a peer, unless its announce is too old or its day was shredded."""
@@ -462,13 +518,13 @@ class State:
         if self.bases.count:
             self.bases.expire(self.time_us - self._remember_us, LOOKED_AT_ONCE)
 
-    def drop_peers(self) -> None:
+    def drop_peers(self, why: int) -> None:
         """Removes every peer, torrent and base. The completed counts and their total stay."""
         swarms = self.swarms
         for bucket in range(BUCKETS):
             for torrent in swarms.torrents_in(bucket):
                 for peer in swarms.peers(torrent):
-                    self.leave(torrent, peer)
+                    self.leave(torrent, peer, why)
                 swarms.drop_if_empty(torrent)
         self.bases.drop_all()
 
@@ -496,7 +552,7 @@ class State:
         the new settings remember for longer.
         """
         if settings.private != self.settings.private:
-            self.drop_peers()
+            self.drop_peers(MODE_CHANGED)
         self.bases.expire(self.time_us - self._remember_us + 1, self.bases.slots)
         self.obey(settings)
         self.settings_seq = seq

@@ -185,6 +185,16 @@ class Swarms:
         self._in_order.move(torrent, bucket + 1)
         packed.put_u32(self.bucket_sizes, bucket, packed.u32(self.bucket_sizes, bucket) + 1)
 
+    def enter_all(self, torrents: array[int]) -> None:
+        """Enters torrents in this order. Raises `ValueError` for what is no torrent, or known."""
+        for at in range(len(torrents)):
+            torrent = packed.u32(torrents, at)
+            if not 0 < torrent < len(self.completed) or self.torrent_of(
+                packed.view(self.hashes, torrent * 20, 20)
+            ):
+                raise ValueError("a bucket holds what is no torrent, or a torrent twice")
+            self.enter(torrent)
+
     def find(self, torrent: int, endpoint: bytes) -> int:
         """Returns the peer at an endpoint of 6 or 18 bytes; 0 = none.
 

@@ -209,23 +209,13 @@ class Explanation:
         state, one = self.state, self.one
         torrent = state.swarms.lookup(one.info_hash)
         peer = pictures.peer_of(state, torrent, one.seq)
-        asked = replies.Asked(
-            one.seq, one.first_seq, one.path, one.left == 0, one.event == events.STOPPED,
-            None if one.flags & events.FLAG_NUMWANT_ABSENT else one.numwant,
-        )  # fmt: skip
+        asked = replies.asked(one)
         want = replies.wanted(state.settings, asked, early=decision.early)
         secret = self.secret if state.settings.choice in replies.KNOWN_CHOICES else None
         peers = None
         if secret is not None:
             found = replies.endpoints(state, secret, asked, torrent, peer, want) if want else []
-            peers = [
-                {
-                    **pictures.address(endpoint),
-                    "peer_id": pictures.peer_id(state, each),
-                    "seq": state.swarms.peer(each).last_seq,
-                }
-                for each, endpoint in found
-            ]
+            peers = [pictures.listed(state, torrent, endpoint) for endpoint in found]
         return {
             **self.shown,
             "after": self._picture(peer),

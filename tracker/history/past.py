@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
-    from tracker.ports import Outage, ReadModel
+    from tracker.ports import HandedPage, HandedQuery, Outage, ReadModel, StaysPage, StaysQuery
     from tracker.store.readable_log import ReadableLog
 
 HELPERS = 2  # processes
@@ -116,6 +116,20 @@ class PastReads:
         with _in_time():
             async with self._helper(None, seq) as helper:
                 return cast("Mapping[str, Any]", await helper.ask(Question("explain", (seq,))))
+
+    async def handed(self, query: HandedQuery, limit: int) -> HandedPage:
+        with _in_time():
+            async with self._helper(None, query.part.last) as helper:
+                question = Question("handed", (query, limit))
+                return cast("HandedPage", await helper.ask(question))
+
+    async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
+        with _in_time():
+            async with self._helper(None) as helper:
+                found = await helper.ask(Question("stays", (query, limit)))
+        if isinstance(found, str):
+            raise BusyError(found)
+        return cast("StaysPage", found)
 
     @asynccontextmanager
     async def _helper(

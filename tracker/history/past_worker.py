@@ -11,22 +11,29 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from eventlog import first_seq
 from tracker import ports
+from tracker.history import handed, stays
 from tracker.history.explain import explain
 from tracker.service.read_model import Projection
 from tracker.store import snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
+from tracker.store.stay_files import StaysError
 from tracker.workers.question_pipe import Failed, Worker, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WORK_SECONDS = 10.0
+"""Longest work for a page of replies, in seconds. The next page does the rest."""
 MAX_LISTINGS = 32
 """Largest number of listings to keep; more than are ever open."""
 
@@ -54,6 +61,10 @@ class PastWorker(Worker):
         self._seq = -1  # the model's last event
         self._settled = False  # true = no later event of the log can belong to the moment
         self._listings: dict[int, Iterator[Any]] = {}
+        # The walk that a later page may go on with, and the query for that.
+        self._walk: tuple[ports.HandedQuery, handed.Walk, Iterator[handed.Reply | None]] | None = (
+            None
+        )
 
     def one(self, moment: ports.Moment, method: str, arguments: tuple[Any, ...]) -> Any:
         """Calls a method of the read model at the moment, and returns its answer."""
@@ -89,7 +100,39 @@ class PastWorker(Worker):
         self.forget()  # because the process has memory for only one state
         return explain(ForwardReplay(self._log, lambda _done, _total: None, self._keys), seq)
 
+    def handed(self, query: ports.HandedQuery, limit: int) -> ports.HandedPage:
+        """Returns replies, in the order of the log. The walk is kept, because the next page goes on
+        with it.
+        """
+        if self._walk is None or self._walk[0] != query:
+            self.forget()
+            log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+            walk = handed.Walk(log, self._keys, handed.question(query), query.part)
+            self._walk = query, walk, walk.found()
+        _, walk, replies = self._walk
+        self._walk = None  # a walk that fails cannot go on
+        found: list[Any] = []
+        ends = time.monotonic() + WORK_SECONDS
+        for reply in replies:
+            if reply is not None:
+                found.append(reply)
+            if len(found) >= limit or time.monotonic() >= ends:
+                following = walk.seq if reply is None else reply["seq"] + 1
+                rest = evolve(query, part=evolve(query.part, first=following))
+                self._walk = rest, walk, replies
+                return ports.HandedPage(found, following, list(walk.unread))
+        return ports.HandedPage(found, None, list(walk.unread))
+
+    def stays(self, query: ports.StaysQuery, limit: int) -> ports.StaysPage | str:
+        """Looks stays up in their index; returns why there is none."""
+        log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+        try:
+            return stays.page(log, query, limit)
+        except StaysError as error:
+            return f"{error}; the follower writes it every ten seconds"
+
     def forget(self) -> None:
+        self._walk = None
         self._replay = self._model = self._moment = None
         self._seq = -1
         self._listings.clear()

@@ -45,6 +45,16 @@ def address(endpoint: bytes) -> dict[str, Any]:
     }
 
 
+def listed(state: State, torrent: int, endpoint: bytes) -> dict[str, Any]:
+    """Returns a peer in a reply: its endpoint there, and the announce by which it is known."""
+    number = state.swarms.find(torrent, endpoint)
+    return {
+        **address(endpoint),
+        "peer_id": peer_id(state, number),
+        "seq": state.swarms.peer(number).last_seq,
+    }
+
+
 def peer_id(state: State, number: int) -> str:
     """Returns the peer_id of a peer, or its first 8 bytes if no more can be read."""
     row = state.swarms.peer(number)

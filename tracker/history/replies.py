@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tracker.domain.directory import Directory
     from tracker.domain.settings import Settings
     from tracker.domain.state import State
+    from tracker.history.recorded import Recorded
 
 KNOWN_CHOICES = (1, 2)
 _LOW = 0xFFFFFFFF
@@ -37,6 +38,18 @@ class Asked:
     @property
     def udp(self) -> bool:
         return self.path in (events.UDP4, events.UDP6)
+
+
+def asked(one: Recorded) -> Asked:
+    """Returns what the reply to an announce of the log depends on."""
+    return Asked(
+        one.seq,
+        one.first_seq,
+        one.path,
+        seeder=one.left == 0,
+        stopped=one.event == events.STOPPED,
+        numwant=None if one.flags & events.FLAG_NUMWANT_ABSENT else one.numwant,
+    )
 
 
 def drawn(settings: Settings, secret: bytes, one: Asked, purpose: int) -> int:
@@ -69,8 +82,8 @@ def wanted(settings: Settings, one: Asked, *, early: bool) -> int:
 
 def endpoints(
     state: State, secret: bytes, one: Asked, torrent: int, peer: int, want: int
-) -> list[tuple[int, bytes]]:
-    """Returns each peer in the reply to `peer` with its endpoint there.
+) -> list[bytes]:
+    """Returns the endpoints in the reply to `peer`.
 
     A peer comes twice if both its addresses were listed. The client's own family is first, and in
     UDP replies the only one.
@@ -79,7 +92,7 @@ def endpoints(
     own, other = swarms.v4, swarms.v6
     if one.path in (events.HTTP6, events.UDP6):
         own, other = other, own
-    found: list[tuple[int, bytes]] = []
+    found: list[bytes] = []
     for directory in (own,) if one.udp else (own, other):
         if len(found) < want and directory.total:
             rest = want - len(found)
@@ -90,19 +103,14 @@ def endpoints(
                 picked = directory.pick(
                     b"", torrent, rest, peer, one.seeder, choice.halves(secret), one.seq
                 )
-                found += _found(directory, torrent, picked)
+                width = directory.width
+                found += [picked[at : at + width] for at in range(0, len(picked), width)]
     return found
-
-
-def _found(directory: Directory, torrent: int, picked: bytes) -> list[tuple[int, bytes]]:
-    width = directory.width
-    each = [picked[at : at + width] for at in range(0, len(picked), width)]
-    return [(directory.lookup(torrent, endpoint), endpoint) for endpoint in each]
 
 
 def ring(
     directory: Directory, torrent: int, want: int, peer: int, seeder: bool, draw: int
-) -> list[tuple[int, bytes]]:
+) -> list[bytes]:
     """Does what `Directory.pick` does, with another draw."""
     _, _, seeds = directory.run(torrent)
     members = list(directory.members(torrent))
@@ -120,4 +128,4 @@ def ring(
         ):
             at = half % len(some) if some else 0
             listed += [each for each in some[at:] + some[:at] if each != peer][:count]
-    return [(each, directory.endpoint(each)) for each in listed]
+    return [directory.endpoint(each) for each in listed]

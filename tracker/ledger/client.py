@@ -15,10 +15,20 @@ from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tracker.ports import BookPage, BookQuery, EntriesPage, Moment, SumsPage
+    from tracker.ports import (
+        BookPage,
+        BookQuery,
+        EntriesPage,
+        JudgedPage,
+        JudgedQuery,
+        Moment,
+        RuleInForce,
+        SumsPage,
+        Transition,
+    )
     from tracker.store.readable_log import ReadableLog
 
 ANSWER_SECONDS = 60.0
@@ -81,6 +91,17 @@ class LogLedgers:
         question = Question(method, (of, moment, query, newest))
         helper = self._books if newest else self._helper
         return cast("BookPage", await self._ask(question, helper))
+
+    async def hit_and_run_rules(self) -> Sequence[RuleInForce]:
+        found = await self._ask(Question("hit_and_run_rules"), self._books)
+        return cast("Sequence[RuleInForce]", found)
+
+    async def judged(self, query: JudgedQuery, moment: Moment | None) -> JudgedPage:
+        return cast("JudgedPage", await self._ask(Question("judged", (query, moment)), self._books))
+
+    async def judged_history(self, account: int, info_hash: bytes) -> Sequence[Transition]:
+        found = await self._ask(Question("judged_history", (account, info_hash)), self._books)
+        return cast("Sequence[Transition]", found)
 
     async def _ask(self, question: Question, helper: Helper | None = None) -> object:
         """Asks a helper process. Raises `BusyError`, `NoMomentError`, `UnreadableLogError`."""

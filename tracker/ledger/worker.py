@@ -16,16 +16,26 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import evolve
 
 from tracker.ledger import rows
+from tracker.ledger.judged import Judgements
 from tracker.ledger.pages import EntryPages, SumsPages
 from tracker.ledger.walk import Decryption
-from tracker.ports import BookPage
+from tracker.ports import BookPage, JudgedPage
 from tracker.store.address_keys import Keyring
 from tracker.store.book import open_newest
 from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Worker, serve
 
 if TYPE_CHECKING:
-    from tracker.ports import BookQuery, EntriesPage, Moment, Outage, SumsPage
+    from tracker.ports import (
+        BookQuery,
+        EntriesPage,
+        JudgedQuery,
+        Moment,
+        Outage,
+        RuleInForce,
+        SumsPage,
+        Transition,
+    )
 
 MAX_WALKS = 4  # the most walks to keep
 
@@ -101,6 +111,23 @@ class LedgerWorker(Worker):
             return BookPage(*rows.page(found, of, query), book.since, book.upto - 1)
         walked, since, seq = self._walked(of, end).rows(end)
         return BookPage(*rows.page(walked, of, query), since, seq, outage)
+
+    def hit_and_run_rules(self) -> list[RuleInForce]:
+        found = self._judgements()
+        return found.rules() if found else []
+
+    def judged(self, query: JudgedQuery, moment: Moment | None) -> JudgedPage:
+        end, outage = self._end(moment)
+        found = self._judgements()
+        return evolve(found.page(query, end), outage=outage) if found else JudgedPage([], None, -1)
+
+    def judged_history(self, account: int, info_hash: bytes) -> list[Transition]:
+        found = self._judgements()
+        return found.history(account, info_hash) if found else []
+
+    def _judgements(self) -> Judgements | None:
+        book = open_newest(self._log, self._keys)
+        return Judgements(book) if book else None
 
     def _keep(self, name: object, pages: Pages) -> Pages:
         self._walks[name] = pages

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tracker.ports.hit_and_run import JudgingRule, Pardon
     from tracker.ports.values import (
         Actor,
         Correction,
@@ -101,5 +102,36 @@ class Commands(Protocol):
         A correction that comes again with the same `by.idempotency_key` is made once.
 
         Raises `UnknownAccountError`, `InvalidCorrectionError`, `RepeatedRequestError`.
+        """
+        ...
+
+    # Hit and run. Each needs `by.reason`, and returns the seq of its event. Raises
+    # `InvalidJudgingError`.
+
+    async def set_hit_and_run_rule(self, rule: JudgingRule, by: Actor) -> int:
+        """Judges what becomes liable from now on by this rule."""
+        ...
+
+    async def end_hit_and_run_rule(self, by: Actor) -> int:
+        """Lets nothing become liable from now on."""
+        ...
+
+    async def pardon(self, what: Pardon, by: Actor) -> int:
+        """Pardons violations. Also raises `UnknownAccountError`."""
+        ...
+
+    async def void(self, info_hash: bytes, account: int | None, by: Actor) -> int:
+        """Lets the downloads of a torrent that have begun, or the one of an account, not be judged.
+
+        Also raises `UnknownAccountError`.
+        """
+        ...
+
+    async def change_immunity(
+        self, account: int, immune: bool, from_us: int | None, by: Actor
+    ) -> int:
+        """Makes an account immune, from a date on, or no longer.
+
+        Also raises `UnknownAccountError`.
         """
         ...

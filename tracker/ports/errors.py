@@ -43,6 +43,10 @@ class InvalidCorrectionError(CommandError):
     """A correction with these amounts cannot be made; the text says why."""
 
 
+class InvalidJudgingError(CommandError):
+    """Hit and run cannot be judged like that; the text says why."""
+
+
 class LogUnavailableError(CommandError):
     """The log cannot take the event now. Whether it kept an earlier attempt is unknown."""
 

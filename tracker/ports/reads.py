@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 
+    from tracker.ports.hit_and_run import JudgedPage, JudgedQuery, RuleInForce, Transition
     from tracker.ports.ledger import BookPage, BookQuery, EntriesPage, SumsPage
     from tracker.ports.values import (
         Account,
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
         EventPage,
         Factor,
         Followed,
+        HandedPage,
+        HandedQuery,
         KeyInfo,
         LogPart,
         Metric,
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
         Present,
         Refused,
         Stats,
+        StaysPage,
+        StaysQuery,
         Torrent,
         TorrentSummary,
         UdpStats,
@@ -180,6 +185,17 @@ class Past(Protocol):
         """
         ...
 
+    async def handed(self, query: HandedQuery, limit: int) -> HandedPage:
+        """At most `limit` replies that listed an address, or that an account got.
+
+        The page is shorter after some seconds of work.
+        """
+        ...
+
+    async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
+        """At most `limit` stays. Raises `BusyError` where there is no index of them yet."""
+        ...
+
 
 class Gauges(Protocol):
     """The metrics of the process itself. Calls are synchronous, and cost about a millisecond."""
@@ -270,4 +286,16 @@ class Ledgers(Protocol):
         self, info_hash: bytes, moment: Moment | None, query: BookQuery
     ) -> BookPage:
         """A torrent's rows of the book, as `account_rows`."""
+        ...
+
+    async def hit_and_run_rules(self) -> Sequence[RuleInForce]:
+        """Every rule of hit and run that there was, the oldest first, by the newest book."""
+        ...
+
+    async def judged(self, query: JudgedQuery, moment: Moment | None) -> JudgedPage:
+        """Downloads as they are judged, by the newest book."""
+        ...
+
+    async def judged_history(self, account: int, info_hash: bytes) -> Sequence[Transition]:
+        """The transitions of a download, the oldest first, by the newest book."""
         ...

@@ -7,6 +7,7 @@ Each API version decides how they look as JSON.
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import Any, Final
 
 from attrs import frozen
@@ -58,6 +59,62 @@ class Moment:
         if self.time_us is not None:
             return rfc3339(self.time_us)
         return "now" if self.seq is None else f"event {self.seq}"
+
+
+@frozen
+class HandedQuery:
+    """Which replies are meant: those to an account, or those that listed an address."""
+
+    part: LogPart
+    account: int | None = None
+    address: str | None = None
+    port: int | None = None
+
+
+@frozen
+class HandedPage:
+    """Replies, ascending, as JSON values."""
+
+    replies: list[dict[str, Any]]
+    following: int | None  # where the next page begins; None = this is the last one
+    unread: list[str]  # days whose addresses cannot be read
+
+
+def packed_network(text: str) -> tuple[bytes, bool]:
+    """Returns the bytes with which the addresses of a network begin, and whether it is IPv6.
+
+    Raises `ValueError` for one that is narrower than what the index has, or no whole bytes wide.
+    """
+    network = ip_network(text)
+    v6, width = network.version == 6, network.prefixlen
+    if width % 8 or not 8 <= width <= (48 if v6 else 24):
+        raise ValueError("the index has networks of /8, /16 or /24, and of /8 to /48 in IPv6")
+    return network.network_address.packed[: width // 8], v6
+
+
+@frozen
+class StaysQuery:
+    """Which stays are meant: all that is given must fit."""
+
+    between: tuple[Moment, Moment]  # `Moment()` = the beginning of the log, and its end
+    row: int = 0  # begin with this one
+    info_hash: bytes | None = None
+    network: tuple[bytes, bool] | None = None  # by `packed_network`
+    peer_id: bytes = b""  # how it begins
+    client: str | None = None  # likewise
+    user_agent: str | None = None  # likewise
+    key_ref: int | None = None
+    account: int | None = None
+    listener: int | None = None
+
+
+@frozen
+class StaysPage:
+    """Stays in the order in which they began, as JSON values."""
+
+    stays: list[dict[str, Any]]
+    following: int | None  # row of the next page; None = this is the last one
+    upto: int  # the first event that the index does not have
 
 
 @frozen

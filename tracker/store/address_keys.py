@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 KEY_SIZE = 32
 
 _FRAME, _SECTION = b"swarmlog frame", b"swarmlog snapshot"
+_PSEUDONYMS = b"swarmlog pseudonyms"
 _FRAME_ID = Struct("<16sIQQ")
 _FIRST_DAY = date(1970, 1, 1)
 _LAST_DAY = (date.max - _FIRST_DAY).days
@@ -130,7 +131,7 @@ class Keyring:
         return Encrypted(day, check, _crypt(key, counter, data))
 
     def decrypt_section(
-        self, day: int, context: bytes, check: int, data: bytes | memoryview
+        self, day: int, context: bytes, check: int, data: bytes | bytearray
     ) -> bytes | None:
         """Decrypts what `encrypt_section` returned; None as with `decrypt`."""
         master = self._keys.get(day) or self._load_for_reading(day)
@@ -138,6 +139,14 @@ class Keyring:
             return None
         key, counter, expected = _derive(master, _SECTION + context)
         return _crypt(key, counter, data) if check == expected else None
+
+    def pseudonyms(self, day: int) -> bytes | None:
+        """Returns the secret under which addresses of a day are hashed; None without its key.
+
+        It cannot be made again once the day is shredded.
+        """
+        master = self._keys.get(day) or self._load_for_reading(day)
+        return hmac.digest(master, _PSEUDONYMS, "sha256") if master is not None else None
 
     def prepare(self, day: int) -> bytes:
         """Returns a day's key, and makes it, durably, if there is none.

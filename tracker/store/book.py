@@ -18,6 +18,7 @@ from tracker.store import book_files, book_rows, frames
 from tracker.store.book_bytes import NAME_SIZE
 from tracker.store.book_files import BookError, Listed, Opened
 from tracker.store.book_rows import History
+from tracker.store.judged_rows import JudgedRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -87,10 +88,10 @@ def named(
         listed = book_files.read_list(path, read_identity(log), keys, digest)
         book_files.follow(log, listed, keys)
         if checked is None:
-            Opened(log, listed.parts)
+            Opened(log, listed.files)
         else:
-            files = [log / book_files.FOLDER / part.name for part in listed.parts]
-            checked.check_parts(files, partial(_open_some, log, listed.parts))
+            files = [log / book_files.FOLDER / part.name for part in listed.files]
+            checked.check_parts(files, partial(_open_some, log, listed.files))
     except BookError as error:
         raise LogCorruptError(path, 0, str(error), OR_REMOVE) from None
     except FileNotFoundError as error:
@@ -157,6 +158,8 @@ class Book:
         """Raises `BookError`, `OSError`."""
         self.listed = listed
         self._opened = Opened(log, listed.parts)
+        judged = listed.judged
+        self.judged = None if judged is None else JudgedRows(log, judged.parts, check=True)
 
     @property
     def upto(self) -> int:

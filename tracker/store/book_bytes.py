@@ -19,6 +19,8 @@ NAME_SIZE = 25
 BODY = Struct("<BHIIII9QII")
 ROW_SIZE = NAME_SIZE + BODY.size  # 124 bytes
 PAIR_SIZE = 24
+JUDGED_SIZE = 162
+"""Bytes of a row of `judged_rows`, of which the newest one of a name counts."""
 
 
 def put_row(to: bytearray, at: int, name: bytes, words: array[int], start: int) -> None:

@@ -42,7 +42,7 @@ from eventlog import (
     write_new,
 )
 from tracker.domain.book_days import BookDays
-from tracker.store.book_bytes import PAIR_SIZE, ROW_SIZE
+from tracker.store.book_bytes import JUDGED_SIZE, PAIR_SIZE, ROW_SIZE
 from tracker.store.book_rows import Run, merged, pair
 from tracker.store.snapshot_file import OF_RETIRED_KEY, Position
 from tracker.store.snapshots import writing
@@ -80,6 +80,19 @@ class BookError(Exception):
     """The file is no usable book of this log; the text says why."""
 
 
+class Layout(NamedTuple):
+    """Sizes of what a part holds, in bytes."""
+
+    row: int
+    pair: int
+    pair_name: int
+
+
+BOOK = Layout(ROW_SIZE, PAIR_SIZE, PAIR_SIZE)
+JUDGED = Layout(JUDGED_SIZE, 58, 37)
+"""What is known of downloads, and in the place of pairs their transitions: see `judged_rows`."""
+
+
 class Part(NamedTuple):
     """A file of rows."""
 
@@ -87,10 +100,18 @@ class Part(NamedTuple):
     sha256: str
     rows: int
     pairs: int
+    layout: Layout = BOOK
 
     @property
     def size(self) -> int:
-        return _HEADER + self.rows * ROW_SIZE + self.pairs * PAIR_SIZE
+        return _HEADER + self.rows * self.layout.row + self.pairs * self.layout.pair
+
+
+class Judged(NamedTuple):
+    """What a list says of downloads and the rule of hit and run."""
+
+    parts: tuple[Part, ...]  # the oldest first
+    data: dict[str, Any]  # see `Judge.as_data`
 
 
 class Facts(NamedTuple):
@@ -110,6 +131,12 @@ class Listed(NamedTuple):
     position: Position
     parts: tuple[Part, ...]  # the oldest first
     facts: Facts
+    judged: Judged | None = None  # None = there never was a rule
+
+    @property
+    def files(self) -> tuple[Part, ...]:
+        """All parts that the list has."""
+        return self.parts + (self.judged.parts if self.judged else ())
 
 
 def found(log: Path) -> list[Path]:
@@ -157,7 +184,11 @@ def read_list(path: Path, log_id: bytes, keys: Keyring | None, digest: str | Non
         parts = tuple(Part(*part) for part in said["parts"])
         facts = Facts(*(said[each] for each in Facts._fields))
         facts = facts._replace(days=BookDays(*said["days"]))
-        return Listed(path, sha256(data).hexdigest(), position, parts, facts)
+        judged = None
+        if (told := said.get("judged")) is not None:
+            own = tuple(Part(*part)._replace(layout=JUDGED) for part in told.pop("parts"))
+            judged = Judged(own, told)
+        return Listed(path, sha256(data).hexdigest(), position, parts, facts, judged)
 
 
 def _check_mac(keys: Keyring, key_id: bytes, digest: bytes, mac: bytes, *, old: bool) -> None:
@@ -199,9 +230,10 @@ class Opened:
         self.pairs: list[Run] = []
         for part in parts:
             data = _mapped(log / FOLDER / part.name, part, check=check)
-            self.rows.append(Run(data, _HEADER, part.rows, ROW_SIZE))
-            begin = _HEADER + part.rows * ROW_SIZE
-            self.pairs.append(Run(data, begin, part.pairs, PAIR_SIZE))
+            row, pair, named = part.layout
+            self.rows.append(Run(data, _HEADER, part.rows, row))
+            begin = _HEADER + part.rows * row
+            self.pairs.append(Run(data, begin, part.pairs, pair, named))
 
 
 def _mapped(path: Path, part: Part, *, check: bool) -> mmap:
@@ -229,7 +261,13 @@ def _mapped(path: Path, part: Part, *, check: bool) -> mmap:
 
 
 def write_part(
-    log: Path, seq: int, rows: Iterable[bytes], pairs: Iterable[bytes], most: int, spare: int
+    log: Path,
+    seq: int,
+    rows: Iterable[bytes],
+    pairs: Iterable[bytes],
+    most: int,
+    spare: int,
+    layout: Layout = BOOK,
 ) -> Part:
     """Writes a part, whole and durable. `most`: the most rows that it can have; `spare`: free bytes
     to leave.
@@ -238,7 +276,7 @@ def write_part(
     """
     folder = log / FOLDER
     room = os.statvfs(folder)
-    if room.f_bavail * room.f_frsize < most * (ROW_SIZE + PAIR_SIZE) + spare:
+    if room.f_bavail * room.f_frsize < most * (layout.row + layout.pair) + spare:
         raise OSError(errno.ENOSPC, "too little free space for the book", str(folder))
     path = folder / f"{seq:020d}.{secrets.token_hex(4)}.part"
     head = MAGIC + FORMAT.to_bytes(2, "little") + bytes(6) + read_identity(log)
@@ -264,7 +302,8 @@ def write_part(
         os.close(descriptor)
     sync_directory(folder)
     row_bytes, pair_bytes = ends[0] - _HEADER, ends[1] - ends[0]
-    return Part(path.name, hasher.hexdigest(), row_bytes // ROW_SIZE, pair_bytes // PAIR_SIZE)
+    counts = row_bytes // layout.row, pair_bytes // layout.pair
+    return Part(path.name, hasher.hexdigest(), *counts, layout)
 
 
 def with_rows(
@@ -274,6 +313,7 @@ def with_rows(
     noted: tuple[bytes, bytes],
     history: History,
     spare: int,
+    layout: Layout = BOOK,
 ) -> tuple[Part, ...]:
     """Writes a part of new rows and pairs, which are sorted. It has also the rows of the newest
     parts where merging them is due, and where there is room.
@@ -281,29 +321,33 @@ def with_rows(
     Raises `OSError`, `BookError`.
     """
     rows, pairs = noted
-    new = Run(rows, 0, len(rows) // ROW_SIZE, ROW_SIZE)
-    kept, most = len(parts), new.count
+    new = Run(rows, 0, len(rows) // layout.row, layout.row)
+    more = Run(pairs, 0, len(pairs) // layout.pair, layout.pair, layout.pair_name)
+    kept, most = len(parts), max(new.count, more.count)
     while kept and parts[kept - 1].rows <= GROWTH * most:
         kept -= 1
-        most = max(most, parts[kept].rows)
+        most = max(most, parts[kept].rows, parts[kept].pairs)
     if kept < len(parts):
         opened = Opened(log, parts[kept:], check=False)
         opened.rows.append(new)
-        opened.pairs.append(Run(pairs, 0, len(pairs) // PAIR_SIZE, PAIR_SIZE))
+        opened.pairs.append(more)
         ended = dict(history.ended)
         try:
-            return (*parts[:kept], _merged(log, seq, opened, history, spare))
+            return (*parts[:kept], _merged(log, seq, opened, history, spare, layout))
         except OSError as error:
             history.ended = ended  # because the rows that ended meanwhile are still in the parts
             if error.errno not in FULL:
                 raise
-    return (*parts, write_part(log, seq, (rows,), (pairs,), new.count, spare))
+    most = max(new.count, more.count)
+    return (*parts, write_part(log, seq, (rows,), (pairs,), most, spare, layout))
 
 
-def _merged(log: Path, seq: int, opened: Opened, history: History, spare: int) -> Part:
+def _merged(
+    log: Path, seq: int, opened: Opened, history: History, spare: int, layout: Layout
+) -> Part:
     rows, pairs = merged(opened.rows, history), merged(opened.pairs, history)
-    most = sum(run.count for run in opened.rows)
-    return write_part(log, seq, rows, pairs, most, spare)
+    most = max(sum(run.count for run in runs) for runs in (opened.rows, opened.pairs))
+    return write_part(log, seq, rows, pairs, most, spare, layout)
 
 
 def without_old(
@@ -346,12 +390,16 @@ def write_list(
     facts: Facts,
     keys: Keyring,
     path: Path | None = None,
+    judged: Judged | None = None,
 ) -> Path:
     """Writes a list, whole and durable or not at all. `path`: in place of its own name.
 
     Raises `SecretError`, `OSError`.
     """
     path = path or log / FOLDER / f"{position.seq:020d}.book"
+    more = {}
+    if judged is not None:
+        more["judged"] = {"parts": [list(part[:4]) for part in judged.parts], **judged.data}
     body = json.dumps(
         {
             "format": FORMAT,
@@ -360,7 +408,8 @@ def write_list(
             "frame_seq": position.frame_seq,
             "chain": position.chain.hex(),
             **facts._asdict(),
-            "parts": [list(part) for part in parts],
+            "parts": [list(part[:4]) for part in parts],
+            **more,
         }
     ).encode()
     mac = keys.tags.mac(_PURPOSE, sha256(body).digest())
@@ -385,7 +434,7 @@ def clean(log: Path, keys: Keyring, newest: Path) -> None:
         if path.suffix == ".book" and path not in kept:
             continue
         try:
-            used.update(part.name for part in read_list(path, log_id, keys).parts)
+            used.update(part.name for part in read_list(path, log_id, keys).files)
         except BookError:
             if path.suffix != ".book":
                 return
@@ -404,7 +453,7 @@ def locked(log: Path, *, wait: bool = False) -> AbstractContextManager[None]:
 
 def wrong_parts(log: Path, listed: Listed) -> Iterator[tuple[Path, str]]:
     """Yields what is wrong with the parts of a list: the file, and what."""
-    for part in listed.parts:
+    for part in listed.files:
         path = log / FOLDER / part.name
         try:
             _mapped(path, part, check=True)

@@ -38,12 +38,13 @@ def in_order(rows: bytearray) -> bytes:
 def joined(older: bytes, newer: bytes, size: int, history: History) -> bytes:
     """Returns two sorted runs as one. `size`: of a row or a pair.
 
-    Rows of one name are added up; of two pairs, which are the same, one stays.
+    Rows of one name are added up; of two judged ones the newer stays, and of two pairs, which are
+    the same, one.
     """
     at = to = 0
     end, whole = len(older), len(newer)
     is_rows = size == book_bytes.ROW_SIZE
-    named = book_bytes.NAME_SIZE if is_rows else size
+    named = book_bytes.NAME_SIZE if is_rows or size == book_bytes.JUDGED_SIZE else size
     made = bytearray(end + whole)
     for start in range(0, whole, size):
         first, order = at, 1
@@ -55,10 +56,13 @@ def joined(older: bytes, newer: bytes, size: int, history: History) -> bytes:
         book_bytes.copy(made, to, older, first, at - first)
         to += at - first
         if order == 0:
-            book_bytes.copy(made, to, older, at, size)
-            if is_rows and not book_bytes.add(made, to, newer, start):
-                row = history.added(older[at : at + size], newer[start : start + size])
-                book_bytes.copy(made, to, row, 0, size)
+            if is_rows:
+                book_bytes.copy(made, to, older, at, size)
+                if not book_bytes.add(made, to, newer, start):
+                    row = history.added(older[at : at + size], newer[start : start + size])
+                    book_bytes.copy(made, to, row, 0, size)
+            else:
+                book_bytes.copy(made, to, newer, start, size)
             at += size
         else:
             book_bytes.copy(made, to, newer, start, size)

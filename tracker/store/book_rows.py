@@ -176,10 +176,12 @@ class Run:
 
     __slots__ = ("_begin", "_data", "_name", "count", "size")
 
-    def __init__(self, data: mmap | bytes, begin: int, count: int, size: int) -> None:
-        """`begin`: offset in the file. `size`: of a row or a pair."""
+    def __init__(
+        self, data: mmap | bytes, begin: int, count: int, size: int, named: int = NAME_SIZE
+    ) -> None:
+        """`begin`: offset in the file. `size`: of a row or a pair; `named`: of its name."""
         self._data, self._begin, self.size = data, begin, size
-        self._name = min(size, NAME_SIZE)
+        self._name = min(size, named)
         self.count = count
 
     def at(self, number: int) -> bytes:

@@ -150,6 +150,13 @@ class ForwardReplay:
             begin = frame.header.next_seq
         return state, found
 
+    def follow(self, seq: int, end: int) -> tuple[State, Iterator[Frame]]:
+        """The state before event `seq`, and the frames from there to event `end`, exclusive.
+
+        Whoever takes a frame applies it before the next one. Raises what `at` does.
+        """
+        return self._go(seq), self._until(end)
+
     def _go(self, end: int) -> State:
         """The state of the events below `end`."""
         if self._frames is None:

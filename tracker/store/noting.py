@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import Factory, define, evolve, field
 
-from eventlog import LogError, LogFailedError, RepeatedWarning, in_thread
+from eventlog import LogError, LogFailedError, RepeatedWarning, to_the_end
 from tracker.store import high_water_mark
 
 if TYPE_CHECKING:
@@ -125,9 +125,8 @@ class NotedLog:
     async def _write(self) -> None:
         now, self._next = self._next, _Note()
         try:
-            with trio.CancelScope(shield=True):
-                mark = high_water_mark.next_mark(self._mark, self.log, self._now_us())
-                await in_thread(high_water_mark.write, self._secrets, self.log.log_id, mark)
+            mark = high_water_mark.next_mark(self._mark, self.log, self._now_us())
+            await to_the_end(high_water_mark.write, self._secrets, self.log.log_id, mark)
         except (LogError, OSError) as error:
             now.error = self.trouble = str(error)
             self._again.warn(

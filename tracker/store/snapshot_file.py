@@ -34,7 +34,7 @@ from eventlog import (
     border,
     chain_of,
     create_file,
-    read_file,
+    open_file,
     sync_directory,
     write_all,
 )
@@ -43,6 +43,7 @@ from tracker.store.tag_keys import ID_SIZE, MAC_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from io import BufferedReader
     from pathlib import Path
 
     from tracker.domain.state import State
@@ -65,6 +66,7 @@ _CRC = Struct("<I")
 _SHA256 = 32
 _FOOTERS = {1: _SHA256, 2: _SHA256 + MAC_SIZE + _CRC.size}
 _ALIGN = 16
+_AT_ONCE = 1 << 19  # bytes to read and hash together, while the processor has them at hand
 _PLAIN = {1: 0, 2: NOT_ENCRYPTED}
 """What stands in the place of a day, by format, for a section that is not encrypted."""
 _NO_KEY = bytes(ID_SIZE)
@@ -109,7 +111,10 @@ class Snapshot(NamedTuple):
     converted: bool = False  # made by earlier rules; `digest` is that of the newest
 
     def state(self) -> State:
-        """Raises `SnapshotError`."""
+        """Makes the state, which takes the large column over: for one call, the last one.
+
+        Raises `SnapshotError`.
+        """
         with border(SnapshotError):
             state = image.load(self.plain, self.private)
         if state.seq != self.position.seq:
@@ -224,11 +229,44 @@ def read(
     Raises `SnapshotError`; `OSError` when the file cannot be read.
     """
     try:
-        data = memoryview(read_file(path))
+        file = open_file(path)
     except NotAFileError as error:
         raise SnapshotError(error.what) from None
-    with border(SnapshotError, SnapshotError):
-        return _parsed(data, log_id, keys, purpose, untagged)
+    with file, border(SnapshotError, SnapshotError):
+        return _parsed(_Pieces(file), log_id, keys, purpose, untagged)
+
+
+class _Pieces:
+    """Reads a file from its beginning, section by section, and hashes what it gives.
+
+    The largest one becomes a part of the state as it is, because new memory for a copy of it would
+    cost half of what its checks do.
+    """
+
+    def __init__(self, file: BufferedReader) -> None:
+        self.left = os.fstat(file.fileno()).st_size  # bytes
+        self.hasher = sha256()
+        self._file = file
+
+    def take(self, size: int) -> bytes:
+        """Reads the next bytes; fewer where the file ends."""
+        taken = self._file.read(max(0, size))
+        self.hasher.update(taken)
+        self.left -= len(taken)
+        return taken
+
+    def take_to_keep(self, size: int) -> bytearray:
+        """Reads the next bytes, of which the file has as many. Raises `SnapshotError` where it lost
+        them meanwhile."""
+        taken = bytearray(size)
+        view = memoryview(taken)
+        for at in range(0, size, _AT_ONCE):
+            piece = view[at : at + _AT_ONCE]
+            if self._file.readinto(piece) < len(piece):
+                raise SnapshotError("is incomplete")
+            self.hasher.update(piece)
+        self.left -= size
+        return taken
 
 
 class _Head(NamedTuple):
@@ -245,19 +283,26 @@ class _Head(NamedTuple):
 
 
 def _parsed(
-    data: memoryview,
+    file: _Pieces,
     log_id: bytes,
     keys: Keyring | None,
     purpose: bytes,
     untagged: Callable[[int, str], None],
 ) -> Snapshot:
-    head = _head(data)
+    begun = file.take(_HEADER_SIZES[1])
+    head = _head(begun, file)
     if not 0 < head.rules <= image.PROJECTOR:
         raise OtherSnapshotError(
             f"was made by rules {head.rules}, and this version's are {image.PROJECTOR}"
         )
-    body, footer = data[: -_FOOTERS[head.format]], data[-_FOOTERS[head.format] :]
-    digest = sha256(body).digest()
+    footer_size = _FOOTERS[head.format]
+    table = file.take(min(_ROW.size * head.sections, file.left - footer_size))
+    sections = list(_carved(head, table, file, footer_size))
+    # Only where the table is not as the tracker writes it:
+    while file.left > footer_size and file.take(min(_AT_ONCE, file.left - footer_size)):
+        pass
+    digest = file.hasher.digest()
+    footer = file.take(footer_size)
     if digest != footer[:_SHA256]:
         raise SnapshotError("its SHA-256 does not match")
     if head.format > 1:
@@ -268,14 +313,32 @@ def _parsed(
     elif purpose == PLACE:
         raise ForgedSnapshotError(f"{NO_MAC}, and no version wrote such a file without")
     else:
-        untagged(head.position.seq, sha256(data).hexdigest())
+        untagged(head.position.seq, file.hasher.hexdigest())
     if head.position.log_id != log_id:
         raise (ForgedSnapshotError if head.format > 1 else SnapshotError)("is of another log")
-    return _sections(head, data, body, keys)
+    return _sections(head, table, sections, keys)
+
+
+def _carved(
+    head: _Head, table: bytes, file: _Pieces, footer_size: int
+) -> Iterator[tuple[str, int, int, bytes | bytearray]]:
+    """Yields name, day, key check and bytes of the sections, as long as each begins where the one
+    before ends. Nothing was checked yet."""
+    at = _HEADER_SIZES[head.format] + len(table)
+    for label, offset, size, day, _, check in _ROW.iter_unpack(
+        table[: len(table) // _ROW.size * _ROW.size]
+    ):
+        if not (at <= offset < at + _ALIGN and offset - at + size <= file.left - footer_size):
+            return
+        file.take(offset - at)
+        name = label.rstrip(b"\0").decode(errors="replace")
+        take = file.take_to_keep if name == image.ROWS else file.take
+        yield name, day, check, take(size)
+        at = offset + size
 
 
 def _check_mac(
-    key_id: bytes, digest: bytes, found: memoryview, keys: Keyring | None, purpose: bytes
+    key_id: bytes, digest: bytes, found: bytes, keys: Keyring | None, purpose: bytes
 ) -> None:
     if keys is None and purpose == OPENING:
         return
@@ -292,19 +355,18 @@ def _check_mac(
         )
 
 
-def _sections(head: _Head, data: memoryview, body: memoryview, keys: Keyring | None) -> Snapshot:
-    size = _HEADER_SIZES[head.format]
-    table = data[size : size + _ROW.size * head.sections]
-    if crc32(table) != head.table_crc:
+def _sections(
+    head: _Head,
+    table: bytes,
+    sections: list[tuple[str, int, int, bytes | bytearray]],
+    keys: Keyring | None,
+) -> Snapshot:
+    if crc32(table) != head.table_crc or len(sections) != head.sections:
         raise SnapshotError("its table of sections is damaged")
     plain: dict[str, image.Buffer] = {}
     private: dict[tuple[int, str], bytes] = {}
     # The SHA-256 of the whole was compared, and covers more than the checksums of the sections.
-    for label, offset, size, day, _, check in _ROW.iter_unpack(table):
-        name = label.rstrip(b"\0").decode()
-        section = body[offset : offset + size]
-        if len(section) != size:
-            raise SnapshotError(f"its section {name} is incomplete")
+    for name, day, check, section in sections:
         if day == _PLAIN[head.format]:
             plain[name] = section
         elif keys is not None:
@@ -314,18 +376,19 @@ def _sections(head: _Head, data: memoryview, body: memoryview, keys: Keyring | N
     found, converted = head.digest, head.rules != image.PROJECTOR
     if converted:
         plain = image.newest(head.rules, plain)
-        found = image.dump(image.load(plain, {}), addresses=False).digest()
+        copied = {**plain, image.ROWS: bytes(plain[image.ROWS])}
+        found = image.dump(image.load(copied, {}), addresses=False).digest()
     return Snapshot(
         head.format, head.position, head.time_us, found, plain, private, head.history, converted
     )
 
 
-def _head(data: memoryview) -> _Head:
-    version = int.from_bytes(data[8:10], "little")
-    size = _HEADER_SIZES.get(version, _HEADER_SIZES[1])
-    if len(data) < size + _SHA256:
+def _head(head: bytes, file: _Pieces) -> _Head:
+    """Reads the header, whose first bytes are given."""
+    version = int.from_bytes(head[8:10], "little")
+    head += file.take(_HEADER_SIZES.get(version, 0) - len(head))
+    if len(head) < _HEADER_SIZES.get(version, _HEADER_SIZES[1]) or file.left < _SHA256:
         raise SnapshotError("is incomplete")
-    head = data[:size]
     if head[:8] != MAGIC or int.from_bytes(head[-4:], "little") != crc32(head[:-4]):
         raise SnapshotError("its header is damaged")
     if version not in _FOOTERS:

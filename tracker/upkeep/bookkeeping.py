@@ -26,7 +26,15 @@ from tracker.domain.book_days import BookDays
 from tracker.domain.booking import Booking
 from tracker.domain.events import DAY_US
 from tracker.domain.state import State
-from tracker.store import book, book_files, book_packing, book_rows, frames, snapshots
+from tracker.store import (
+    book,
+    book_files,
+    book_packing,
+    book_rows,
+    frames,
+    judged_rows,
+    snapshots,
+)
 from tracker.store.book_files import BookError, Facts
 from tracker.store.book_rows import EMPTY, History, Row
 from tracker.store.replay import collector_off
@@ -70,7 +78,9 @@ class Bookkeeper:
         self._begun = listed.facts.begun if listed else seq * opening
         self._opening_rows: tuple[bytes, ...] = ()  # that are not written yet
         self._log_id = read_identity(log)
-        self._booking = Booking()
+        self._judged = listed.judged.parts if listed and listed.judged else ()
+        self._judge = judged_rows.judge(log, listed.judged if listed else None)
+        self._booking = Booking(self._judge)
         self._booking.cut = self._days.cut
         self._last: Header | None = None  # of the last frame that was applied
         self._written_seq = seq
@@ -82,17 +92,17 @@ class Bookkeeper:
     @property
     def noted(self) -> bool:
         """Tells whether anything was noted that is not written yet."""
-        return len(self._booking) > 0 or len(self._opening_rows) > 0
+        return len(self._booking) > 0 or len(self._opening_rows) > 0 or self._judge.noted
 
     @property
     def full(self) -> bool:
         """Tells whether so much was noted that it should be written."""
-        return len(self._booking) >= MOST_ROWS
+        return max(len(self._booking), len(self._judge.touched)) >= MOST_ROWS
 
     @property
     def overfull(self) -> bool:
         """Tells whether memory would grow too far if this could not be written."""
-        return len(self._booking) >= 4 * MOST_ROWS
+        return max(len(self._booking), len(self._judge.touched)) >= 4 * MOST_ROWS
 
     def apply(self, state: State, frame: Frame) -> None:
         """Applies a frame, and notes what it adds. Raises the errors of `frames.apply`."""
@@ -101,6 +111,7 @@ class Bookkeeper:
         header, ticks = frame.header, state.tally.ticks
         booking, lead_us = self._booking, state.dates.lead_us
         booking.lead_us, booking.day = lead_us, self._days.on((header.time_us - lead_us) // DAY_US)
+        self._judge.epoch, self._judge.lead_us = header.epoch, lead_us
         frames.apply(state, frame)
         self._last = header
         if state.tally.ticks != ticks and state.book is not None:
@@ -125,6 +136,7 @@ class Bookkeeper:
             self._opening_rows = tuple(_opening_rows(state))
         self._opening = False
         state.book = self._booking
+        self._judge.begin(state)
 
     def write(self, state: State) -> bool:
         """Writes the book of the events that were applied; returns False where that is not due.
@@ -139,10 +151,16 @@ class Bookkeeper:
             return False
         with self.locking():
             folder = self._log / book_files.FOLDER
-            if not all(os.path.lexists(folder / part.name) for part in self._parts):
+            files = self._parts + self._judged
+            if not all(os.path.lexists(folder / part.name) for part in files):
                 raise LogPrunedError(self._log)
             parts = self._with_noted(state)
-            self.path = self._list(state, parts, last.chain)
+            self._judged, before = self._with_judged(state), self._judged
+            try:
+                self.path = self._list(state, parts, last.chain)
+            except BaseException:
+                self._judged = before
+                raise
             self._note_written(parts)
             self._written_seq = state.seq
             book_files.clean(self._log, self._keys, self.path)
@@ -151,6 +169,17 @@ class Bookkeeper:
     def _note_written(self, parts: tuple[Part, ...]) -> None:
         self._parts, self._dropped, self._opening_rows = parts, self._days.cut, ()
         self._booking.clear()
+        if self._judge.noted:
+            self._judge.wrote(judged_rows.JudgedRows(self._log, self._judged))
+
+    def _with_judged(self, state: State) -> tuple[Part, ...]:
+        """Writes what was judged. Returns its parts, which no list has yet."""
+        noted = judged_rows.noted(self._judge)
+        if not any(noted):
+            return self._judged
+        return book_files.with_rows(
+            self._log, state.seq, self._judged, noted, History(0), self.spare, book_files.JUDGED
+        )
 
     def _with_noted(self, state: State) -> tuple[Part, ...]:
         """Writes what was noted, and removes old rows once a day. Returns the parts, which no list
@@ -194,14 +223,20 @@ class Bookkeeper:
         if path is not None:  # that of the log's beginning, for readers of later moments
             hidden = self._days.cut
         facts = Facts(self._days, hidden, self._days.cut, self._begun)
-        return book_files.write_list(self._log, position, parts, facts, self._keys, path)
+        judged = None
+        if self._judge.on:
+            now = {"time_us": state.time_us, "lead_us": state.dates.lead_us}
+            judged = book_files.Judged(self._judged, self._judge.as_data() | now)
+        return book_files.write_list(self._log, position, parts, facts, self._keys, path, judged)
 
     def flush(self, state: State) -> None:
         """Writes what was noted, without a list. The folder must stay locked until `name`.
 
         Raises `OSError`, `BookError`.
         """
-        self._note_written(self._with_noted(state))
+        parts = self._with_noted(state)
+        self._judged = self._with_judged(state)
+        self._note_written(parts)
 
     def name(self, state: State, chain: bytes) -> tuple[str, str]:
         """Writes the list of a log that is to begin with the next event, after this chain value.
@@ -210,7 +245,7 @@ class Bookkeeper:
         account has a total. Raises `OSError`, `SecretError`, `BookError`.
         """
         self.flush(state)
-        if not self._parts:
+        if not self._parts and not self._judge.on:
             return "", ""
         made = book_files.named_path(self._log, state.seq).with_suffix(f".{os.getpid()}.made")
         self._list(state, self._parts, chain, made)
@@ -263,7 +298,8 @@ def start(
     if listed is not None:
         keeper = Bookkeeper(log, keys, listed.position.seq, listed)
     elif len(state.accounts.uploaded) <= 1:  # nobody has a total, so there are no rows
-        return Bookkeeper(log, keys, newest), state, reader, newest
+        # In a private mode there may be a rule of hit and run before the first announce.
+        keeper = Bookkeeper(log, keys, first_seq(log) if state.settings.private else newest)
     else:
         keeper = Bookkeeper(log, keys, first_seq(log), opening=True)
         refused(f"The book is made from event {keeper.seq} on: nothing has to be done")
@@ -327,7 +363,7 @@ def remove_before(log: Path, begin: int) -> None:
 def _remove_unnamed(log: Path, named: Path) -> None:
     """Removes the parts that a named list does not have, where there is no other list."""
     with suppress(BookError):
-        used = {part.name for part in book_files.read_list(named, read_identity(log), None).parts}
+        used = {part.name for part in book_files.read_list(named, read_identity(log), None).files}
         for path in named.parent.glob("*.part") if not book_files.found(log) else ():
             if path.name not in used:
                 path.unlink(missing_ok=True)

@@ -68,6 +68,9 @@ class FollowerSupervisor:
     _unbooked: RepeatedWarning = field(
         init=False, factory=lambda: RepeatedWarning(log, "The book is written again")
     )
+    _unindexed: RepeatedWarning = field(
+        init=False, factory=lambda: RepeatedWarning(log, "The index of stays is written again")
+    )
     _crowded: RepeatedWarning = field(
         init=False, factory=lambda: RepeatedWarning(log, "Old rows of the book are removed again")
     )
@@ -161,6 +164,11 @@ class FollowerSupervisor:
             self._unbooked.over()
         elif "unbooked" in report:
             self._unbooked.warn("The book could not be written: %s", report["unbooked"])
+        elif "indexed" in report:
+            self._unindexed.over()
+        elif "unindexed" in report:
+            what = "The index of stays could not be written: %s"
+            self._unindexed.warn(what, report["unindexed"])
         elif report.get("crowded") == "":
             self._crowded.over()
         elif "crowded" in report:

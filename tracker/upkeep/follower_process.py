@@ -1,5 +1,5 @@
-"""Runs the follower: a process that replays the durable log as it grows, writes snapshots and the
-book, and seals finished segments.
+"""Runs the follower: a process that replays the durable log as it grows, writes snapshots, the book
+and the index of stays, and seals finished segments.
 
 So the tracker never pauses for a snapshot, and never hashes its log.
 
@@ -44,9 +44,12 @@ from tracker.store.book_files import BookError
 from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.server_secret import SecretError
 from tracker.upkeep import bookkeeping
+from tracker.upkeep.stay_keeping import StayKeeper
 from tracker.workers import lifetime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from eventlog import Reader
     from tracker.domain.state import State
 
@@ -63,7 +66,7 @@ MB.
 SEAL_SECONDS = 5.0
 """Seconds between two looks for finished segments without a seal."""
 BOOK_SECONDS = 10.0
-"""Seconds between two writings of the book, if there was an announce, because people read it."""
+"""Seconds between two writings of the book and of the index of stays, because people read them."""
 RETRY_SECONDS = 60.0
 """Seconds until a segment that could not be sealed is tried again."""
 _POLL_SECONDS = 1.0  # between two looks at the log
@@ -84,7 +87,8 @@ class Follower:
     It reports `seq` (events applied), `snapshot` (written), `refused` (a snapshot that it could not
     use), `failed` (a snapshot that it could not write), `unbooked` (why the book could not be
     written), `booked` (it was written after that), `crowded` (why old rows of it could not be
-    removed; "" = they could, after that), `sealed` (the newest sealed history digest,
+    removed; "" = they could, after that), `unindexed` and `indexed` (the same of the index of
+    stays), `sealed` (the newest sealed history digest,
     and the number of the event after it) and `unsealed` (why a segment could not be sealed).
     """
 
@@ -109,13 +113,26 @@ class Follower:
         self._keeper, self.state, self._reader, self._written_seq = bookkeeping.start(
             log, self._keys, refused=lambda why: report(refused=why)
         )
+        self._stays = self._stay_keeper()
+        if self._stays and self._stays.seq < self.state.seq:
+            del self.state, self._reader  # two states at a time may be too large
+            self.state, self._reader = snapshots.start(log, self._keys, at_most=self._stays.seq)
+        self._unindexed = False  # the index of stays could not be written
         self._written_at = time.monotonic()
         self._behind = self.state.seq < self._written_seq  # the book was, at the start
         self._unbooked = False  # the book could not be written
         self._crowded = ""  # why old rows of the book could not be removed, as reported
-        self._book_from = 0.0  # when the book is due
+        self._book_from = self._stays_from = 0.0  # when book and index of stays are due
         self._seal_from = 0.0  # when the next look for finished segments is due
         self._all_sealed = False  # since the start, all older segments got theirs
+
+    def _stay_keeper(self) -> StayKeeper | None:
+        """Goes on with the index of stays; None = that is not possible, and all else goes on."""
+        try:
+            return StayKeeper(self._log, self._keys, lambda why: self._report(refused=why))
+        except OSError as error:
+            self._report(unindexed=str(error))
+            return None
 
     def catch_up(self) -> None:
         """Applies the new durable events, and writes a snapshot and seals that are due.
@@ -130,12 +147,18 @@ class Follower:
         """Applies the new events. Stops while nothing more can be noted for the book."""
         for number, frame in enumerate(self._reader.frames(), 1):
             header = frame.header
+            if self._stays:
+                self._with_stays(partial(self._stays.before, self.state, frame), vital=True)
             try:
                 self._keeper.apply(self.state, frame)
             except (CodecError, ReplayError) as error:
                 raise DisagreementError(
                     f"replay ends at event {header.base_seq} or in its frame: {error}"
                 ) from error
+            if self._stays:
+                self._stays.after(frame)
+                if self._stays.full:
+                    self._write_stays()
             if self._keeper.full and not self._write_book() and self._keeper.overfull:
                 return
             if number % _REPORTED_FRAMES == 0:
@@ -146,6 +169,8 @@ class Follower:
         self._write_if_due()
         if self._keeper.noted and time.monotonic() >= self._book_from:
             self._write_book()
+        if time.monotonic() >= self._stays_from:
+            self._write_stays()
         self._seal_if_due()
 
     def _seal_if_due(self) -> None:
@@ -178,6 +203,7 @@ class Follower:
             return
         if not self._write_book():  # first, so that a start from the snapshot finds the book there
             return
+        self._write_stays()
         began = time.monotonic()
         try:
             self._keys.forget()  # keys of days that were shredded meanwhile
@@ -214,6 +240,32 @@ class Follower:
                 self._crowded = self._keeper.crowded
                 self._report(crowded=self._crowded)
         return True
+
+    def _write_stays(self) -> None:
+        self._stays_from = time.monotonic() + BOOK_SECONDS
+        if self._stays:
+            self._with_stays(partial(self._stays.write, self.state))
+
+    def _with_stays(self, do: Callable[[], None], *, vital: bool = False) -> None:
+        """Does something for the index of stays. An error is reported, and all else goes on. Where
+        that is `vital`, or memory would grow too far, nothing more is noted until the next start,
+        which makes up for it.
+
+        Raises `OSError` where the index was removed, because the next start makes it anew.
+        """
+        try:
+            do()
+        except FileNotFoundError as error:
+            raise OSError(f"the index of stays was removed, and is made anew: {error}") from None
+        except OSError as error:
+            self._unindexed = True
+            self._report(unindexed=str(error))
+            if vital or (self._stays and self._stays.overfull):
+                self._stays = self.state.stays = None
+        else:
+            if self._unindexed and not vital:
+                self._unindexed = False
+                self._report(indexed=self.state.seq)
 
 
 def main(arguments: list[str] | None = None) -> int:

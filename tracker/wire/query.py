@@ -102,7 +102,7 @@ class AnnounceQuery:
                 return 2 if self.peer_id else -1
             if scan.equal(text, at, mark, b"numwant"):
                 number = scan.number(text, value, stop)
-                if number < 0 or number > 0xFFFFFFFF:
+                if number < 0 or number >> 32:
                     return -1
                 self.numwant = number
                 return 8

@@ -55,12 +55,8 @@ _CODED: Final = 16
 _CHUNKED: Final = 32
 
 # The parser spells some of these out, because a global costs a dictionary look-up.
-if (AGENT_BYTES, _CLOSE, _UPGRADE_ASKED | _UPGRADE_NAMED, _LENGTH | _CODED | _CHUNKED) != (
-    104,
-    1,
-    6,
-    56,
-):
+_MARKS: Final = (_CLOSE, _UPGRADE_ASKED | _UPGRADE_NAMED, _LENGTH | _CODED | _CHUNKED)
+if (REQUEST_LIMIT, AGENT_BYTES, *_MARKS) != (16_384, 104, 1, 6, 56):
     raise AssertionError("RequestParser spells these numbers out")
 
 
@@ -164,7 +160,7 @@ class RequestParser:
         # Of HTTP/1.0 a client may ask for keep-alive and still read to the end (RFC 9112, C.2.2).
         # A request to switch protocols is answered (RFC 9110, 7.8); what follows is not read.
         self.keep = version == 0x3131 and not self._flags & 1 and not upgrade  # _CLOSE
-        if at - start > REQUEST_LIMIT:
+        if at - start > 16_384:  # REQUEST_LIMIT
             return self._bad(_TOO_LONG)
         return at - start
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from urllib.parse import unquote_to_bytes
+from zlib import crc32 as crc32
 
 TARGET = 0  # printable ASCII without the blank
 TOKEN = 1  # RFC 9110, 5.6.2

@@ -12,8 +12,6 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from eventlog import NO_THREAD
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -84,6 +82,8 @@ def start_thread(work: Callable[..., None], *arguments: object) -> None:
     try:
         Thread(target=work, args=arguments, daemon=True).start()
     except RuntimeError:
+        from eventlog import NO_THREAD
+
         sys.exit(NO_THREAD)
 
 

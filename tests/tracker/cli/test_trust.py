@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": ["verify"],
     "replay": ["replay"],
     "swarm": ["swarm", TORRENT],
+    "stays": ["stays"],
     "diff": ["diff", "80", "90"],
     "diff up to the end": ["diff", "80", "now"],
     "ledger": ["ledger", "anna"],

@@ -65,7 +65,7 @@ def explained(state: State, protocol: str, want: int) -> tuple[bytes, int]:
     found = replies.endpoints(state, SELECTION_KEY, one, torrent, peer, want)
     draw = replies.drawn(state.settings, SELECTION_KEY, one, PEERS)
     assert replies.ring(state.swarms.v4, torrent, want, peer, False, draw) == found
-    peers = b"".join(endpoint for _, endpoint in found)
+    peers = b"".join(found)
     return peers, replies.interval(state.settings, SELECTION_KEY, one)
 
 

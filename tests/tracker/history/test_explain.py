@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
 from eventlog import Reader
 from tests.golden.test_log_v1 import FOLDER
@@ -15,7 +16,7 @@ from tracker.cli import main
 from tracker.history import event_json
 from tracker.history.explain import NO_SECRETS, explain
 from tracker.history.past_worker import PastWorker
-from tracker.ports import NoAnnounceError, PrunedMomentError
+from tracker.ports import HandedPage, HandedQuery, LogPart, NoAnnounceError, PrunedMomentError
 from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Question
@@ -43,9 +44,9 @@ def test_announces_of_older_versions(name: str) -> None:
         each for frame in Reader(log, keys=keys).frames() for each in event_json.narrate(frame)
     ]
     decided = Counter[str]()
-    for event in found[::3] if len(found) > 100 else found:
-        if event["type"] not in ("announced", "announce_refused"):
-            continue
+    told = [each for each in found if each["type"] in ("announced", "announce_refused")]
+    refused = [each for each in told if each["type"] == "announce_refused"]
+    for event in [*told[:: len(told) // 8 + 1], *refused]:
         shown = explained(log, event["seq"], keys)
         assert (shown["seq"], shown["time"]) == (event["seq"], event["time"])
         assert shown["request"]["info_hash"] == event["info_hash"]
@@ -109,6 +110,34 @@ def test_the_worker(folder: Path) -> None:
     for seq in (9, 4):
         assert worker.answer(Question("explain", (seq,))) == explained(folder, seq, keys)
     assert isinstance(worker.answer(Question("explain", (0,))), NoAnnounceError)
+
+
+def test_replies_by_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands and pages of one reply list the same, and a time bounds them as a number does."""
+    line = ["--json", "--log", str(folder), "--secrets", str(folder / "secrets")]
+    assert main(["handed", "127.0.0.1", *line]) == 0
+    found = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    assert len(found) > 3
+    assert all(one["address"] == "127.0.0.1" for each in found for one in each["peers"])
+    worker, query = PastWorker(folder, folder / "secrets"), HandedQuery(LogPart(), address="127.0.0.1")  # fmt: skip
+    pages, following = [], 0
+    while following is not None:
+        page = worker.answer(Question("handed", (query, 1)))
+        assert isinstance(page, HandedPage)
+        pages += page.replies
+        following = page.following
+        query = evolve(query, part=LogPart(first=following or 0))
+    assert pages == found
+    bounds = ["--from", found[1]["time"], "--to", str(found[2]["seq"])]
+    assert main(["handed", "127.0.0.1", *bounds, *line]) == 0
+    said = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    assert said == [each for each in found[:3] if each["time"] >= found[1]["time"]]
+    assert main(["received", "anna", *line]) == 0
+    said = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    assert said
+    assert {each["owner"] for each in said} == {"anna"}
+    assert main(["handed", "127.0.0.1", "--log", str(folder)]) == 1
+    assert "(--secrets)" in capsys.readouterr().err
 
 
 def test_a_removed_announce() -> None:

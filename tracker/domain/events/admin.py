@@ -32,7 +32,9 @@ from tracker.domain.events.registry import (
     admin_event,
 )
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor
+from tracker.domain.hit_and_run import Rule  # noqa: TC001  # cattrs needs it, as above
 from tracker.domain.settings import KNOWN_RULES, Settings
+from tracker.domain.staying import ADDRESSES_LOST, DELISTED, REVOKED
 from tracker.domain.tally import Pruned
 
 if TYPE_CHECKING:
@@ -124,7 +126,7 @@ class TorrentDelisted(AdminEvent):
             to.bases.drop_torrent(self.info_hash)
         if torrent and to.settings.listed:
             for peer in to.swarms.peers(torrent):
-                to.leave(torrent, peer)
+                to.leave(torrent, peer, DELISTED)
             if to.settings.remove_peerless_torrents:
                 to.swarms.drop_if_empty(torrent)
 
@@ -165,7 +167,7 @@ class KeyRevoked(AdminEvent):
         to.listing.awake_us = time_us
         for peer in to.swarms.of_key.peers(key.key_ref):
             torrent = to.swarms.peer(peer).torrent
-            to.leave(torrent, peer)
+            to.leave(torrent, peer, REVOKED)
             if to.settings.remove_peerless_torrents:
                 to.swarms.drop_if_empty(torrent)
         to.bases.drop_key(key.account, key.key_ref)
@@ -353,6 +355,53 @@ class CreditCorrected(AdminEvent):
             raise ReplayError(f"event {seq} corrects account {self.account} to {error}") from None
 
 
+# Hit and run. These change no state: `tracker.domain.judging` applies them, where the book is kept.
+
+
+@admin_event(65, "hit_and_run_rule_set")
+@frozen
+class HitAndRunRuleSet(AdminEvent):
+    """Downloads that become liable from here on are judged by this rule."""
+
+    rule: Rule
+
+
+@admin_event(66, "hit_and_run_rule_ended")
+@frozen
+class HitAndRunRuleEnded(AdminEvent):
+    """No download becomes liable from here on; those that are liable go on being judged."""
+
+
+@admin_event(67, "hit_and_run_pardoned")
+@frozen
+class HitAndRunPardoned(AdminEvent):
+    """The violations of these downloads are pardoned: those that are in all that is named."""
+
+    account: Account | None = None  # None = of all
+    info_hash: InfoHash | None = None  # None = of all
+    from_us: int | None = None  # date of the violation; None = from the first on
+    until_us: int | None = None  # the first date after it; None = up to now
+
+
+@admin_event(68, "hit_and_run_voided")
+@frozen
+class HitAndRunVoided(AdminEvent):
+    """The downloads of a torrent that have begun, or the one of an account, are not judged."""
+
+    info_hash: InfoHash
+    account: Account | None = None  # None = of all
+
+
+@admin_event(69, "immunity_changed")
+@frozen
+class ImmunityChanged(AdminEvent):
+    """An account is immune to the rule of hit and run, or is no longer."""
+
+    account: Account
+    immune: bool
+    from_us: int | None = None  # the date from which it is immune; None = at once
+
+
 # The log itself.
 
 
@@ -381,7 +430,7 @@ class AddressesLost(AdminEvent):
     administered = False
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
-        to.drop_peers()
+        to.drop_peers(ADDRESSES_LOST)
         to.hidden = None
 
 

@@ -26,6 +26,7 @@ from tracker.domain.events.announce import decode_announces as decode_announces
 from tracker.domain.events.errors import CodecError as CodecError
 from tracker.domain.events.errors import UnknownEventError as UnknownEventError
 from tracker.domain.events.records import RECORDS
+from tracker.domain.hit_and_run import Rule
 from tracker.domain.settings import Settings
 
 if TYPE_CHECKING:
@@ -192,3 +193,6 @@ _converter.register_structure_hook(bytes, lambda text, _: bytes.fromhex(text))
 _converter.register_unstructure_hook(bytes, bytes.hex)
 _converter.register_structure_hook(Settings, lambda data, _: Settings.from_data(data))
 _converter.register_unstructure_hook(Settings, Settings.as_data)
+_converter.register_structure_hook(Rule, lambda data, _: Rule.from_data(data))
+_converter.register_unstructure_hook(Rule, Rule.as_data)
+_converter.register_structure_hook(bool, _exactly)

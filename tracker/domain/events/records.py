@@ -17,6 +17,7 @@ from tracker.domain.events.errors import ReplayError
 from tracker.domain.events.registry import RECORDS as RECORDS
 from tracker.domain.events.registry import FixedRecord, fixed_record
 from tracker.domain.refusals import name_of
+from tracker.domain.staying import SUPERSEDED
 from tracker.domain.swarms import BUCKETS
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Evicted(FixedRecord):
         if not peer or to.swarms.peer(peer).last_seq != self.last_seq:
             raise ReplayError(f"event {seq} evicts a peer that is not there")
         to.listing.awake_us = self.time_us
-        to.leave_remembered(torrent, peer)
+        to.leave(torrent, peer, SUPERSEDED, remembered=True)
 
     def shown(self) -> dict[str, Any]:
         return {"info_hash": self.info_hash.hex(), "last_seq": self.last_seq}
@@ -94,7 +95,7 @@ class Tick(FixedRecord):
             before_us = -1
         drop_empty = settings.remove_peerless_torrents
         remembers = settings.private and settings.accounting > 1
-        to.sweep.step(to.swarms, before_us, drop_empty, to.leave_remembered, remembers)
+        to.sweep.step(to.swarms, before_us, drop_empty, to.expire, remembers)
 
     def pass_time(self, to: Accounting) -> None:
         """Does what ticks do to dates and factors, for the state and the ledger alike."""

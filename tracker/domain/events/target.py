@@ -52,13 +52,13 @@ class Target(Accounting, Protocol):
     bases: Bases
     book: Booking | None
 
-    def leave(self, torrent: int, peer: int) -> None:
-        """Removes a peer, and counts its time."""
+    def leave(self, torrent: int, peer: int, why: int, remembered: bool = False) -> None:
+        """Removes a peer, and counts its time. `why`: a number of `staying`."""
 
-    def leave_remembered(self, torrent: int, peer: int) -> None:
-        """Does the same for a peer that was swept or evicted."""
+    def expire(self, torrent: int, peer: int) -> None:
+        """Removes a peer that was swept."""
 
-    def drop_peers(self) -> None:
+    def drop_peers(self, why: int) -> None:
         """Removes every peer, torrent and base."""
 
     def forget_old_bases(self) -> None:

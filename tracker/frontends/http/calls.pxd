@@ -1,5 +1,6 @@
 # The functions of calls.py for compiled callers.
 
+from cpython.array cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
@@ -8,6 +9,7 @@ cdef extern from *:
     """
     #include <errno.h>
     #include <string.h>
+    #include <time.h>
     #include <unistd.h>
     #include <sys/socket.h>
     #include <netinet/in.h>
@@ -57,14 +59,96 @@ cdef extern from *:
         return sent >= 0 ? sent : swarmlog_again() ? -1 : -2;
     }
 
+    #ifdef __linux__
+    #include <sys/epoll.h>
+
+    static inline int swarmlog_open_set(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+    static inline int swarmlog_set(int epoll, int operation, int one, unsigned what) {
+        struct epoll_event event = {.events = what, .data.fd = one};
+        return epoll_ctl(epoll, operation, one, &event);
+    }
+
+    static inline int swarmlog_ready(int epoll, unsigned *found, int most) {
+        struct epoll_event events[64];
+        int count = epoll_wait(epoll, events, most < 64 ? most : 64, 0);
+        for (int at = 0; at < count; at++) found[at] = (unsigned)events[at].data.fd;
+        return count;
+    }
+    #else /* where it compiles, and the engine cannot be imported */
+    enum { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN };
+    static inline int swarmlog_open_set(void) { return errno = ENOSYS, -1; }
+    static inline int swarmlog_set(int epoll, int operation, int one, unsigned what) { return errno = ENOSYS, -1; }
+    static inline int swarmlog_ready(int epoll, unsigned *found, int most) { return errno = ENOSYS, -1; }
+    #endif
+
+    static inline long long swarmlog_now_ns(void) {
+        struct timespec now;
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1000000000LL + now.tv_nsec;
+    }
+
     static inline void swarmlog_shut(int one) { (void)shutdown(one, SHUT_WR); }
     static inline void swarmlog_close(int one) { (void)close(one); }
     """
+    bint swarmlog_again()
     int swarmlog_accept(int, unsigned char *, int *)
     Py_ssize_t swarmlog_receive(int, char *, Py_ssize_t)
     Py_ssize_t swarmlog_send(int, const char *, Py_ssize_t, bint)
+    int EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN
+    int swarmlog_open_set()
+    int swarmlog_set(int, int, int, unsigned)
+    int swarmlog_ready(int, unsigned *, int)
+    long long swarmlog_now_ns()
     void swarmlog_shut(int)
     void swarmlog_close(int)
+
+
+cdef inline long long now_ns() noexcept:
+    return swarmlog_now_ns()
+
+
+cdef inline int open_set() except -1:
+    cdef int epoll = swarmlog_open_set()
+    if epoll < 0:
+        PyErr_SetFromErrno(OSError)
+    return epoll
+
+
+cdef inline int fileno(int epoll) noexcept:
+    return epoll
+
+
+cdef inline int close_set(int epoll) except -1:
+    swarmlog_close(epoll)
+    return 0
+
+
+cdef inline int _set(int epoll, int operation, int one, unsigned what) except -1:
+    if swarmlog_set(epoll, operation, one, what) < 0:
+        PyErr_SetFromErrno(OSError)
+    return 0
+
+
+cdef inline int add(int epoll, int one) except -1:
+    return _set(epoll, EPOLL_CTL_ADD, one, EPOLLIN)
+
+
+cdef inline int watch(int epoll, int one, int what) except -1:
+    return _set(epoll, EPOLL_CTL_MOD, one, what)
+
+
+cdef inline int remove(int epoll, int one) except -1:
+    return _set(epoll, EPOLL_CTL_DEL, one, 0)
+
+
+cdef inline int ready(int epoll, array found) except -1:
+    cdef int count = swarmlog_ready(epoll, found.data.as_uints, <int>found.ob_size)
+    if count >= 0:
+        return count
+    if not swarmlog_again():  # a signal is none
+        PyErr_SetFromErrno(OSError)
+    return 0
 
 
 cdef inline tuple accept(int listener):

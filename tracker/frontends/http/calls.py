@@ -1,6 +1,6 @@
 """Calls the system on plain descriptors, because a socket object costs more than an announce.
 
-Compiled callers use the functions of the same names in calls.pxd.
+Compiled callers use the functions of the same names in calls.pxd. There a set is its descriptor.
 """
 
 from __future__ import annotations
@@ -8,9 +8,15 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import select
 import socket
 import sys
 from functools import cache
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from array import array
 
 AGAIN = -1  # nothing more now
 GONE = -2  # the connection ended
@@ -23,10 +29,41 @@ _NAME_SIZE = 28  # bytes of sockaddr_in6, the larger address
 _NONE_NOW = (errno.EAGAIN, errno.EINTR, errno.ECONNABORTED)
 _MORE = getattr(socket, "MSG_MORE", 0)
 
+now_ns = perf_counter_ns
+fileno = select.epoll.fileno
+close_set = select.epoll.close
+
 
 @cache
 def _library() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
+
+
+def open_set() -> select.epoll:
+    """Returns an empty set of descriptors. Raises `OSError`, and so do `add`, `watch`, `remove`."""
+    return select.epoll()
+
+
+def add(epoll: select.epoll, descriptor: int) -> None:
+    """Puts a descriptor into a set, which then shows it when there is something to read."""
+    epoll.register(descriptor, select.EPOLLIN)
+
+
+def watch(epoll: select.epoll, descriptor: int, what: int) -> None:
+    """Makes a set show a descriptor for something else: EPOLLIN or EPOLLOUT."""
+    epoll.modify(descriptor, what)
+
+
+def remove(epoll: select.epoll, descriptor: int) -> None:
+    epoll.unregister(descriptor)
+
+
+def ready(epoll: select.epoll, found: array[int]) -> int:
+    """Writes to `found` which descriptors a set shows now; returns how many. It does not wait."""
+    shown = epoll.poll(0, len(found))
+    for at, (descriptor, _what) in enumerate(shown):
+        found[at] = descriptor
+    return len(shown)
 
 
 def accept(listener: int) -> tuple[int, bytes]:

@@ -1,6 +1,9 @@
 cimport cython
+from cpython.array cimport array
+from tracker.domain cimport packed
 from tracker.frontends.http cimport calls
 from tracker.frontends.http.handler cimport RequestHandler
+from tracker.places cimport Place, Places
 from tracker.service.deadline cimport Deadline
 from tracker.wire.request cimport RequestParser, may_end
 
@@ -15,7 +18,7 @@ cdef class Secure:
 cdef class Connection:
     cdef int descriptor
     cdef bytes address, data, out
-    cdef object place
+    cdef Place place
     cdef Secure secure
     cdef Py_ssize_t again
     cdef bint held, ends, greeted
@@ -24,15 +27,17 @@ cdef class Connection:
 
 @cython.final
 cdef class Engine:
+    cdef array _ready
     cdef bytearray _buffer
-    cdef dict _connections
-    cdef object _context, _epoll, _greeting, _places, _work
+    cdef int _epoll
+    cdef object _context, _greeting, _work
+    cdef Places _places
     cdef Deadline _deadline
     cdef RequestHandler _handler
-    cdef list _held, _last, _ready, _wheel
+    cdef list _connections, _held, _last, _wheel
     cdef bint _holds, _accepting
     cdef int _listener
-    cdef Py_ssize_t _now, _expired, _linger_ticks, _first_ticks, _request_ticks, _until
+    cdef Py_ssize_t _now, _expired, _left, _linger_ticks, _first_ticks, _open, _request_ticks, _until
     cdef RequestParser _parser
     cdef public object refused, tick_seconds
 
@@ -77,7 +82,8 @@ cdef class Engine:
     @cython.locals(out=bytes, sent=Py_ssize_t)
     cdef _flush(self, Connection connection)
     cdef bint _watch(self, Connection connection, int what) except -1
+    @cython.locals(place=Place)
     cdef _sent(self, Connection connection)
     cdef _move(self, Connection connection)
-    @cython.locals(descriptor=cython.int)
+    @cython.locals(descriptor=cython.int, place=Place)
     cpdef _close(self, Connection connection)

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import select
 import ssl
+from array import array
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from time import monotonic, perf_counter_ns
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from tracker.domain import packed
 from tracker.frontends.http import calls
 from tracker.wire.request import REQUEST_LIMIT, RequestParser, may_end
 
@@ -108,7 +110,7 @@ class Engine:
 
     __slots__ = (
         "_accepting", "_buffer", "_connections", "_context", "_deadline", "_epoll", "_expired", "_first_ticks", "_greeting",
-        "_handler", "_held", "_holds", "_last", "_linger_ticks", "_listener", "_now", "_parser", "_places", "_ready", "_request_ticks", "_until", "_wheel", "_work", "refused",
+        "_handler", "_held", "_holds", "_last", "_left", "_linger_ticks", "_listener", "_now", "_open", "_parser", "_places", "_ready", "_request_ticks", "_until", "_wheel", "_work", "refused",
         "tick_seconds",
     )  # fmt: skip
 
@@ -135,10 +137,13 @@ class Engine:
         self._listener = listener
         self._places = limits.places
         self._buffer = bytearray(_ROOM)
-        self._connections: dict[int, Connection] = {}  # by descriptor
+        self._connections: list[Connection | None] = []  # by descriptor, because those are small
+        self._open = 0  # of them
         self._work: deque[Connection] = deque()  # with data that need not wait for more
-        self._ready: list[tuple[int, int]] = []  # what the set has shown and is not served yet
-        self._until = 0  # when a wake-up has to end, by `perf_counter_ns`
+        # Descriptors that the set has shown; so many of the first ones are not served yet.
+        self._ready = array("I", bytes(4 * TOGETHER))
+        self._left = 0
+        self._until = 0  # when a wake-up has to end, by `calls.now_ns`
         # Replies of new connections that end with them, and of others that wait for the log.
         self._last: list[tuple[int, bytes]] = []
         self._held: list[tuple[Connection, bytes]] = []
@@ -153,31 +158,31 @@ class Engine:
         self._now = self._expired = self._tick()
         self._wheel: list[set[Connection]] = [set() for _ in range(_BUCKETS)]
         self.refused: OSError | None = None  # why the system refused to accept
-        self._epoll = select.epoll()
+        self._epoll = calls.open_set()
         self._accepting = False
         self.accept_again()
 
     def fileno(self) -> int:
         """Returns the descriptor of the epoll set, which is readable when there is work."""
-        return self._epoll.fileno()
+        return calls.fileno(self._epoll)
 
     def busy(self) -> bool:
         """Tells whether there is work that the descriptor does not show."""
-        return bool(self._work or self._ready)
+        return bool(self._work) or self._left > 0
 
     def waits(self) -> bool:
         """Tells whether a connection is open, so that `expire` has something to look at."""
-        return bool(self._connections)
+        return self._open > 0
 
     def accept_again(self) -> None:
         """Accepts connections, at first and after `refused` was set. Raises `OSError`."""
         self.refused = None
         if not self._accepting:
-            self._epoll.register(self._listener, select.EPOLLIN)
+            calls.add(self._epoll, self._listener)
             self._accepting = True
 
     def serve(self, until: int) -> None:
-        """Does what there is to do until then, by `perf_counter_ns`; the rest stays in the set.
+        """Does what there is to do until then, by `calls.now_ns`; the rest stays in the set.
 
         `send_held` sends the replies that wait.
         """
@@ -191,22 +196,23 @@ class Engine:
                     self._end_connections()
                 # What is left of the last wake-up comes first, because a client that is always at
                 # the end of the set would never be served.
-                if not self._ready:
-                    self._ready = self._epoll.poll(0, TOGETHER)
+                if not self._left:
+                    self._left = calls.ready(self._epoll, self._ready)
                 served = 0
-                while self._ready:
-                    descriptor, _what = self._ready.pop()
+                while self._left:
+                    self._left -= 1
+                    descriptor = packed.u32(self._ready, self._left)
                     if descriptor == listener:
                         served += self._accept()
-                    else:
-                        connection = self._connections.get(descriptor)
+                    elif descriptor < len(self._connections):
+                        connection = self._connections[descriptor]
                         if connection is not None:
                             served += self._attend(connection)
-                    if perf_counter_ns() > self._until:
+                    if calls.now_ns() > self._until:
                         return
                 for _ in range(min(len(self._work), TOGETHER)):
                     served += self._go_on(self._work.popleft())
-                    if perf_counter_ns() > self._until:
+                    if calls.now_ns() > self._until:
                         return
                 if not served:
                     return
@@ -238,11 +244,12 @@ class Engine:
         for descriptor, _reply in self._last:
             calls.close(descriptor)
         self._end_connections()
-        self._epoll.close()
+        calls.close_set(self._epoll)
 
     def _end_connections(self) -> None:
-        for connection in list(self._connections.values()):
-            self._close(connection)
+        for connection in self._connections:
+            if connection is not None:
+                self._close(connection)
 
     def _tick(self) -> int:
         return int(monotonic() / self.tick_seconds)
@@ -257,7 +264,7 @@ class Engine:
             except OSError as error:
                 self.refused = error
                 with suppress(OSError):  # else it is tried again at once
-                    self._epoll.unregister(self._listener)
+                    calls.remove(self._epoll, self._listener)
                     self._accepting = False
                 break
             if descriptor < 0:
@@ -273,7 +280,7 @@ class Engine:
                 size == -2 or self._admit(descriptor, address, self._greeting is None) is None
             ):  # calls.GONE
                 calls.close(descriptor)
-            if perf_counter_ns() > self._until:
+            if calls.now_ns() > self._until:
                 break
         if not self._holds:
             self._send_last()
@@ -326,7 +333,7 @@ class Engine:
     def _admit(self, descriptor: int, address: bytes, greeted: bool) -> Connection | None:
         """Lets a connection wait; None = there is no place for it."""
         try:
-            self._epoll.register(descriptor, 1)  # EPOLLIN
+            calls.add(self._epoll, descriptor)
         except OSError:  # no memory, or no room for more
             return None
         connection = Connection(descriptor, address, greeted)
@@ -334,7 +341,10 @@ class Engine:
             return None
         connection.due = connection.tick = self._now + self._first_ticks
         self._wheel[connection.tick % 64].add(connection)
+        while descriptor >= len(self._connections):
+            self._connections.append(None)
         self._connections[descriptor] = connection
+        self._open += 1
         return connection
 
     def _take_place(self, connection: Connection) -> bool:
@@ -559,7 +569,7 @@ class Engine:
     def _watch(self, connection: Connection, what: int) -> bool:
         """Waits for something else of a connection; where the system refuses that, it ends."""
         try:
-            self._epoll.modify(connection.descriptor, what)
+            calls.watch(self._epoll, connection.descriptor, what)
         except OSError:
             self._close(connection)
             return False
@@ -596,7 +606,8 @@ class Engine:
         if descriptor < 0:
             return
         connection.descriptor = -1
-        del self._connections[descriptor]
+        self._connections[descriptor] = None
+        self._open -= 1
         self._wheel[connection.tick % 64].discard(connection)  # _BUCKETS
         calls.close(descriptor)
         connection.data = connection.out = b""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from tracker.domain import events, packed, refusals
 from tracker.forwarding import Proxies
@@ -29,6 +28,7 @@ from tracker.wire.request import REQUEST_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tracker.domain.directory import Directory
     from tracker.service.announce import Holder
     from tracker.service.service import Service
 
@@ -69,8 +69,10 @@ class RequestHandler:
     """Answers the requests of one listener."""
 
     __slots__ = (
+        "_announces",
         "_interval_min",
         "_listener",
+        "_picked",
         "_policy",
         "_reads_ip",
         "_request",
@@ -105,10 +107,12 @@ class RequestHandler:
             traffic: counters for the metrics.
         """
         self.traffic = traffic or HttpTraffic()
+        self._announces = 0  # of this batch
         self.external = external
         self._service = service
         self._swarms = service.swarms
         self._request = AnnounceQuery()  # the one that is being answered
+        self._picked = bytearray()  # grows to the longest list of peers
         self._listener = listener
         self.proxied = proxied
         self.proxies = proxies
@@ -129,6 +133,8 @@ class RequestHandler:
         self._service.begin()
 
     def end(self) -> None:
+        self.traffic.announces += self._announces
+        self._announces = 0
         self._service.end()
 
     def answer(
@@ -184,7 +190,7 @@ class RequestHandler:
         agent: bytes,
     ) -> bytes:
         """Answers an announce with the query `text[start:]`."""
-        self.traffic.announces += 1
+        self._announces += 1
         request = self._request
         if not request.read(text, start):
             try:
@@ -226,7 +232,7 @@ class RequestHandler:
         torrent = service.announce(
             self._listener, 0 if v4 else 1, address, scan.two(request.port), request.info_hash,
             request.peer_id, request.uploaded, request.downloaded, request.left, request.event, noted,
-            flags, crc32(request.key) & 0xFFFF if request.key else 0, holder, agent,
+            flags, scan.crc32(request.key) & 0xFFFF if request.key else 0, holder, agent,
         )  # fmt: skip
         if torrent < 0:
             if torrent != EARLY:
@@ -242,20 +248,17 @@ class RequestHandler:
         swarms = self._swarms
         peers4 = peers6 = b""
         if want:
-            # The client's own family first.
-            own, other = (swarms.v4, swarms.v6) if v4 else (swarms.v6, swarms.v4)
-            first = own.pick(
-                b"", torrent, want, service.peer, request.left == 0, service.selection_key,
-                service.number,
-            )  # fmt: skip
-            second = b""
-            want -= len(first) // own.width
-            if want and other.total:
-                second = other.pick(
-                    b"", torrent, want, service.peer, request.left == 0, service.selection_key,
-                    service.number,
-                )  # fmt: skip
-            peers4, peers6 = (first, second) if v4 else (second, first)
+            # The client's own family first. Without tuples, because they would be objects.
+            if v4:
+                peers4 = self._pick(swarms.v4, torrent, want, request.left == 0)
+                want -= len(peers4) // 6
+                if want and swarms.v6.total:
+                    peers6 = self._pick(swarms.v6, torrent, want, request.left == 0)
+            else:
+                peers6 = self._pick(swarms.v6, torrent, want, request.left == 0)
+                want -= len(peers6) // 18
+                if want and swarms.v4.total:
+                    peers4 = self._pick(swarms.v4, torrent, want, request.left == 0)
         seeders, leechers = packed.counts(swarms.tables.torrents, torrent * 32)
         interval, interval_min = service.interval(), self._interval_min
         expires = holder is not None and holder.valid_until_us is not None
@@ -273,6 +276,17 @@ class RequestHandler:
         if holder is not None and holder.valid_until_us is not None:
             body = self._with_expiry(body, holder.valid_until_us)
         return _response(body, _BENCODED, keep)
+
+    def _pick(self, directory: Directory, torrent: int, want: int, seeder: bool) -> bytes:
+        """Returns the endpoints that the latest announce gets of a family."""
+        service, picked = self._service, self._picked
+        missing = want * directory.width - len(picked)
+        if missing > 0:
+            packed.add_bytes(picked, missing)
+        size = directory.put_picked(
+            picked, 0, torrent, want, service.peer, seeder, service.selection_key, service.number
+        )
+        return scan.cut(picked, 0, size)
 
     def _claimed(self, text: bytes, source: bytes) -> bytes:
         """Returns the address in `ip=` where the policy accepts it, else the client's own."""

@@ -4,10 +4,13 @@ Each command decides by the state, appends its event, and replies once the event
 """
 
 from tracker.service.commands.credit import CreditCommands
+from tracker.service.commands.hit_and_run import HitAndRunCommands
 from tracker.service.commands.keys import KeyCommands
 from tracker.service.commands.torrents import TorrentCommands
 from tracker.service.commands.whitelist import WhitelistCommands
 
 
-class ServiceCommands(WhitelistCommands, KeyCommands, CreditCommands, TorrentCommands):
+class ServiceCommands(
+    WhitelistCommands, KeyCommands, CreditCommands, TorrentCommands, HitAndRunCommands
+):
     """Implements `ports.Commands` with the service."""

@@ -218,11 +218,11 @@ def test_a_disk_that_is_full_in_the_middle_of_a_merge(
         row = EMPTY._replace(announces=1, cut=day - 1, day=day)
         return book_rows.pack(book_rows.name(1, hash_of(1)), row), pair(hash_of(1), 1)
 
-    def full(log: Path, seq: int, rows: Any, pairs: Any, most: int, spare: int) -> Any:
+    def full(log: Path, seq: int, rows: Any, pairs: Any, most: int, *more: Any) -> Any:
         if most == 2:
             assert len(list(rows)) == 1
             raise OSError(errno.ENOSPC, "a test")
-        return write(log, seq, rows, pairs, most, spare)
+        return write(log, seq, rows, pairs, most, *more)
 
     with book_files.locked(site.log):
         old = book_files.with_rows(site.log, 1, (), noted(1), history, 0)

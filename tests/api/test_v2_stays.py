@@ -1,0 +1,57 @@
+"""Stays in version 2."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.api.asking import JSON, ask, problem
+from tests.api.fakes import STAY, FakePast
+from tracker.ports import BusyError, Moment, StaysQuery
+
+if TYPE_CHECKING:
+    from quart_trio import QuartTrio
+
+TARGET = "/api/v2/stays"
+
+
+async def test_stays(app: QuartTrio, past: FakePast) -> None:
+    """The endpoint asks the past for what the query names, and shows no address."""
+    answer = await ask(app, "GET", TARGET)
+    assert (answer.status, answer.content_type) == (200, JSON)
+    assert json.loads(answer.body) == {"stays": [STAY], "next": 7, "upto": 100}
+    query = (
+        f"from=3&to=1970-01-01T00:00:09Z&after=7&limit=2&info_hash={'0A' * 20}&network=192.0.2.0/24"
+    )
+    more = "&peer_id=-qB&client=qB&user_agent=qBit&key_ref=1&account=2&listener=0"
+    assert (await ask(app, "GET", f"{TARGET}?{query}{more}")).status == 200
+    assert past.stays_queries == [
+        (StaysQuery((Moment(), Moment())), 100),
+        (
+            StaysQuery(
+                (Moment(seq=3), Moment(time_us=9_000_000)), 7, b"\x0a" * 20,
+                (b"\xc0\x00\x02", False), b"-qB", "qB", "qBit", 1, 2, 0,
+            ),
+            2,
+        ),
+    ]  # fmt: skip
+    past.failure = BusyError("there is no index of stays")
+    assert problem(await ask(app, "GET", TARGET))["status"] == 503
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("network=192.0.2.0/25", "network: the index has networks"),
+        ("network=nobody", "network: 'nobody' does not appear"),
+        ("peer_id=123456789", "peer_id: expected at most 8"),
+        ("listener=256", "listener: expected a whole number"),
+        ("address=192.0.2.1", "address: unknown parameter"),
+    ],
+)
+async def test_what_is_refused(app: QuartTrio, query: str, detail: str) -> None:
+    refused = problem(await ask(app, "GET", f"{TARGET}?{query}"))
+    assert refused["status"] == 400
+    assert refused["detail"].startswith(detail)

@@ -1,0 +1,121 @@
+"""The judge finds what a recomputation by docs/hit-and-run.md alone finds, in random histories."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from typing import Any
+
+from attrs import evolve
+from hypothesis import strategies as st
+
+from tests.independent_reader import judge as independent
+from tests.support import START_US, few_or_many, try_examples
+from tests.tracker.domain.judged import judge, seen
+from tests.tracker.domain.test_judging import PRIVATE, TORRENT, Site
+from tracker.domain import events
+from tracker.domain.events.admin import (
+    CreditFactorEnded,
+    CreditFactorSet,
+    HitAndRunPardoned,
+    HitAndRunRuleEnded,
+    HitAndRunRuleSet,
+    HitAndRunVoided,
+    ImmunityChanged,
+    TorrentDelisted,
+    TorrentWhitelisted,
+)
+from tracker.domain.hit_and_run import Rule
+
+HOUR = 3600
+SWEPT = evolve(PRIVATE, inactive_peer_cleanup_interval=10)
+
+
+@few_or_many(25, 1500)
+def test_a_recomputation_agrees(count: int) -> None:
+    try_examples(count, _check, seed=st.integers(0, 2**32))
+
+
+def _check(seed: int) -> None:
+    site = _lived(random.Random(seed))
+    told: Any = defaultdict(list)
+    for account, info_hash, *what in seen(judge(site.rig.log.frames()).made):
+        told[account, info_hash.hex()].append(tuple(what))
+    found: Any = defaultdict(list)
+    for account, name, *what in independent.judge(site.rig.events()):
+        found[account, name].append(tuple(what))
+    assert dict(told) == dict(found), (seed, _days(told), _days(found))
+
+
+def _days(told: Any) -> Any:
+    return [
+        (name[0], [(s, (t - START_US) / 3.6e9) for s, t in each]) for name, each in told.items()
+    ]
+
+
+def _rule(dice: random.Random) -> Rule:
+    return Rule(
+        seed_seconds=dice.choice([2, 6]) * HOUR + dice.choice([0, 7]),
+        seed_by_size=dice.choice([(), ((1 << 30, 3 * HOUR), (1 << 40, HOUR))]),
+        ratio_permille=dice.choice([1000, 500, None]),
+        warn_absent=dice.choice([3, 5]) * HOUR,
+        grace_absent=9 * HOUR,
+        window=dice.choice([None, None, 30 * HOUR]),
+        freeleech_exempts=dice.random() < 0.3,
+    )
+
+
+def _lived(dice: random.Random) -> Site:
+    """Lives some days with three members of one torrent."""
+    site = Site(None, evolve(SWEPT, listed=dice.random() < 0.4))
+    if dice.random() < 0.8:
+        site.say(HitAndRunRuleSet(_rule(dice)))
+    clients: dict[int, list[float]] = {}  # downloaded and uploaded, in GiB
+    for _ in range(dice.choice([15, 40, 90])):
+        minutes = dice.choice([3, 20, 29, 40, 40, 120, 700, dice.choice([1, 2200])])
+        site.to(1, (site.at_us - START_US) / 3.6e9 + minutes / 60)
+        if dice.random() < 0.15:
+            _change(site, dice)
+        delisted = site.settings.listed and TORRENT not in site.rig.state.access.whitelist
+        for who in (1, 2, 3):
+            if delisted or dice.random() < 0.4:
+                continue
+            got = clients.setdefault(who, [0, 0])
+            seeds = dice.random() < 0.5
+            if got[0] or dice.random() < 0.7:
+                got[0] += dice.choice([0, 0, 0.7, 1, 5, 10])
+            got[1] += dice.choice([0, 0, 1, 4])
+            event = dice.choice([0, 0, 0, events.STARTED, events.STOPPED])
+            site.announce(got[0], 0 if seeds else 4, event, up=got[1], who=who)
+            if event == events.STOPPED and dice.random() < 0.5:
+                clients[who] = [0, 0]
+    site.to(1, (site.at_us - START_US) / 3.6e9 + 50)
+    return site
+
+
+def _change(site: Site, dice: random.Random) -> None:
+    state, who = site.rig.state, dice.choice([1, 2, 3])
+    kind = dice.randrange(9)
+    if kind == 0:
+        site.say(HitAndRunRuleSet(_rule(dice)))
+    elif kind == 1:
+        site.say(HitAndRunRuleEnded())
+    elif kind == 2:
+        now = site.rig.service.now_us()
+        site.say(
+            HitAndRunPardoned(dice.choice([None, who]), None, dice.choice([None, now - 10**11]))
+        )
+    elif kind == 3:
+        site.say(HitAndRunVoided(TORRENT, dice.choice([None, who])))
+    elif kind == 4:
+        site.say(ImmunityChanged(who, dice.random() < 0.6))
+    elif kind == 5 and site.settings.listed:
+        listed = TORRENT in state.access.whitelist
+        site.say(TorrentDelisted(TORRENT) if listed else TorrentWhitelisted(TORRENT))
+    elif kind == 6 and state.factors.current:
+        site.say(CreditFactorEnded(next(iter(state.factors.current))))
+    elif kind == 6:
+        number, now = state.factors.next_number, site.rig.service.now_us()
+        site.say(CreditFactorSet(number, "global", now, None, "", download_percent=0))
+    elif kind > 6:
+        site.down(dice.choice([0.1, 2, 8, 30]))

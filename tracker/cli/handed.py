@@ -1,0 +1,114 @@
+"""`tracker handed` lists the replies with an address, `tracker received` those to an account."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import partial
+from ipaddress import ip_address
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from eventlog import Reader
+from tracker.cli import trust
+from tracker.cli.explain import endpoint_text
+from tracker.cli.moment_options import add_log_and_json, moment, replayed
+from tracker.cli.options import log_and_keys
+from tracker.cli.output import CannotError, note, say
+from tracker.history.handed import OfAddress, ToAccount, Walk
+from tracker.ledger.account import find_account
+from tracker.ports import LogPart, Moment
+from tracker.store import checked_segments
+
+if TYPE_CHECKING:
+    from tracker.history.handed import Question
+
+_NEEDS = "which peers a reply listed is not in the log: it follows from the log and the secrets (--secrets), which are needed here"  # fmt: skip
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Replay a part of the log and list the replies that listed an address: when, to whom, in which swarm."
+    parser.add_argument("address", metavar="ADDRESS", type=_address, help="IPv4 or IPv6")
+    parser.add_argument("--port", type=_port, help="only at this port")
+    add_part(parser)
+    parser.set_defaults(run=print_handed)
+
+
+def add_part(parser: argparse.ArgumentParser) -> None:
+    """Adds what `tracker received` has as well: the log, and the part of it to look at."""
+    add_log_and_json(parser, "one JSON object a reply")
+    for name, dest, text in (
+        ("--from", "first", "begin here (default: at the log's beginning)"),
+        ("--to", "last", "end here, inclusive (default: at its end)"),
+    ):
+        parser.add_argument(name, dest=dest, metavar="SEQ|TIME", type=moment, help=text)
+
+
+def _address(text: str) -> str:
+    """An argument's type: an address, as replies have it."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected an IPv4 or IPv6 address") from None
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a port, 1 to 65535")
+    return int(text)
+
+
+def print_handed(options: argparse.Namespace) -> int:
+    return _print(options, OfAddress(options.address, options.port))
+
+
+def print_received(options: argparse.Namespace) -> int:
+    folder, keys = log_and_keys(options)
+    reader = Reader(folder, keys=keys)
+    kept = checked_segments.read_kept(folder, reader.first_seq, keys)
+    account = find_account(options.who, chain(kept, reader.frames()))
+    if account is None:
+        raise CannotError(f"no key was issued to an account or under a number {options.who}")
+    return _print(options, ToAccount(account))
+
+
+def _print(options: argparse.Namespace, question: Question) -> int:
+    with replayed(options) as log:
+        if log.keys is None:
+            raise CannotError(_NEEDS)
+        first, last = options.first or Moment(), options.last or Moment()
+        part = LogPart(
+            first=first.seq or 0, last=last.seq, from_us=first.time_us, to_us=last.time_us
+        )
+        walk = Walk(log, log.keys, question, part)
+        return trust.listed(
+            partial(_print_all, walk, as_json=options.json),
+            log.folder,
+            log.keys,
+            as_json=options.json,
+        )
+
+
+def _print_all(walk: Walk, *, as_json: bool) -> None:
+    for reply in walk.found():
+        if reply is None:
+            continue
+        if as_json:
+            say(json.dumps(reply, ensure_ascii=False))
+            continue
+        who = reply["owner"] or reply["account"] or "-"
+        head = (
+            f"{reply['time']}  {reply['seq']}  {reply['info_hash']}  {who}  {endpoint_text(reply)}"
+        )
+        for peer in reply["peers"]:
+            say(f"{head}  {endpoint_text(peer)}  {peer['peer_id']}  by event {peer['seq']}")
+    if walk.unread:
+        note(
+            f"The addresses of {', '.join(walk.unread)} cannot be read, because the keys of these days were shredded or "
+            "are missing: where replies listed them, they are not found"
+        )
+    if walk.unknown:
+        note(
+            f"The peers of {walk.unknown} replies are not known, because the server.key of their time is not among the "
+            "secrets, or this version does not know the rule of the choice"
+        )

@@ -1,0 +1,188 @@
+"""`tracker stays`: lists who was there, at a moment or between two.
+
+Reads beside a running tracker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from tracker.cli import trust
+from tracker.cli.moment_options import (
+    add_at,
+    add_log_and_json,
+    failing_if_interrupted,
+    moment,
+    replayed,
+)
+from tracker.cli.options import info_hash, log_and_keys
+from tracker.cli.output import CannotError, count, note, progress, say
+from tracker.history.stays import as_json, numbers
+from tracker.offline.stays import Addresses, opened, packed_address
+from tracker.ports import packed_network
+from tracker.store.address_keys import day_name
+from tracker.store.stay_files import Sought, StaysError
+
+if TYPE_CHECKING:
+    from tracker.store.moments import ForwardReplay
+    from tracker.store.stay_files import Stays
+
+_COLUMNS = "{:<40}  {:<39}  {:<20}  {:<27}  {:<27}  {:<14}  {:>8}  {:<8}  {:>12}  {}"
+_HEADING = (
+    "torrent", "address", "peer_id", "joined", "left", "why", "account", "listener", "seq", "client",
+)  # fmt: skip
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Look up in the index of stays who was listed where: all that is asked for must fit. "
+        "Without a time it lists the stays of the whole log, in the order in which they began."
+    )
+    add_log_and_json(parser, "one JSON object a stay")
+    add_at(parser)
+    parser.add_argument(
+        "--from", dest="begin", metavar="SEQ|TIME", type=moment, help="there after that"
+    )
+    parser.add_argument(
+        "--to", metavar="SEQ|TIME", type=moment, help="there at that time or before"
+    )
+    parser.add_argument("--info-hash", metavar="HASH", type=info_hash, help="in this torrent")
+    parser.add_argument("--address", type=_address, help="at this address")
+    parser.add_argument(
+        "--network", type=_network, help="in this network: /8, /16, /24; in IPv6 /8 to /48"
+    )
+    parser.add_argument(
+        "--peer-id",
+        metavar="TEXT",
+        type=_prefix,
+        help="peer_ids that begin so, at most 8 characters: --peer-id=-qB4650-",
+    )
+    parser.add_argument("--client", metavar="TEXT", help="clients whose peer_ids begin so (qB4650)")
+    parser.add_argument("--user-agent", metavar="TEXT", help="clients whose User-Agent begins so")
+    parser.add_argument("--key", metavar="NUMBER", type=_number, help="announced with this key")
+    parser.add_argument("--account", metavar="OWNER|NUMBER", help="of this account")
+    parser.add_argument(
+        "--listener",
+        metavar="NUMBER",
+        type=_number,
+        help="over this listener, from 0 on: UDP first, as configured",
+    )
+    parser.add_argument("--limit", metavar="N", type=_number, help="at most so many (default: all)")
+    parser.set_defaults(run=print_stays)
+
+
+def print_stays(options: argparse.Namespace) -> int:
+    if options.at and (options.begin or options.to):
+        raise CannotError("--at is a moment, --from and --to are two: give one or the other")
+    folder, keys = log_and_keys(options)
+    with replayed(options) as log:
+        after, to = _range(log, options)
+        sought = _sought(log, options)
+    with failing_if_interrupted(), progress("Replaying the log") as report:
+        try:
+            with opened(folder, keys, note, report) as stays:
+                clients = stays.listed.clients
+                sought.clients = numbers(clients, options.client, options.user_agent)
+                addresses = Addresses(folder, keys)
+                print_all = partial(_print, stays, sought, (after, to), addresses, options)
+                return trust.listed(print_all, folder, keys, as_json=options.json)
+        except StaysError as error:
+            raise CannotError(str(error)) from None
+
+
+def _range(log: ForwardReplay, options: argparse.Namespace) -> tuple[int, int]:
+    """Returns the events after which, and up to which, somebody was there."""
+    if log.span is None:
+        raise CannotError("the log is empty")
+    if options.at:
+        at = log.resolve(options.at)
+        return at, at
+    begin = log.resolve(options.begin) if options.begin else log.span.first_seq - 1
+    end = log.resolve(options.to) if options.to else log.span.last_seq
+    if end < begin:
+        raise CannotError("--to is before --from")
+    return begin, end
+
+
+def _sought(log: ForwardReplay, options: argparse.Namespace) -> Sought:
+    network, v6 = options.network or (None, False)
+    return Sought(
+        address=options.address, network=network, network_v6=v6, prefix=options.peer_id or b"",
+        key_ref=options.key, account=_account(log, options.account), listener=options.listener,
+        info_hash=bytes.fromhex(options.info_hash) if options.info_hash else None,
+    )  # fmt: skip
+
+
+def _account(log: ForwardReplay, text: str | None) -> int | None:
+    """Returns the number of an account: its owner counts first, as in `tracker ledger`."""
+    if text is None:
+        return None
+    owners = log.at(None).access.owners
+    if text in owners:
+        return owners[text]
+    if not text.isdecimal():
+        raise CannotError(f"no key was issued to an account of {text}")
+    return int(text)
+
+
+def _print(
+    stays: Stays,
+    sought: Sought,
+    between: tuple[int, int],
+    addresses: Addresses,
+    options: argparse.Namespace,
+) -> None:
+    if not options.json:
+        say(_COLUMNS.format(*_HEADING))
+    number = 0
+    for stay in islice(stays.find(sought, *between), options.limit):
+        number += 1
+        said = {"address": addresses.of(stay) or None} | as_json(stay, stays.listed.clients)
+        if options.json:
+            say(json.dumps(said, ensure_ascii=False))
+            continue
+        where = said["address"] or (f"{stay.network} {stay.pseudonym}" if stay.network else "-")
+        say(
+            _COLUMNS.format(
+                said["info_hash"], where, said["peer_id_prefix"], said["joined"] or "before the log",
+                said["left"] or "-", said["why"] or "-", stay.account or "-", stay.listener,
+                stay.from_seq, " ".join(filter(None, (said["client"], said["user_agent"]))) or "-",
+            )
+        )  # fmt: skip
+    if not options.json:
+        say(count(number, "stay"))
+    upto = stays.listed.upto
+    if between[1] >= upto:
+        note(f"note: the index ends with event {upto - 1}; the tracker writes it every ten seconds")
+    for day in sorted(stays.unknown_days):
+        note(f"note: {day_name(day)} was not searched, because there is no key to its addresses")
+
+
+def _address(text: str) -> bytes:
+    try:
+        return packed_address(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address") from None
+
+
+def _network(text: str) -> tuple[bytes, bool]:
+    try:
+        return packed_network(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+
+def _prefix(text: str) -> bytes:
+    if not text.isascii() or not 1 <= len(text) <= 8:
+        raise argparse.ArgumentTypeError("expected 1 to 8 ASCII characters")
+    return text.encode()
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return int(text)
