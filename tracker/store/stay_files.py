@@ -17,6 +17,7 @@ import json
 import os
 import re
 from bisect import bisect_right
+from contextlib import contextmanager
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
@@ -196,7 +197,9 @@ def read_list(log: Path, folder: Path | None = None) -> Listed:
             raise StaysError("the index's list has a negative number")
         if any(one.end != other.first_row for one, other in pairwise(listed.volumes)):
             raise StaysError("the volumes of the index's list do not follow each other")
-    if listed.upto <= first_seq(log) or not holds_frame(log, listed.upto, listed.chain):
+    if listed.upto <= first_seq(log):
+        raise StaysError("events that it does not tell of were removed from the log")
+    if not holds_frame(log, listed.upto, listed.chain):
         raise StaysError("the index was made of another history than this log's")
     return listed
 
@@ -222,7 +225,8 @@ class Writer:
         self._clean()
         for volume in self.volumes:
             for kind, count in zip(KINDS, volume.counts, strict=True):
-                os.truncate(volume.path(folder, kind), count * _SIZES[kind])
+                with _opened(volume.path(folder, kind)) as descriptor:
+                    os.ftruncate(descriptor, count * _SIZES[kind])
         if self.volumes:
             data = self.volumes[-1].path(folder, "torrents").read_bytes()
             hashes = [data[at : at + 20] for at in range(0, len(data), 20)]
@@ -247,8 +251,8 @@ class Writer:
         pieces = (rows, _ends(volume, staying.ended), b"".join(fresh))
         try:
             for kind, count, piece in zip(KINDS, volume.counts, pieces, strict=True):
-                with volume.path(self._folder, kind).open("r+b") as file:
-                    write_all(file.fileno(), [piece], count * _SIZES[kind])
+                with _opened(volume.path(self._folder, kind)) as descriptor:
+                    write_all(descriptor, [piece], count * _SIZES[kind])
         except OSError:
             for each in fresh:
                 del self._torrents[each]
@@ -302,8 +306,8 @@ class Writer:
         """
         for volume in filter(lambda one: one.to_seq >= self._durable_seq, self.volumes):
             for kind in KINDS:
-                with volume.path(self._folder, kind).open("r+b") as file:
-                    os.fsync(file.fileno())
+                with _opened(volume.path(self._folder, kind)) as descriptor:
+                    os.fsync(descriptor)
         self._durable_seq = state.seq
         over = max((one.open_from for one in self.volumes if one.to_seq <= begin), default=0)
         while len(self.volumes) > 1 and self.volumes[1].first_row <= over:
@@ -334,6 +338,16 @@ class Writer:
             if _OURS.fullmatch(path.name) and path.name not in used:
                 path.unlink(missing_ok=True)
         sync_directory(folder)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """Opens a file that is there, to write into it. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _as_data(volume: Volume) -> list[Any]:
