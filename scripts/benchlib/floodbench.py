@@ -54,13 +54,14 @@ class Client:
     def run(self, core: int | None) -> None:
         if core is not None:
             os.sched_setaffinity(0, {core})  # of this thread
-        due = time.perf_counter()
+        due = free = time.perf_counter()
         try:
             while not self.stop.wait(max(0.0, due - time.perf_counter())):
                 # A request that had to wait for the one before counts from when it was due.
-                began = time.perf_counter() if time.perf_counter() - due < 1 / A_SECOND else due
+                began = due if free > due else time.perf_counter()
                 self._ask()
-                self.waits_ms.append((time.perf_counter() - began) * 1000)
+                free = time.perf_counter()
+                self.waits_ms.append((free - began) * 1000)
                 due += 1 / A_SECOND
         except (OSError, HTTPException, LoadError) as error:
             self.failure = f"{self.name}: {error!r}"

@@ -7,7 +7,7 @@ import json
 import signal
 import socket
 import ssl
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -341,3 +341,35 @@ def refused(tracker: Tracker, place: str) -> str:
     assert not (tracker.folder / "log").exists()
     assert line.startswith(f"tracker: {place}no TLS with these files: ")
     return line
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("asked", [b"", HEALTH])
+def test_bytes_after_the_last_word(shared: Tracker, asked: bytes, apart: bool) -> None:
+    """A client that ends TLS (close_notify) and sends more is left, and all others are served."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = trusting(FIRST).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    with socket.create_connection(shared.http[SECURE], DEADLINE) as sock:
+        shaken = False
+        while not shaken:
+            try:
+                tls.do_handshake()
+                shaken = True
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65_536))
+        tls.write(asked)
+        with suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        with suppress(ConnectionError):  # in two segments the tracker may be gone before the second
+            sock.sendall(outgoing.read() + b"x" * (not apart))
+            sock.sendall(b"x")
+            while data := sock.recv(65_536):
+                incoming.write(data)
+    answer = b""
+    with suppress(ssl.SSLError):
+        answer = tls.read(65_536)
+    assert answer.startswith(b"HTTP/1.1 200") == bool(asked) or apart
+    with closing(http.client.HTTPConnection(*shared.http[PLAIN], timeout=DEADLINE)) as other:
+        other.request("GET", "/health_check")
+        assert other.getresponse().status == 200

@@ -95,15 +95,21 @@ def scrape_reply(transaction: bytes, counts: list[tuple[int, int, int]]) -> byte
     )
 
 
+OPTIONS_READ = 600
+"""Bytes of options that are read, enough for a URL of 512 in two, because more of them only take
+time."""
+
+
 def url_data(data: bytes | bytearray, start: int, end: int) -> bytes:
     """Returns path and query of the tracker's URL, which the client sent as URLData options (BEP
     41).
 
     `data[start:end]` holds the options, which follow the 98 bytes of an announce. Option 0 ends
     them, 1 is a filler, all others have a length. Unknown options are skipped; a truncated one ends
-    the list.
+    the list, and so does the end of the first `OPTIONS_READ` bytes.
     """
     found = b""
+    end = min(end, start + OPTIONS_READ)
     while start < end and data[start]:
         option = data[start]
         start += 1

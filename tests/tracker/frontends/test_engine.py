@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack
+from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 import trio.testing
 
-from tests.support import hash_of
+from tests.support import Rig, hash_of
 from tests.tracker.frontends.policy.site import serving
 from tracker.domain.policy import Policy
+from tracker.frontends.http import engine
 from tracker.frontends.http.connections import ConnectionLimits
 from tracker.frontends.http.engine import PIPELINED
+from tracker.frontends.http.handler import RequestHandler
 from tracker.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from tests.tracker.frontends.policy.site import Site
 
@@ -203,3 +207,26 @@ async def test_places_come_back(opened: ExitStack) -> None:
             client.close()
         while places.opened:  # noqa: ASYNC110  # no event tells when a client's end has arrived
             await trio.sleep(0.01)
+
+
+def test_many_whose_time_is_over(
+    opened: ExitStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They are closed some at a time, because others must not wait for thousands of them."""
+    listener = opened.enter_context(socket.socket(socket.AF_UNIX))
+    listener.bind(str(tmp_path / "socket"))
+    listener.listen(100)
+    listener.setblocking(False)
+    handler = RequestHandler(Rig().service, 0, proxied=False)
+    running = engine.Engine(listener.fileno(), handler, ConnectionLimits(), None, None)
+    clients = [opened.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(70)]
+    for client in clients:
+        client.connect(str(tmp_path / "socket"))
+    for _ in clients:  # each accepts some
+        running.serve(perf_counter_ns() + 10_000_000)
+    assert not running.expire()
+    monkeypatch.setattr(engine, "monotonic", lambda: monotonic() + 3600)
+    assert [running.expire() for _ in range(3)] == [True, True, False]
+    assert not running.waits()
+    assert all(client.recv(1) == b"" for client in clients)
+    running.close()

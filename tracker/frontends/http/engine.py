@@ -228,22 +228,30 @@ class Engine:
                 connection.held = False
                 self._send(connection, reply)
 
-    def expire(self) -> None:
-        """Ends the connections whose time is over."""
+    def expire(self) -> bool:
+        """Ends connections whose time is over; True = it ended `TOGETHER` of them, and there may
+        be more.
+        """
         self._now = now = self._tick()
+        closed = 0
         for tick in range(max(self._expired + 1, now - _BUCKETS + 1), now + 1):
             for connection in list(self._wheel[tick % _BUCKETS]):
-                if connection.due <= now:
-                    self._close(connection)
-                else:
+                if connection.due > now:
                     self._move(connection)
-        self._expired = now
+                elif closed < TOGETHER:
+                    self._close(connection)
+                    closed += 1
+                else:
+                    return True
+            self._expired = tick
+        return False
 
     def close(self) -> None:
         """Closes every connection and the set, without the replies that were held."""
         for descriptor, _reply in self._last:
             calls.close(descriptor)
         self._end_connections()
+        self._accepting = True  # so that a late `accept_again` does not touch the set
         calls.close_set(self._epoll)
 
     def _end_connections(self) -> None:
@@ -399,11 +407,15 @@ class Engine:
                 connection.due = self._now + self._request_ticks
                 self._move(connection)
             with memoryview(buffer) as view:
-                while end < 65_536 and (secure.incoming.pending or tls.pending()):  # _ROOM
-                    end += tls.read(65_536, view[end:])  # type: ignore[operator]  # how many
+                # A read of nothing is the client's word for the end. What comes after it is never
+                # read, and stays pending.
+                while not over and end < 65_536 and (secure.incoming.pending or tls.pending()):
+                    count = int(tls.read(65_536, view[end:]))  # _ROOM
+                    over = not count
+                    end += count
         except ssl.SSLWantReadError:
             pass
-        except ssl.SSLError:  # the client's word for the end, or no TLS that we accept
+        except ssl.SSLError:  # no TLS that we accept
             over = True
         if end > have and not connection.lingering:
             buffer[:have] = connection.data

@@ -123,4 +123,5 @@ async def _expire(engine: Engine, idle: trio.lowlevel.ParkingLot) -> None:
         if not engine.waits():
             await idle.park()
         await trio.sleep(engine.tick_seconds)
-        engine.expire()
+        while engine.expire():
+            await trio.lowlevel.checkpoint()

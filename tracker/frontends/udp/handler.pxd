@@ -26,8 +26,10 @@ cdef class DatagramHandler:
     cdef public Py_ssize_t _scraped4, _scraped6
     cdef public Swarms _swarms
 
-    @cython.locals(count=Py_ssize_t, requests=Py_ssize_t, unsent=Py_ssize_t, now=cython.longlong, began=cython.longlong)
+    @cython.locals(first=Py_ssize_t, last=Py_ssize_t, requests=Py_ssize_t, unsent=Py_ssize_t, now=cython.longlong, began=cython.longlong)
     cpdef serve(self, Batch batch, long long until)
+    @cython.locals(first=Py_ssize_t, last=Py_ssize_t, silent=cython.bint)
+    cpdef Py_ssize_t answer_some(self, Batch batch, long long until) except -1
     cdef Py_ssize_t _room(self, long long left_ns) except -1
     @cython.locals(
         end=Py_ssize_t, slot=Py_ssize_t, size=Py_ssize_t, v6=cython.bint, address=cython.p_char, verdict=cython.int,

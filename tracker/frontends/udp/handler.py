@@ -47,6 +47,7 @@ _PROBLEMS = {
 the query in an announce's options (BEP 41) are not here.
 """
 
+_PIECE = 32  # datagrams that are answered between two looks at the clock
 _LEAST = 16
 """Datagrams that are received together although there is not the time for as many."""
 _KEYS = 1 << 15
@@ -74,7 +75,8 @@ if (
     or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, udp.ANNOUNCE_REPLY.size, EARLY) != (1, 98, 20, -100)
     or (udp.SCRAPE, udp.HEAD_SIZE, udp.MAX_SCRAPED) != (2, 16, 74)
     or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
-    or (_KEYS, _WAYS, MOST_OPTIONS, _AHEAD, _LEAST, recvmmsg.BATCH) != (32768, 8, 128, 16, 16, 256)
+    or (_KEYS, _WAYS, MOST_OPTIONS, _AHEAD, _LEAST, _PIECE) != (32768, 8, 128, 16, 16, 32)
+    or recvmmsg.BATCH != 256
     or (ring.PROVED, ring.SHORT, ring.CONNECT4, ring.CONNECT6) != (1, 2, 3, 4)
 ):
     raise AssertionError("DatagramHandler spells these numbers out")
@@ -160,28 +162,44 @@ class DatagramHandler:
         Replies do not wait for the disk. Raises the `OSError` of `Batch.receive`.
         """
         began = now = perf_counter_ns()
-        count = batch.receive(self._room(until - now))
-        if not count:
+        if not batch.filled(self._room(until - now)):
             return
         requests = unsent = 0
         self.begin()
         try:
-            while count:
+            while batch.filled(self._room(until - now)):
+                first = batch.first
                 if self.deadline.passed():
-                    self.traffic.ignored += count
+                    last = self.late(batch)
                 else:
-                    self.answer_all(batch, count)
-                    unsent += count if self.deadline.passed() else batch.send(count)
-                requests += count
+                    last = self.answer_some(batch, until)
+                    unsent += last - first if self.deadline.passed() else batch.send(last, first)
+                requests += last - first
                 now = perf_counter_ns()
                 self._each_ns = (now - began) // requests + 1
                 if now >= until:
                     break
                 self._service.go_on()
-                count = batch.receive(self._room(until - now))
         finally:
             self.end()
             self.traffic.batch(requests, unsent, now - began)
+
+    def answer_some(self, batch: Batch, until: int) -> int:
+        """Answers datagrams of a batch from `batch.first` on, until then, and moves that on.
+
+        Returns the slot after them. It looks at the clock after each piece, because one datagram
+        can take a hundred times as long as another.
+        """
+        first, silent = batch.first, False
+        while first < batch.count:
+            last = min(first + 32, batch.count)  # _PIECE
+            self.answer_all(batch, last - first, first)
+            silent = silent or batch.silent
+            first = last
+            if perf_counter_ns() >= until:
+                break
+        batch.first, batch.silent = first, silent
+        return first
 
     def _room(self, left_ns: int) -> int:
         """Returns how many datagrams to receive in the time left, by what those before took."""
@@ -193,7 +211,7 @@ class DatagramHandler:
         A receiver has answered connects already, but they are counted here.
         """
         if not packed.COMPILED:
-            self._answer_each(batch, count)
+            self._answer_each(batch, first, first + count)
             return
         end = first * 2016
         connects4 = connects6 = short = 0
@@ -228,15 +246,15 @@ class DatagramHandler:
             self._count_connects(connects4, v6=False)
             self._count_connects(connects6, v6=True)
 
-    def _answer_each(self, batch: Batch, count: int) -> None:
+    def _answer_each(self, batch: Batch, first: int, last: int) -> None:
         """Does it in the pure build: takes the sources and sizes out of the batch at once.
 
         This build has no receivers.
         """
-        end, data, out = 0, batch.data, batch.replies
+        end, data, out = first * 2016, batch.data, batch.replies
         batch.silent = False
-        arrived = mmsg.arrived(batch.names, batch.heads, count, batch.v6)
-        for slot, (address, size) in enumerate(arrived):
+        arrived = mmsg.arrived(batch.names, batch.heads, first, last, batch.v6)
+        for slot, (address, size) in enumerate(arrived, first):
             v6 = len(address) == 16
             put = self._answer(data, slot * 2016, size, address, v6, out, end, 65536, False)
             mmsg.put_vector(batch.vectors, slot * 16, batch.base + end, put)
@@ -589,10 +607,13 @@ class DatagramHandler:
         self._count_ignored()
         return None
 
-    def late(self, count: int) -> None:
-        """Counts datagrams that came after the deadline, and so get no reply."""
-        self.traffic.ignored += count
-        self.traffic.batch(count, 0, 0)
+    def late(self, batch: Batch) -> int:
+        """Counts the datagrams of a batch that wait after the deadline, and so get no reply, as
+        ignored. Returns the slot after them.
+        """
+        self.traffic.ignored += batch.count - batch.first
+        batch.first = batch.count
+        return batch.count
 
     def _count_scrapes(self, counter: int, count: int) -> None:
         self.traffic.scrapes += count

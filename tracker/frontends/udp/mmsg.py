@@ -86,11 +86,12 @@ _names = {False: Struct("4x4s24x").iter_unpack, True: Struct("8x16s8x").iter_unp
 
 
 def arrived(
-    names: bytearray, messages: bytearray, count: int, v6: bool
+    names: bytearray, messages: bytearray, first: int, last: int, v6: bool
 ) -> Iterator[tuple[bytes, int]]:
-    """Returns source and size of the first `count` datagrams; an IPv4 address has 4 bytes."""
-    sizes = memoryview(messages).cast("I")[_SIZE_AT // 4 :: MESSAGE.size // 4]
-    found = [address for (address,) in _names[v6](memoryview(names)[: 32 * count])]
+    """Returns source and size of the datagrams in some slots; an IPv4 address has 4 bytes."""
+    words = MESSAGE.size // 4  # of 32 bits
+    sizes = memoryview(messages).cast("I")[_SIZE_AT // 4 + first * words :: words]
+    found = [address for (address,) in _names[v6](memoryview(names)[32 * first : 32 * last])]
     if v6:
         found = [address[12:] if udp.is_mapped(address) else address for address in found]
     return zip(found, sizes, strict=False)

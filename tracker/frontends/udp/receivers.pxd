@@ -26,8 +26,8 @@ cdef class Receivers:
     cpdef bint waiting(self) except -1
     @cython.locals(handler=DatagramHandler, count=Py_ssize_t, requests=Py_ssize_t, took_ns=cython.longlong, began=cython.longlong)
     cpdef serve(self, long long until)
-    @cython.locals(receiver=Receiver, handler=DatagramHandler, count=Py_ssize_t, decided=Py_ssize_t, most=Py_ssize_t)
-    cpdef Py_ssize_t decide(self) except -1
+    @cython.locals(receiver=Receiver, handler=DatagramHandler, count=Py_ssize_t, decided=Py_ssize_t, most=Py_ssize_t, piece=Py_ssize_t)
+    cpdef Py_ssize_t decide(self, long long until) except -1
     @cython.locals(receiver=Receiver, total=cython.ulonglong)
     cpdef publish(self)
     @cython.locals(receiver=Receiver, count=Py_ssize_t, first=Py_ssize_t, slot=Py_ssize_t, dropped=Py_ssize_t)

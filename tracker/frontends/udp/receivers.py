@@ -144,7 +144,7 @@ class Receivers:
         handler.begin()
         try:
             while True:
-                count = self.drop() if handler.deadline.passed() else self.decide()
+                count = self.drop() if handler.deadline.passed() else self.decide(until)
                 unsent += self.publish()
                 requests += count
                 took_ns = perf_counter_ns() - began
@@ -161,15 +161,16 @@ class Receivers:
         began = perf_counter_ns()
         late = handler.deadline.passed()
         handler.begin()
-        count = self.drop() if late else self.decide()
+        count = self.drop() if late else self.decide(turn.until)
         handler.end()
         turn.over()
         if count and handler.settle is not None:
             await handler.settle()
         handler.traffic.batch(count, self.publish(), perf_counter_ns() - began)
 
-    def decide(self) -> int:
-        """Decides what waits, up to a batch in all; returns how many datagrams.
+    def decide(self, until: int) -> int:
+        """Decides what waits, up to a batch in all, until then, by `perf_counter_ns`; returns how
+        many datagrams.
 
         Call it between the handler's `begin` and `end`.
         """
@@ -178,12 +179,14 @@ class Receivers:
         for receiver in self._all:
             ring.tell_time(receiver._ring, handler.ids.slot)
             count = min(ring.waiting(receiver._ring, receiver.taken), most)
-            if count:
-                handler.answer_all(receiver.batch, count, receiver.taken % 1024)  # SLOTS
-                receiver.taken += count
-                decided += count
-                if handler.settle is None:
-                    ring.publish(receiver._ring, receiver.taken)
+            while count:
+                piece = min(count, 32)  # as in `answer_some`
+                handler.answer_all(receiver.batch, piece, receiver.taken % 1024)  # SLOTS
+                receiver.taken += piece
+                decided += piece
+                count = 0 if perf_counter_ns() >= until else count - piece
+            if handler.settle is None:
+                ring.publish(receiver._ring, receiver.taken)
         return decided
 
     def publish(self) -> int:

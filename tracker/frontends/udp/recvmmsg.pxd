@@ -6,8 +6,10 @@ cdef class Batch:
     cdef public tuple _buffers
     cdef public int _descriptor
     cdef public bint silent, v6
+    cdef public Py_ssize_t first, count
     cdef public unsigned long long base
 
     cpdef Py_ssize_t receive(self, Py_ssize_t most) except -1
-    @cython.locals(dropped=Py_ssize_t, first=Py_ssize_t, last=Py_ssize_t, sent=Py_ssize_t)
-    cpdef Py_ssize_t send(self, Py_ssize_t count) except -1
+    cpdef bint filled(self, Py_ssize_t most) except -1
+    @cython.locals(dropped=Py_ssize_t, last=Py_ssize_t, sent=Py_ssize_t)
+    cpdef Py_ssize_t send(self, Py_ssize_t count, Py_ssize_t first=*) except -1

@@ -31,7 +31,7 @@ class Batch:
     """
 
     __slots__ = (
-        "_buffers", "_descriptor", "_out", "base", "data", "heads", "names", "replies", "silent", "v6",
+        "_buffers", "_descriptor", "_out", "base", "count", "data", "first", "heads", "names", "replies", "silent", "v6",
         "vectors", "verdicts",
     )  # fmt: skip
 
@@ -44,6 +44,7 @@ class Batch:
         if mmsg.library() is None:
             raise OSError(errno.ENOSYS, "this system has no recvmmsg")
         self.silent = False
+        self.first = self.count = 0
         self._descriptor = sock.fileno()
         self.v6 = sock.family == socket.AF_INET6
         self.data = bytearray(slots * SLOT)
@@ -84,15 +85,24 @@ class Batch:
 
         Raises `OSError`, but not for an empty socket.
         """
-        return mmsg.receive(self._descriptor, self.heads, most)
+        self.first = self.count = 0
+        self.count = mmsg.receive(self._descriptor, self.heads, most)
+        return self.count
 
-    def send(self, count: int) -> int:
-        """Sends the replies of the first `count` slots; returns how many the kernel did not take.
+    def filled(self, most: int) -> bool:
+        """Tells whether datagrams wait to be answered, in the slots from `first` on. Where none
+        does, it receives what has arrived. Raises like `receive`.
+        """
+        return self.first < self.count or self.receive(most) > 0
+
+    def send(self, count: int, first: int = 0) -> int:
+        """Sends the replies of the slots from `first` to `count`; returns how many the kernel did
+        not take.
 
         A reply that cannot be sent (full buffer, unreachable address) is dropped, because UDP
         clients ask again.
         """
-        dropped = first = 0
+        dropped = 0
         while first < count:
             last = first if self.silent else count
             while last < count and mmsg.vector_size(self.vectors, last):

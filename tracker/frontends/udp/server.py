@@ -103,7 +103,7 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     turn = Turn()
     while True:
         try:
-            if not turn.over():
+            if not turn.over() and batch.first == batch.count:
                 await trio.lowlevel.wait_readable(sock)
             await turn.begin()
             if handler.settle is None:
@@ -117,23 +117,23 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
 
 
 async def _serve_durably(batch: recvmmsg.Batch, handler: DatagramHandler, turn: Turn) -> None:
-    """Answers one batch, once its events are on stable storage. Raises the `OSError` of
-    `Batch.receive`.
+    """Answers what there is time for, once its events are on stable storage.
+
+    Raises the `OSError` of `Batch.receive`.
     """
-    count = batch.receive(recvmmsg.BATCH)
-    if not count or handler.settle is None:
+    if handler.settle is None or not batch.filled(recvmmsg.BATCH):
         return
+    began, first = perf_counter_ns(), batch.first
     if handler.deadline.passed():
-        handler.late(count)
+        handler.traffic.batch(handler.late(batch) - first, 0, 0)
         return
-    began = perf_counter_ns()
     handler.begin()
-    handler.answer_all(batch, count)
+    last = handler.answer_some(batch, turn.until)
     handler.end()
     turn.over()
     await handler.settle()
-    unsent = count if handler.deadline.passed() else batch.send(count)
-    handler.traffic.batch(count, unsent, perf_counter_ns() - began)
+    unsent = last - first if handler.deadline.passed() else batch.send(last, first)
+    handler.traffic.batch(last - first, unsent, perf_counter_ns() - began)
 
 
 async def _serve_received(

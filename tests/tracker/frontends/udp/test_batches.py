@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
+from time import perf_counter_ns
 
 import pytest
 import trio
@@ -56,6 +58,34 @@ async def test_gaps_between_replies(host: str) -> None:
 
 
 ANNOUNCE = struct.Struct(">8sI4s20s20sqqqIIIiH")
+
+
+@pytest.mark.skipif(not recvmmsg.available, reason="needs recvmmsg")
+def test_a_turn_ends_within_a_batch() -> None:
+    """Datagrams that take long end a turn; those behind them are answered in the next ones."""
+    ids = ConnectionIds(b"k")
+    handler = DatagramHandler(Rig.with_settings(private=True).service, ids, 0)
+    numbers = [number.to_bytes(4, "big") for number in range(100)]
+    options = b"\x02\x01/" * 633
+    found: list[bytes] = []
+    with open_socket("127.0.0.1", 0) as sock, socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.connect(sock.getsockname())
+        client.setblocking(False)
+        fields = (bytes(20), b"-XX0001.abcdefghijkl", 0, 0, 0, 0, 0, 7, -1, 6881)
+        for number in numbers:
+            one = ANNOUNCE.pack(ids.issue(bytes([127, 0, 0, 1])), 1, number, *fields)
+            client.send(one + options)
+        batch = recvmmsg.Batch(sock, local_addresses=False)
+        handler._each_ns = 1  # as if those before had taken no time
+        while len(found) < 100:
+            handler.serve(batch, perf_counter_ns() + 100_000)
+            with suppress(BlockingIOError):
+                while data := client.recv(2048):
+                    found.append(data[4:8])
+            assert len(found) == min(batch.first, 100)
+            assert batch.count == 100
+            assert batch.first % 32 == 0 or batch.first == 100
+    assert found == numbers
 
 
 def announces(connection_id: bytes, torrents: int, ports: range) -> list[bytes]:

@@ -45,7 +45,7 @@ class Threads:
     def decide(self) -> int:
         """Does what the loop does, and so tells the thread the time; returns how many datagrams."""
         self.handler.begin()
-        decided: int = self.threads.decide()
+        decided: int = self.threads.decide(2**62)
         self.handler.end()
         self.threads.publish()
         return decided
