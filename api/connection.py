@@ -243,7 +243,10 @@ class Connection(TCPServer):
         """Returns bytes from the client; b"" = the client ended."""
         try:
             data = bytes(await self.stream.receive_some(RECEIVED_AT_ONCE))
+            # What came in time does not end because it has to wait for its turn.
+            deadline, self._reading.deadline = self._reading.deadline, inf
             await self._turns.turn(_plain(self._socket).socket)
+            self._reading.deadline = deadline
             return data
         except _GONE:
             return b""
