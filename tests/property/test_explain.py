@@ -162,9 +162,13 @@ def test_who_was_handed_an_address_and_who_got_which_peers(count: int, private: 
                 if any(ip == address for ip, _ in peers)
             }
             assert walked(frames, OfAddress(address)) == expected
-            (port,) = {port for peers in expected.values() for _, port in peers}
-            assert walked(frames, OfAddress(address, port)) == expected
-            assert walked(frames, OfAddress(address, port + 1)) == {}
+            ports = {port for peers in expected.values() for _, port in peers}
+            for port in (*ports, max(ports) + 1):
+                of_port = {
+                    seq: [one for one in expected[seq] if one[1] == port] for seq in expected
+                }
+                found = {seq: peers for seq, peers in of_port.items() if peers}
+                assert walked(frames, OfAddress(address, port)) == found
         accounts = {
             each["seq"]: {1: 1, 2: 2, 3: 2, 4: 4}.get(each["key_ref"])
             for each in events_in(frames)

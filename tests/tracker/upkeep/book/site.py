@@ -94,7 +94,7 @@ class Site:
                 await log.wait_durable(log.next_seq - 1)
                 self.take()
                 if pruned:
-                    assert await prune(rig.service, log, 6000)
+                    assert await prune(rig.service, log, 6000, after_each=self.take)
 
         trio.run(main)
         self.take()

@@ -68,7 +68,9 @@ def test_it_does_not_depend_on_the_files(
     dice.seed(seed)
     for number in range(8):
         monkeypatch.setattr(book_files, "GROWTH", dice.choice([0, 3, 10**9]))
-        site.go_on(dice.choice([4, 9, 40]), pruned=number in (3, 6))
+        # Only the last run removes, because one after it would begin with the opening: that has no
+        # peer ids, so it would not know the peers again that all frames tell of.
+        site.go_on(dice.choice([4, 9, 40]), pruned=number == 7)
         site.time.wall += dice.choice([0, 100, 1000]) * SECOND
         if number % 3 or number == 7:
             site.follow()
