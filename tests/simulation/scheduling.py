@@ -41,7 +41,8 @@ def run(main: Callable[[], Awaitable[T]], chance: random.Random) -> T:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trio.to_thread, "run_sync", in_place)
-        patch.setattr("eventlog.log.to_the_end", to_the_end)
+        for user in ("eventlog.log", "tracker.store.noting"):
+            patch.setattr(f"{user}.to_the_end", to_the_end)
         # Private, and the only way, because Trio shuffles runnable tasks with its own generator.
         patch.setattr("trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING", True)
         patch.setattr("trio._core._run._r", random.Random(chance.random()))
