@@ -186,7 +186,8 @@ def test_the_bound_of_the_log_holds(new_tracker: Callable[..., Tracker]) -> None
             ):
                 pass
             assert reply[:4] == struct.pack(">I", 1)
-    assert KEEP < watch.largest <= KEEP + 4 * SEGMENT
+    # Ticks, counters and watermarks need no room, and come on top while a removal takes its time.
+    assert KEEP < watch.largest <= KEEP + 4 * SEGMENT + 16_384
     assert texts <= {b"Tracker error: the tracker cannot record announces now, try again later"}
     removed = tracker.events_until(bool, "--type", "log_pruned")
     assert {each["by"]["token"] for each in removed} == {"keep_bytes"}
