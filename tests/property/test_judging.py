@@ -31,7 +31,7 @@ HOUR = 3600
 SWEPT = evolve(PRIVATE, inactive_peer_cleanup_interval=10)
 
 
-@few_or_many(25, 1500)
+@few_or_many(12, 300)
 def test_a_recomputation_agrees(count: int) -> None:
     try_examples(count, _check, seed=st.integers(0, 2**32))
 
