@@ -21,7 +21,8 @@ SAVED_NS: Final = 5_000_000
 """Nanoseconds of that share that they can save up, which is enough for a request of the API."""
 _QUIET: Final = 2
 """Passes in a row without a step of another task, after which none is ready. It takes two, because
-a task may have its step before ours in one pass and after ours in the next.
+a task may have its step before ours in one pass and after ours in the next. Steps during a turn
+count for the pass after it, because the task that had them may go on in the same way.
 """
 
 
@@ -29,7 +30,8 @@ class _Engines(trio.abc.Instrument):
     """What all engines of one event loop share."""
 
     def __init__(self) -> None:
-        self.steps = 0  # of any task
+        self.steps = 0  # of tasks that are no engines
+        self.seen = 0  # of these steps
         self.quiet = 0  # passes in a row without a step of another task
         self.served_ns = 0  # since other tasks had their share
         self.share_ns = SAVED_NS  # that they have
@@ -52,9 +54,10 @@ class _Engines(trio.abc.Instrument):
         self.served_ns = 0
         ready = True
         while ready:
-            before = self.steps
             await trio.lowlevel.checkpoint()
-            self.quiet = self.quiet + 1 if self.steps == before + 1 else 0
+            self.steps -= 1  # ours
+            self.quiet = self.quiet + 1 if self.steps == self.seen else 0
+            self.seen = self.steps
             now = perf_counter_ns()
             ready = self.quiet < _QUIET and now - began < share_ns
         self.share_ns = share_ns - (now - began)
@@ -84,6 +87,7 @@ class Turn:
         engines = self._engines
         if engines.taken:
             await engines.waiting.park()  # whoever had the turn has passed it on
+            engines.steps -= 1  # ours
         engines.taken = True
         if engines.served_ns >= SERVE_NS:
             try:
