@@ -1,0 +1,1 @@
+"""Detectors: they hear what announces say, and find what staff should look at."""
