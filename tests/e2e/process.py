@@ -259,8 +259,12 @@ class Tracker:
             self._process = None
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command, or a start, with its configuration, to its end; forked, to save time."""
+        """Runs a command, or a start, with its configuration, to its end. It is forked, to save
+        time, unless it needs a network of its own.
+        """
         command = ("--config", str(self.config), *arguments)
+        if forked.elsewhere:
+            return run(*command, folder=self.folder)
         return forked.run(command, self.folder, clean_environment(), DEADLINE)
 
     def events(self, *arguments: str) -> list[Event]:
