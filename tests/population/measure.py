@@ -1,0 +1,167 @@
+"""Measures the detectors on a population: whom they blame, and which cheats they find."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from tests.population.feed import Feed
+from tests.population.simulator import DAY, HOUR
+from tests.support import START_US
+from tracker.domain.detecting.intervals import CASE, GRADES, LEAD, PROOF, Finding
+from tracker.domain.detecting.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.population.simulator import Claim, Population
+    from tests.population.swarm import Swarm
+
+KEPT = 7 * DAY  # seconds for which what a silent peer lacked explains uploads
+AROUND = HOUR  # before and after a claim, because windows of others overlap it
+CLASSES = (0.0, 0.2, 1.0, 5.0, 1e18)  # sizes of the torrent, beyond what others can have received
+
+
+@define
+class Measured:
+    """What the detectors found. `honest` has the findings about honest members."""
+
+    population: Population
+    announces: int = 0
+    honest: list[Finding] = field(factory=list)
+    grades: dict[tuple[str, int], int] = field(factory=dict)  # highest, by detector and account
+    torrents: set[tuple[int, bytes | None]] = field(factory=set)  # account, torrent
+
+    def found(self, finding: Finding) -> None:
+        """Notes a finding."""
+        key = finding.detector, finding.account
+        self.grades[key] = max(self.grades.get(key, 0), finding.grade)
+        self.torrents.add((finding.account, finding.info_hash))
+        if not self.population.all[finding.account].cheat:
+            self.honest.append(finding)
+
+    def of_honest(self, grade: int) -> int:
+        """Returns how many entries of honest members, by detector, reach exactly this grade."""
+        return sum(self.by_detector()[name][grade] for name in self.by_detector())
+
+    def by_detector(self) -> dict[str, Counter[int]]:
+        """Returns the entries of honest members: for each detector how many have which grade."""
+        told: dict[str, Counter[int]] = defaultdict(Counter)
+        for (name, account), grade in self.grades.items():
+            if not self.population.all[account].cheat:
+                told[name][grade] += 1
+        return told
+
+    def cheats(self) -> dict[tuple[str, float], tuple[int, int, int]]:
+        """Returns for each kind and size: how many there are, are found, and have a case."""
+        best: dict[int, int] = defaultdict(int)
+        for (_, account), grade in self.grades.items():
+            best[account] = max(best[account], grade)
+        told: dict[tuple[str, float], tuple[int, int, int]] = {}
+        for member in self.population.all.values():
+            if member.cheat:
+                key, grade = (member.cheat, member.amount), best[member.account]
+                there, found, cases = told.get(key, (0, 0, 0))
+                told[key] = there + 1, found + (grade >= LEAD), cases + (grade >= CASE)
+        return told
+
+    def ghosts(self, excess: Callable[[Claim], float]) -> list[tuple[float, int, int]]:
+        """Returns for each class of `CLASSES`: its least excess, how many pairs of an account and a
+        torrent it has, and how many of these are found.
+
+        A pair belongs to the class of its greatest claim in one window.
+        """
+        most: dict[tuple[int, bytes], float] = defaultdict(float)
+        for claim in self.population.claims:
+            key = claim.account, claim.swarm.info_hash
+            most[key] = max(most[key], excess(claim) / claim.swarm.size)
+        told = []
+        for least, below in pairwise(CLASSES):
+            pairs = [key for key, size in most.items() if least < size <= below]
+            told.append((least, len(pairs), sum(key in self.torrents for key in pairs)))
+        return told
+
+
+def received(claim: Claim) -> float:
+    """Returns what was claimed beyond what all others truly received in this window."""
+    return claim.uploaded - _sum(claim.swarm.history or [], claim, 0.0)
+
+
+def receivable(claim: Claim) -> float:
+    """Returns what was claimed beyond what others can have received, for who sees announces only:
+    all of an hour around the window, all that others brought with them, and all that those lacked
+    who fell silent in the week before.
+    """
+    swarm: Swarm = claim.swarm
+    explained = _sum(swarm.history or [], claim, AROUND) + _sum(swarm.arrived, claim, AROUND)
+    explained += _sum(swarm.vanished, claim, AROUND, KEPT)
+    return claim.uploaded - explained
+
+
+def _sum(
+    entries: list[tuple[float, int, int]], claim: Claim, around: float, before: float = 0.0
+) -> int:
+    """Adds up what belongs to others, from before the window until after it."""
+    total, at = 0, bisect_left(entries, (claim.begin - max(around, before),))
+    while at < len(entries) and entries[at][0] <= claim.end + around:
+        _, amount, account = entries[at]
+        total += amount if account != claim.account else 0
+        at += 1
+    return total
+
+
+def measure(population: Population, say: Callable[[str], None] | None = None) -> Measured:
+    """Lets a population live under the eyes of all detectors. `say` hears of each day."""
+    measured = Measured(population)
+    feed = Feed(Watch(), {swarm.info_hash: swarm.size for swarm in population.swarms})
+    day = 0
+    for one in population.announces():
+        measured.announces += 1
+        for finding in feed.announced(one):
+            measured.found(finding)
+        if say and population.now >= (day + 1) * DAY:
+            day += 1
+            say(f"day {day} of {population.days:g}: {measured.announces:,} announces")
+    for finding in feed.ticked(START_US + int((population.days * DAY + 8 * DAY) * 1e6)):
+        measured.found(finding)
+    return measured
+
+
+def report(measured: Measured) -> Iterator[str]:
+    """Yields lines: rates of each detector, of each kind of cheat, and of ghost uploads."""
+    people = measured.population
+    cheats = sum(member.cheat is not None for member in people.all.values())
+    yield (
+        f"{people.members - cheats:,} honest members, {cheats:,} cheats, {people.days:g} days, "
+        f"{len(people.swarms):,} torrents, {measured.announces:,} announces"
+    )
+    yield "Among the honest:"
+    for name, grades in sorted(measured.by_detector().items()):
+        counts = ", ".join(f"{grades[one]} {GRADES[one]}s" for one in (LEAD, CASE, PROOF))
+        yield f"  {name}: {counts}"
+    if cheats:
+        yield "Cheats:"
+        for (kind, size), (there, found, cases) in sorted(measured.cheats().items()):
+            yield f"  {kind} {size:g}: {there}, found {found}, with a case {cases}"
+    if people.claims:
+        for words, excess in (("received", received), ("can have received", receivable)):
+            yield f"Ghost uploads in a torrent, beyond what others {words}, in sizes of it:"
+            for least, pairs, found in measured.ghosts(excess):
+                yield f"  above {least:g}: {pairs}, found {found}"
+
+
+def told(measured: Measured, finding: Finding) -> str:
+    """Returns a line on a finding about an honest member: what was found, and who it is."""
+    member = measured.population.all[finding.account]
+    hours = [(at - START_US) / 3.6e9 for at in (finding.begin_us, finding.end_us)]
+    return (
+        f"{finding.detector} {GRADES[finding.grade]}: account {finding.account}, "
+        f"torrent {finding.info_hash.hex()[:8] if finding.info_hash else '-'}, "
+        f"hours {hours[0]:.2f} to {hours[1]:.2f}, {finding.amount} {finding.unit}, "
+        f"events {list(finding.evidence)}, {dict(finding.facts)}; "
+        f"honest: {', '.join(sorted(member.traits))}"
+    )
