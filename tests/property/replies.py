@@ -21,12 +21,13 @@ from tracker.domain.state import State
 from tracker.frontends.http.handler import RequestHandler
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.history.explain import explained
+from tracker.store import frames as frames_of_log
 from tracker.store.moments import split
 from tracker.wire.bencode import decode
 from tracker.wire.connection_id import ConnectionIds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from eventlog import Frame
 
@@ -196,6 +197,18 @@ class Frames:
                 else:
                     state.apply(header.kind, header.schema, header.base_seq, part.plain, part.protected)  # fmt: skip
         return state, rest
+
+    def follow(self, seq: int, end: int) -> tuple[State, Iterator[Frame]]:
+        """As `ForwardReplay.follow`."""
+        state, found = State(), []
+        for frame in self.frames:
+            one = frame._replace(protected=memoryview(b"")) if self.hidden else frame
+            for part in _cut(one, seq, end):
+                if part.header.base_seq >= seq:
+                    found.append(part)
+                else:
+                    frames_of_log.apply(state, part)
+        return state, iter(found)
 
     def again(self) -> Frames:
         return self

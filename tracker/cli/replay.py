@@ -1,4 +1,4 @@
-"""`tracker replay`: prints the numbers and the digest of the state at a moment of the log."""
+"""`tracker replay`: prints the state at a moment of the log, or re-runs a part of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
-from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
-from tracker.cli.output import say
+from tracker.cli.moment_options import add_at, add_log_and_json, moment, replayed, state_at
+from tracker.cli.output import CannotError, say
 from tracker.offline.state_summary import digest, summary
 from tracker.times import rfc3339
 
@@ -19,11 +19,39 @@ if TYPE_CHECKING:
 def add_to(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Replay the log to a moment and print the state with its digest, and the history digest up to "
-        "there. Equal states have equal digests; copies with the same events have equal history digests."
+        "there. Equal states have equal digests; copies with the same events have equal history digests. "
+        "With --check, decide the events from A to B anew and compare each outcome with the recorded one."
     )
-    add_log_and_json(parser, "one JSON object")
+    add_log_and_json(parser, "one JSON object; with --check one for each line")
     add_at(parser)
-    parser.set_defaults(run=print_state)
+    parser.add_argument(
+        "--check", action="store_true",
+        help="decide the events from A to B again; exit code 1 if an outcome is not as recorded",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trace", action="store_true", help="with --check: print each decision as a line"
+    )
+    for name, which in (("A", "first"), ("B", "last")):
+        parser.add_argument(
+            which, metavar=name, nargs="?", type=moment,
+            help=f"the {which} event of the part: sequence number or time",
+        )  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    part = options.first is not None
+    if options.check:
+        if options.last is None or options.at is not None:
+            raise CannotError(
+                "--check needs a part of the log: `tracker replay --check A B`, without --at"
+            )
+        from tracker.cli.rerun import print_check
+
+        return print_check(options)
+    if part or options.trace:
+        raise CannotError("A, B and --trace belong to --check; a moment is --at")
+    return print_state(options)
 
 
 def print_state(options: argparse.Namespace) -> int:

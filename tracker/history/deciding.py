@@ -4,16 +4,19 @@ with what was recorded.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import define, frozen
 
 from eventlog import Pool
 from tracker.domain import events, packed
 from tracker.domain.clients import MOST, Clients
 from tracker.domain.events import announce, codec
-from tracker.domain.refusals import NAMES
+from tracker.domain.events.records import RECORDS
+from tracker.domain.refusals import KEY_EXPIRED, NAMES
 from tracker.service.announce import EARLY, Announcing
+from tracker.service.service import Service
 from tracker.store.frames import newest
 
 if TYPE_CHECKING:
@@ -31,11 +34,22 @@ _FIELDS = (
 
 
 @frozen
+class Difference:
+    """A field of a record whose value is another one now."""
+
+    what: str
+    recorded: object
+    now: object
+
+
+@frozen
 class Decision:
     """What the announce path makes of the request. The state has gone on with it."""
 
     early: bool  # the reply lists no peers
-    differs: str  # how it differs from what was recorded; "" = it does not
+    differs: str = ""  # how it differs from what was recorded; "" = it does not
+    fields: tuple[Difference, ...] = ()  # the same, field by field
+    refusal: int = 0  # it is refused
 
 
 class _Log:
@@ -55,17 +69,18 @@ class _Log:
         """Nobody waits for it."""
 
 
-@frozen
-class _Clock:
-    """Implements `tracker.service.append.Clock`: it stands still at a log time."""
+@define
+class Clock:
+    """Implements `tracker.service.append.Clock`: it stands still at the time that it was set to."""
 
-    time_us: int
+    time_us: int = 0  # log time
+    wall: int = 0  # what the wall clock shows, microseconds
 
     def now_us(self) -> int:
         return self.time_us
 
     def wall_us(self) -> int:
-        return self.time_us
+        return self.wall
 
     def earlier_us(self) -> int:
         return self.time_us
@@ -77,16 +92,51 @@ class _Clock:
 def deciding(state: State, time_us: int) -> tuple[Announcing, Pool]:
     """Returns the announce path over a state, at a log time; and where it logs."""
     log = _Log(state.seq)
-    return Announcing(log, state, _Clock(time_us), _UNUSED), log.pool
+    return Announcing(log, state, Clock(time_us, time_us), _UNUSED), log.pool
+
+
+def serving(state: State, clock: Clock) -> tuple[Service, Pool]:
+    """Returns the whole service over a state, and where it logs."""
+    log = _Log(state.seq)
+    return Service(log, state, clock, _UNUSED), log.pool
 
 
 def decide(state: State, one: Recorded) -> Decision:
     """Decides an announce on the state before it, whose address is known."""
     path, pool = deciding(state, one.time_us)
-    agent = _agent(path, state, one)
-    key = path.held(state.access.hash_of(one.key_ref) or b"") if one.key_ref else None
+    return decide_by(path, pool, state, one)
+
+
+def decide_by(path: Announcing, pool: Pool, state: State, one: Recorded) -> Decision:
+    """Does it by an announce path over the state, whose clock shows the time of the announce."""
+    clients, agent = path._client_numbers, _agent(state, one)
+    if agent is None:
+        path._client_numbers = _full()
+    digest = state.access.hash_of(one.key_ref) or b"" if one.key_ref else None
+    answer = request(path, state, one, digest, agent or b"")
+    path._client_numbers = clients
+    made = pool.take()
+    if answer < 0 and answer != EARLY:
+        name = NAMES[answer]
+        refused = Difference("refused", None, name)
+        return Decision(False, f"this version refuses it: {name}", (refused,), answer)
+    fields = _differences(one.frames, made)
+    return Decision(answer == EARLY, _text(fields), fields)
+
+
+def request(
+    path: Announcing, state: State, one: Recorded, digest: bytes | None, agent: bytes
+) -> int:
+    """Has the announce path answer a recorded request whose address is known.
+
+    `digest`: SHA-256 of its key, None = it came without one. Returns the torrent, a refusal or
+    `EARLY`, as `Announcing.announce` does.
+    """
+    key = None if digest is None else path.held(digest)
     if isinstance(key, int):
-        return Decision(False, f"this version refuses it: {NAMES[key]}")
+        return key
+    if key is not None and key.ends_us < one.time_us:
+        return KEY_EXPIRED
     state.swarms.sizing = one.frames[-1].header.schema > 1
     path.begin()
     answer = path.announce(
@@ -96,13 +146,11 @@ def decide(state: State, one: Recorded) -> Decision:
     )  # fmt: skip
     path.end()
     state.swarms.sizing = True
-    if answer < 0 and answer != EARLY:
-        return Decision(False, f"this version refuses it: {NAMES[answer]}")
-    return Decision(answer == EARLY, _difference(one.frames, pool.take()))
+    return answer
 
 
-def _agent(path: Announcing, state: State, one: Recorded) -> bytes:
-    """Returns the User-Agent. Sees to it that a client without a number gets none.
+def _agent(state: State, one: Recorded) -> bytes | None:
+    """Returns the User-Agent; None for a client without a number, which must get none.
 
     The tracker had used up its numbers then, or those of the account.
     """
@@ -110,27 +158,54 @@ def _agent(path: Announcing, state: State, one: Recorded) -> bytes:
         return one.named.agent
     if 0 < one.client <= len(state.clients.pairs):
         return state.clients.pairs[one.client - 1][1]
+    return None
+
+
+@cache
+def _full() -> Clients:
+    """Returns clients that take no more numbers."""
     full = Clients()
     full.pairs = [(b"", b"")] * MOST
-    path._client_numbers = full
-    return b""
+    return full
 
 
-def _difference(recorded: tuple[Frame, ...], made: list[OpenFrame]) -> str:
-    """Says how the records differ; "" = not at all."""
+def _differences(recorded: tuple[Frame, ...], made: list[OpenFrame]) -> tuple[Difference, ...]:
+    """Compares the records byte for byte."""
     before = [_plain(one.header.kind, one.plain, one.protected) for one in map(newest, recorded)]
     after = [_plain(one.kind, one.plain, one.protected) for one in made]
     if before == after:
+        return ()
+    kinds = [[_name(kind) for kind, _, _ in records] for records in (before, after)]
+    if kinds[0] != kinds[1]:
+        return (Difference("events", *kinds),)
+    found = []
+    for (kind, *recorded_bytes), (_, *bytes_now) in zip(before, after, strict=True):
+        if kind == events.ANNOUNCE and recorded_bytes[0] != bytes_now[0]:
+            rows = (codec.PLAIN.unpack(each[0]) for each in (recorded_bytes, bytes_now))
+            found += [
+                Difference(name, _shown(name, a), _shown(name, b))
+                for name, a, b in zip(_FIELDS, *rows, strict=True)
+                if a != b
+            ]
+        elif recorded_bytes[0] != bytes_now[0]:
+            found.append(Difference(_name(kind), recorded_bytes[0].hex(), bytes_now[0].hex()))
+        if recorded_bytes[1] != bytes_now[1]:  # its bytes are not shown, because it has the address
+            found.append(Difference("encrypted_part", None, None))
+    return tuple(found)
+
+
+def _name(kind: int) -> str:
+    return "announced" if kind == events.ANNOUNCE else RECORDS[kind].name
+
+
+def _text(fields: tuple[Difference, ...]) -> str:
+    """Says in words how the records differ; "" = not at all."""
+    if not fields:
         return ""
-    if [each[0] for each in before] != [each[0] for each in after]:
+    if fields[0].what == "events":
         return "this version logs other events for it"
-    old, new = (codec.PLAIN.unpack(each[-1][1]) for each in (before, after))
-    names = [
-        f"{name} {_shown(name, b)} instead of {_shown(name, a)}"
-        for name, a, b in zip(_FIELDS, old, new, strict=True)
-        if a != b
-    ]
-    return f"this version logs {', '.join(names) or 'other bytes for it'}"
+    said = (f"{each.what} {each.now} instead of {each.recorded}" for each in fields)
+    return f"this version logs {', '.join(said)}"
 
 
 def _shown(name: str, value: int | bytes) -> object:

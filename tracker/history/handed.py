@@ -17,7 +17,6 @@ from tracker.domain.events import codec
 from tracker.domain.hidden_peers import NO_PORT
 from tracker.history import asked_rules, event_json, pictures, replies
 from tracker.history.recorded import Recorded, Refused, read
-from tracker.ports import HandedQuery, LogPart, Moment
 from tracker.store import frames, server_secret, tag_keys
 from tracker.store.address_keys import day_name
 from tracker.store.moments import split
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from eventlog import Frame
     from tracker.domain.state import State
+    from tracker.ports import HandedQuery, LogPart
     from tracker.store.address_keys import Keyring
     from tracker.store.moments import ForwardReplay
 
@@ -136,7 +136,7 @@ class Walk:
 
         Raises `NoMomentError`, and what reading the log does.
         """
-        self.seq, self._end = self._begin(), self._last() + 1
+        self.seq, self._end = self.log.bounds(self.part)
         if self.seq >= self._end:
             return
         state, found = self.log.follow(self.seq, self._end)
@@ -157,30 +157,6 @@ class Walk:
             day = day_name(header.key_epoch)
             if header.key_epoch != NOT_ENCRYPTED and day not in self.unread:
                 self.unread.append(day)
-
-    def _begin(self) -> int:
-        """Finds the event to begin with. Raises `NoMomentError` for one that was removed."""
-        span, part = self.log.span, self.part
-        if span is None:
-            return 0
-        begin = max(part.first, span.first_seq)
-        if 0 < part.first <= span.last_seq:
-            begin = self.log.resolve(Moment(seq=part.first))
-        if part.from_us is not None and part.from_us > span.last_us:
-            return span.last_seq + 1
-        if part.from_us is not None and part.from_us > span.first_us:
-            begin = max(begin, self.log.resolve(Moment(time_us=part.from_us - 1)) + 1)
-        return begin
-
-    def _last(self) -> int:
-        """Finds the event to end with. Raises `NoMomentError` for a time before the log's."""
-        span, part = self.log.span, self.part
-        if span is None:
-            return -1
-        last = span.last_seq if part.last is None else min(part.last, span.last_seq)
-        if part.to_us is not None and part.to_us < span.last_us:
-            last = min(last, self.log.resolve(Moment(time_us=part.to_us)))
-        return last
 
     def in_frame(self, state: State, frame: Frame) -> Iterator[Reply]:
         """Applies a frame, and yields the replies in it that are meant."""

@@ -84,7 +84,7 @@ def read(found: Sequence[Frame], seq: int) -> tuple[list[Frame], Recorded | Refu
     Returns the frames before the events that it brought about, too. Raises `NoAnnounceError` for
     any other event, and `CodecError`.
     """
-    before = [single for frame in found for single in _singles(frame)]
+    before = [single for frame in found for single in singles(frame)]
     last = before.pop()
     if frames.known(last) and last.header.kind == events.ANNOUNCE:
         one = _announce(seq, before, last)
@@ -105,7 +105,7 @@ def _refused(seq: int, event: dict[str, Any]) -> Refused:
     return Refused(seq, time_us, event["key_ref"], refusal, info_hash, event)
 
 
-def _singles(frame: Frame) -> Iterator[Frame]:
+def singles(frame: Frame) -> Iterator[Frame]:
     """Splits a frame into its records, as far as it can tell where each begins."""
     rest: Frame | None = frame
     while rest is not None and frames.known(rest) and rest.header.records > 1:

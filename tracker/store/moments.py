@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tracker.ports import LogPart
     from tracker.store.address_keys import Keyring
 
 
@@ -87,7 +88,7 @@ class ForwardReplay:
         self._frames: Iterator[Frame] | None = None  # None = before the first replay
         self._rest: Frame | None = None  # of a frame that the last moment was in the middle of
         self._state = State()
-        self._report = report
+        self.report = report
 
     def resolve(self, moment: Moment) -> int:
         """The last event that had happened at a moment; `Moment()` is the end of the log. Raises
@@ -116,6 +117,27 @@ class ForwardReplay:
             self.outage = _outage(frame, following, times[-1])
         return frame.header.base_seq + bisect_right(times, time_us) - 1
 
+    def bounds(self, part: LogPart) -> tuple[int, int]:
+        """The first event of a part of the log, and the event after its last.
+
+        Raises `NoMomentError` for a beginning that was removed, and a time before the log's.
+        """
+        span = self.span
+        if span is None:
+            return 0, 0
+        begin, last = max(part.first, span.first_seq), span.last_seq
+        if 0 < part.first <= span.last_seq:
+            begin = self.resolve(Moment(seq=part.first))
+        if part.from_us is not None and part.from_us > span.last_us:
+            return span.last_seq + 1, span.last_seq + 1
+        if part.from_us is not None and part.from_us > span.first_us:
+            begin = max(begin, self.resolve(Moment(time_us=part.from_us - 1)) + 1)
+        if part.last is not None:
+            last = min(part.last, last)
+        if part.to_us is not None and part.to_us < span.last_us:
+            last = min(last, self.resolve(Moment(time_us=part.to_us)))
+        return begin, last + 1
+
     def at(self, moment: Moment | None) -> State:
         """The state at a moment that is not before the previous one; None = the end.
 
@@ -131,7 +153,7 @@ class ForwardReplay:
 
     def again(self) -> ForwardReplay:
         """A replay of the same log that has not begun."""
-        return ForwardReplay(self.folder, self._report, self.keys)
+        return ForwardReplay(self.folder, self.report, self.keys)
 
     def before(self, seq: int, back: int) -> tuple[State, list[Frame]]:
         """The state up to `back` events before event `seq`, and the frames from there to it.
@@ -163,8 +185,8 @@ class ForwardReplay:
             with collector_off():
                 self._state, reader = snapshots.start(self.folder, self.keys, at_most=end)
             self._frames = reader.frames()
-        apply_all(self._state, self._until(end), lambda seq: self._report(seq, max(end, seq + 1)))
-        self._report(end, end)
+        apply_all(self._state, self._until(end), lambda seq: self.report(seq, max(end, seq + 1)))
+        self.report(end, end)
         return self._state
 
     def history(self) -> tuple[bytes, int]:
@@ -172,7 +194,7 @@ class ForwardReplay:
         place. Reads all their bytes. Raises `LogError`, `OSError`.
         """
         begin = opening_balance.history(self.folder, self.keys)
-        return history_at(self.folder, self._state.seq, begin, self._report)
+        return history_at(self.folder, self._state.seq, begin, self.report)
 
     def _until(self, end: int) -> Iterator[Frame]:
         """The frames up to event `end`, exclusive."""
