@@ -41,6 +41,7 @@ COMMANDS = {
         "hit_and_run",
         "the rule of hit and run, and what is judged, through the running API",
     ),
+    "outages": ("outages", "list when the tracker was down, and why"),
     "diff": ("diff", "compare two moments of the log"),
     "ledger": ("ledger", "list the announces behind an account's totals"),
     "explain": (

@@ -247,6 +247,11 @@ def _size(frame: Frame, records: int) -> int:
     return offset
 
 
+def last_date(frame: Frame) -> int:
+    """Returns the date of the last record of a frame. Raises `CodecError`."""
+    return _times(frame)[-1]
+
+
 def _times(frame: Frame) -> list[int]:
     """The date of each record of a frame. Raises `CodecError`."""
     return [max(1, time_us - frame.header.lead_us) for time_us in _log_times(frame)]

@@ -1,0 +1,88 @@
+"""Tests that `tracker outages` finds when nobody was served, and why."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.support import SECOND, START_US, Announce, Rig, endpoint4
+from tests.tracker.logged import HASH, write_log
+from tracker.cli import main
+from tracker.domain.events.admin import (
+    ClockStepped,
+    TorrentWhitelisted,
+    TrackerStarted,
+    TrackerStopped,
+)
+from tracker.times import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pytest
+
+    from tracker.domain.events.registry import AdminEvent
+
+RUNS: list[list[tuple[int, AdminEvent | None]]] = [  # of each run: seconds, and what happens then
+    [
+        (0, TrackerStarted("test", 1)),
+        (5, None),  # an announce, which is the last event before a crash
+    ],
+    [(8, TrackerStarted("test", 2)), (9, TrackerStopped("signal"))],
+    [(60, TorrentWhitelisted(HASH))],  # by a command, while no tracker runs
+    [
+        (69, TrackerStarted("test", 4)),
+        (70, None),
+        (170, None),  # nothing was written for 100 seconds
+        (200, ClockStepped(25_000_000)),
+        (201, TrackerStopped("signal")),
+    ],
+]
+FOUND = [
+    ("killed", None, 5, 8, 1, 2),
+    ("stopped", "signal", 9, 69, 3, 5),
+    ("silent", None, 70, 170, 6, 7),
+    ("clock_stepped", None, 175, 200, 7, 8),
+]
+
+
+def test_outages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each kind, with exact times and numbers; the first start and the end of the log are none."""
+    for events in RUNS:
+        write_log(tmp_path / "log", partial(live, events))
+    assert printed(tmp_path, capsys) == FOUND
+    assert printed(tmp_path, capsys, "--from", "2", "--to", "3") == FOUND[1:2]
+    after = rfc3339(START_US + 100 * SECOND)
+    assert printed(tmp_path, capsys, "--from", after) == FOUND[2:]
+    assert main(["outages", "--log", str(tmp_path / "log")]) == 4
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].endswith("5  stopped (signal)")
+    assert lines[5] == "4 outages, 188.000 seconds together"
+    assert main(["outages", "--log", str(tmp_path / "log"), "--from", "3", "--to", "1"]) == 1
+
+
+def live(events: list[tuple[int, AdminEvent | None]], rig: Rig) -> Iterator[None]:
+    for seconds, event in events:
+        rig.time.advance(START_US + seconds * SECOND - rig.time.wall)
+        if event:
+            rig.service.append(event)
+        else:
+            rig.announce(Announce(HASH, endpoint4(seconds)))
+        yield
+
+
+def printed(
+    folder: Path, capsys: pytest.CaptureFixture[str], *options: str
+) -> list[tuple[str, str | None, int, int, int, int]]:
+    """Returns what --json prints, with times in seconds since the start."""
+    assert main(["outages", "--log", str(folder / "log"), "--json", *options]) == 4  # no secrets
+    *found, _note = map(json.loads, capsys.readouterr().out.splitlines())
+    seconds = {rfc3339(START_US + at * SECOND): at for at in range(300)}
+    for one in found:
+        assert one["seconds"] == seconds[one["to"]] - seconds[one["from"]]
+    return [
+        (one["why"], one["reason"], seconds[one["from"]], seconds[one["to"]], one["from_seq"], one["to_seq"])
+        for one in found
+    ]  # fmt: skip
