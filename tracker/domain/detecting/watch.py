@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracker.domain.detecting.rates import ImpossibleRate
+from tracker.domain.detecting.received import UploadBeyondReceived
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tracker.domain.detecting.intervals import Detector, Finding, Interval
 
-DETECTORS: tuple[Callable[[], Detector], ...] = (ImpossibleRate,)
+DETECTORS: tuple[Callable[[], Detector], ...] = (
+    UploadBeyondReceived,
+    ImpossibleRate,
+)
 """Makes each detector with its default parameters, in the order in which lists show them."""
 
 

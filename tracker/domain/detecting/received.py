@@ -1,0 +1,280 @@
+"""Finds members who say they sent more than others can have received.
+
+A *window* is what came between two announces of a peer. It is compared with every interval of the
+other peers of its torrent that overlaps it, whole. docs/audit.md ("Detectors") has the rule.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from attrs import frozen
+
+from tracker.domain.detecting.intervals import CASE, LEAD, MOST_EVIDENCE, Finding
+from tracker.domain.detecting.sent import SentByDay
+from tracker.domain.events import DAY_US, STOPPED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tracker.domain.detecting.intervals import Interval
+
+
+@frozen
+class ReceivedParameters:
+    overhead_percent: int = 105
+    """Percent of what others received that may have been sent, because data is lost and resent."""
+    size_percent: int = 5
+    """Percent of the torrent's size that may have been sent beyond that."""
+    silent_days: int = 7
+    """Days for which a peer that fell silent may go on loading, and the longest window."""
+    outage_seconds: int = 600
+    """Time without an event after which the tracker had been down, because it ticks far oftener."""
+    case_days: int = 30
+    """Days over which windows are added up for a case."""
+    case_windows: int = 3
+    """A case has more unexplained windows than this."""
+    case_bytes: int = 20 << 30
+    """A case has more unexplained bytes than this."""
+    case_percent: int = 5
+    """A case has more than this percent of the bytes that the member sent in `case_days`."""
+
+
+_Name = tuple[int, bytes]  # of a peer in its torrent: account and peer_id
+
+
+class _Peer:
+    """A peer after an announce: as long as it is listed, and `silent_days` after it."""
+
+    __slots__ = ("left", "received", "seq", "time_us", "used")
+
+    def __init__(self, seq: int, time_us: int) -> None:
+        self.seq, self.time_us = seq, time_us  # of its last announce
+        self.received = 0  # by all in the torrent up to then
+        self.left = 0  # of one that fell silent: what it can still have received
+        # Of that, the bytes that explained windows of each account; None = none did.
+        self.used: dict[int, int] | None = None
+
+
+class _Window:
+    """A window of a peer that is not explained yet, because others have not announced again."""
+
+    __slots__ = ("account", "begin_us", "explained", "peer", "seq", "time_us", "up", "waits")
+
+    def __init__(self, interval: Interval, peer: _Name, explained: int, waits: int) -> None:
+        self.account, self.peer, self.up = interval.account, peer, interval.up
+        self.seq, self.begin_us, self.time_us = interval.seq, interval.before_us, interval.time_us
+        self.explained = explained  # bytes that others received, so far
+        self.waits = waits  # for so many others
+
+
+class _Swarm:
+    """The peers of one torrent."""
+
+    __slots__ = ("away", "listed", "received", "silent", "size", "windows")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.received = 0  # by all peers since the detector knows the torrent, in bytes
+        self.listed: dict[_Name, _Peer] = {}
+        self.away: dict[_Name, _Peer] = {}
+        self.silent: dict[_Name, _Peer] = {}  # of `away`, those that had something left
+        self.windows: list[_Window] = []  # in the order of their ends
+
+
+class _Unexplained(NamedTuple):
+    time_us: int
+    seq: int
+    amount: int
+
+
+class UploadBeyondReceived:
+    """Judges each window when every other peer whose interval overlaps it is known to its end."""
+
+    name = "upload_beyond_received"
+
+    def __init__(self, parameters: ReceivedParameters | None = None) -> None:
+        self.parameters = parameters or ReceivedParameters()
+        self._silent_us = self.parameters.silent_days * DAY_US
+        self._swarms: dict[bytes, _Swarm] = {}
+        self._heard_us = 0  # log time of what was heard last
+        self._outage_us = 0  # end of the last outage
+        self._left: deque[tuple[int, bytes, _Name]] = deque()  # last announces of those away
+        self._sent = SentByDay(self.parameters.case_days)
+        self._found: dict[int, list[_Unexplained]] = {}  # of each account, in `case_days`
+
+    def heard(self, interval: Interval) -> Iterable[Finding]:
+        self._pass_time(interval.time_us)
+        if interval.refused:
+            return ()
+        swarm = self._swarms.get(interval.info_hash)
+        if swarm is None:
+            swarm = self._swarms[interval.info_hash] = _Swarm()
+        swarm.size = interval.size
+        name = interval.account, interval.peer_id
+        if interval.gone and interval.event != STOPPED:
+            return self._fell_silent(swarm, name, interval)
+        peer = swarm.listed.get(name)
+        was_listed = peer is not None
+        if peer is None:
+            peer = self._came(swarm, name, interval)
+        if interval.up:
+            self._sent.add(interval.account, interval.time_us, interval.up)
+        received = _received(interval, swarm.size)
+        window = None
+        if interval.up * 100 > self.parameters.size_percent * swarm.size:
+            window = self._window(swarm, peer, name, interval)
+        swarm.received += received
+        judged: Iterable[Finding] = ()
+        if swarm.windows:
+            judged = self._go_on(swarm, peer, received, was_listed, interval)
+        if window is not None:
+            swarm.windows.append(window)
+            if not window.waits:
+                judged = [*judged, *self._judge(swarm, interval)]
+        peer.seq, peer.time_us, peer.received = interval.seq, interval.time_us, swarm.received
+        if interval.event == STOPPED:
+            swarm.listed.pop(name, None)
+            self._goes(swarm, name, peer, interval)
+        return judged
+
+    def ticked(self, time_us: int) -> Iterable[Finding]:
+        """Forgets peers that went `silent_days` ago."""
+        self._pass_time(time_us)
+        while self._left and self._left[0][0] < time_us - self._silent_us:
+            last_us, info_hash, name = self._left.popleft()
+            swarm = self._swarms.get(info_hash)
+            if swarm is None:
+                continue
+            peer = swarm.away.get(name)
+            if peer is not None and peer.time_us == last_us:
+                if swarm.windows and swarm.windows[0].time_us <= last_us + self._silent_us:
+                    self._left.append((last_us, info_hash, name))
+                    break
+                del swarm.away[name]
+                swarm.silent.pop(name, None)
+            if not swarm.listed and not swarm.away:
+                del self._swarms[info_hash]
+        for account in self._sent.forget(time_us):
+            self._found.pop(account, None)
+        return ()
+
+    def _pass_time(self, time_us: int) -> None:
+        if time_us - self._heard_us > self.parameters.outage_seconds * 1_000_000:
+            self._outage_us = time_us
+        self._heard_us = time_us
+
+    def _came(self, swarm: _Swarm, name: _Name, interval: Interval) -> _Peer:
+        """Enters a peer that is not listed. One whose announce before is not known has a seq of 0,
+        because it may have loaded at any time.
+        """
+        peer = swarm.away.pop(name, None)
+        swarm.silent.pop(name, None)
+        if peer is None or interval.time_us - peer.time_us > self._silent_us:
+            peer = _Peer(interval.seq if interval.first else 0, interval.before_us)
+        peer.left, peer.used = 0, None
+        swarm.listed[name] = peer
+        return peer
+
+    def _fell_silent(self, swarm: _Swarm, name: _Name, interval: Interval) -> Iterable[Finding]:
+        peer = swarm.listed.pop(name, None)
+        if peer is None:
+            return ()
+        left = swarm.size if interval.left is None else interval.left
+        if left:
+            peer.left = left
+            swarm.silent[name] = peer
+        self._goes(swarm, name, peer, interval)
+        return self._go_on(swarm, peer, 0, True, interval) if swarm.windows else ()
+
+    def _goes(self, swarm: _Swarm, name: _Name, peer: _Peer, interval: Interval) -> None:
+        swarm.away[name] = peer
+        self._left.append((peer.time_us, interval.info_hash, name))
+
+    def _window(
+        self, swarm: _Swarm, peer: _Peer, name: _Name, interval: Interval
+    ) -> _Window | None:
+        """Returns the window that an announce ends; None = it is explained, or cannot be judged."""
+        known = peer.seq and swarm.size and interval.account and not interval.first
+        # Who comes while the tracker is down is not known.
+        since_us = max(self._outage_us, interval.time_us - self._silent_us)
+        if not known or peer.time_us < since_us:
+            return None
+        explained = swarm.received - peer.received
+        if self._unexplained(swarm, interval.up, explained) <= 0:
+            return None
+        return _Window(interval, name, explained, len(swarm.listed) - (name in swarm.listed))
+
+    def _unexplained(self, swarm: _Swarm, up: int, received: int) -> int:
+        overhead = received * self.parameters.overhead_percent // 100
+        return up - overhead - swarm.size * self.parameters.size_percent // 100
+
+    def _go_on(
+        self, swarm: _Swarm, peer: _Peer, received: int, was_listed: bool, interval: Interval
+    ) -> Iterable[Finding]:
+        """Adds an interval of a peer to the windows that it overlaps, and judges those it ends."""
+        judge, name = False, (interval.account, interval.peer_id)
+        for window in swarm.windows:
+            if peer.seq < window.seq and window.peer != name:
+                window.explained += received
+                window.waits -= was_listed
+                if received and self._unexplained(swarm, window.up, window.explained) <= 0:
+                    window.waits = 0
+                judge = judge or not window.waits
+        return self._judge(swarm, interval) if judge else ()
+
+    def _judge(self, swarm: _Swarm, now: Interval) -> list[Finding]:
+        """Judges the windows that wait for nobody. `now`: what was heard last in the torrent."""
+        ended = [window for window in swarm.windows if not window.waits]
+        swarm.windows = [window for window in swarm.windows if window.waits]
+        found = []
+        for window in ended:
+            rest = self._unexplained(swarm, window.up, window.explained)
+            if rest > 0:
+                window.explained += self._use(swarm, window, rest)
+                rest = self._unexplained(swarm, window.up, window.explained)
+            if rest > 0:
+                found.append(self._find(window, now, rest))
+        return found
+
+    def _use(self, swarm: _Swarm, window: _Window, rest: int) -> int:
+        """Takes what explains `rest` from those who fell silent. Returns how much there was."""
+        percent, used = self.parameters.overhead_percent, 0
+        need = (rest * 100 + percent - 1) // percent
+        for name, peer in sorted(swarm.silent.items(), key=lambda each: each[1].seq):
+            if name != window.peer and window.time_us <= peer.time_us + self._silent_us:
+                peer.used = peer.used or {}
+                before = peer.used.get(window.account, 0)
+                some = min(need - used, peer.left - before)
+                peer.used[window.account] = before + some
+                used += some
+        return used
+
+    def _find(self, window: _Window, now: Interval, rest: int) -> Finding:
+        to = self.parameters
+        since_us = window.time_us - to.case_days * DAY_US
+        found = [one for one in self._found.get(window.account, ()) if one.time_us > since_us]
+        found.append(_Unexplained(window.time_us, window.seq, rest))
+        self._found[window.account] = found
+        total = sum(each.amount for each in found)
+        sent = self._sent.total(window.account, now.time_us)
+        case = len(found) > to.case_windows and total > to.case_bytes
+        case = case and total * 100 > sent * to.case_percent
+        facts = {
+            "sent": window.up, "received": window.explained, "windows": len(found),
+            "unexplained_in_all": total, "sent_in_all": sent,
+        }  # fmt: skip
+        evidence = sorted(each.seq for each in found)[-MOST_EVIDENCE:]
+        return Finding(
+            self.name, CASE if case else LEAD, window.account, now.info_hash, window.begin_us,
+            window.time_us, rest, "bytes", tuple(evidence) if case else (window.seq,), facts,
+        )  # fmt: skip
+
+
+def _received(interval: Interval, size: int) -> int:
+    """Returns the most bytes that a peer can have received in an interval."""
+    left, before = interval.left, size if interval.first else interval.left_before
+    if left is None or before is None:
+        return size
+    return max(interval.down, before - left, 0)
