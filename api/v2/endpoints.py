@@ -20,9 +20,11 @@ from api.v2.events import Events, Rejections, Stream
 from api.v2.hit_and_run import HitAndRun
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
+from api.v2.server_sent import Streams
 from api.v2.settings import Settings
 from api.v2.stays import Stays
 from api.v2.torrents import Torrents
+from api.v2.transitions import Transitions
 from api.v2.whitelist import Whitelist
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
     """Joins the rows of version 2. The API's description covers the rows in `described`."""
     reads, commands = Reads(ports.live, ports.past), ports.commands
-    events = Events(reads, ports.events)
+    events, streams = Events(reads, ports.events), Streams()
     rows = [
         *Keys(reads, commands).endpoints(),
         *Whitelist(reads, commands).endpoints(),
@@ -46,8 +48,9 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Ledgers(ports.live, ports.ledgers).endpoints(),
         *Books(ports.live, ports.ledgers).endpoints(),
         *HitAndRun(ports.live, ports.ledgers, commands).endpoints(),
+        *Transitions(ports.ledgers, streams).endpoints(),
         *events.endpoints(),
-        *Stream(events).endpoints(),
+        *Stream(events, streams).endpoints(),
         *Rejections(reads, ports.events).endpoints(),
         *Announces(reads).endpoints(),
         *Stays(reads).endpoints(),

@@ -7,11 +7,11 @@ memory.
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import trio
-from attrs import define, evolve, frozen
-from quart import g, request
+from attrs import evolve, frozen
+from quart import request
 
 from api import times
 from api.endpoint import Endpoint, Parameter, answer
@@ -21,20 +21,18 @@ from api.replies import Response, encode, json_text
 from api.streams import json_array
 from api.v2 import params
 from api.v2.problems import Problem
+from api.v2.server_sent import EVENT_STREAM, LAST_EVENT_ID, Sent, resumed, text_of
 from tracker.ports import EventFilter, LogPart, ReadModel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from api.reads import Reads
+    from api.v2.server_sent import Streams
     from tracker import ports
     from tracker.ports import Refused
 
 SEQ_MAX: Final = 2**63 - 1
-MAX_STREAMS: Final = 32  # the most streams open at a time
-READERS: Final = 24  # the most before a token that only reads gets no more
-STREAM_SECONDS: Final = 300.0  # life of a stream; then its client connects again with the last id
-HEARTBEAT_SECONDS: Final = 15.0  # silence after which a stream sends its position
 
 _FILTERS: Final = ("info_hash", "key_ref", "account")
 
@@ -46,10 +44,6 @@ _WHO: Final = (
     Parameter(name="key_ref", schema=shapes.U32),
     Parameter(name="account", schema=shapes.U32),
 )
-_LAST_EVENT_ID: Final = Parameter(
-    name="Last-Event-ID", schema=shapes.SEQ, description="the last event that the client has"
-)
-_EVENT_STREAM: Final = "text/event-stream"
 PART: Final = tuple(
     Parameter(
         name=name,
@@ -103,67 +97,35 @@ class Events:
         )
 
 
-@define
+@frozen
 class Stream:
-    """Sends events as they become durable (server-sent events, WHATWG HTML).
-
-    `id` is the seq, so that a client that connects again misses no event. There is no buffer: a
-    slow client lags behind in the log, and the server cuts off a client that reads nothing.
-    """
+    """Sends events as they become durable. `id` is the seq."""
 
     events: Events
-    _open: int = 0
+    streams: Streams
 
     def endpoints(self) -> list[Endpoint]:
         after = evolve(params.AFTER_SEQ, description="as the header `Last-Event-ID`")
         return [
             Endpoint(
                 "GET", "/events/stream", self.follow, "Events as they become durable, server-sent.",
-                answer(shapes.STRING, media=_EVENT_STREAM),
-                query=(after, *_TYPE_AND_TORRENT, *_WHO), headers=(_LAST_EVENT_ID,),
+                answer(shapes.STRING, media=EVENT_STREAM),
+                query=(after, *_TYPE_AND_TORRENT, *_WHO), headers=(evolve(LAST_EVENT_ID, schema=shapes.SEQ),),
             )
         ]  # fmt: skip
 
     async def follow(self) -> Response:
         given = params.only(request.args, "after", *_FILTERS, repeated=("type",))
         wanted, after = self.events.wanted(given), _resumed(given)
-        most = MAX_STREAMS if g.writes else READERS
-        if self._open >= most:
-            raise Problem(503, "too many streams are open", {"retry-after": "5"})
-        body = b"" if request.method == "HEAD" else self._chunks(after, wanted, most)
-        response = Response(body, content_type=_EVENT_STREAM)
-        response.headers["cache-control"] = "no-store"
-        return response
+        return self.streams.reply(partial(self._found, after, wanted))
 
-    async def _chunks(
-        self, after: int | None, wanted: EventFilter, most: int
-    ) -> AsyncIterator[bytes]:
-        if self._open >= most:
-            return  # other streams began since the head of this response; the client tries again
-        self._open += 1
-        try:
-            yield b"retry: 1000\n\n"
-            ends = trio.current_time() + STREAM_SECONDS
-            last_sent = trio.current_time()
-            async with aclosing(self.events.log.follow(after, wanted)) as found:
-                async for each in found:
-                    now = trio.current_time()
-                    if each.pruned is not None:
-                        yield b'event: gone\ndata: {"first_seq":%d}\n\n' % each.pruned
-                        last_sent = now
-                    if each.events:
-                        yield "".join(map(_event_text, each.events)).encode()
-                        last_sent = now
-                    elif now - last_sent >= HEARTBEAT_SECONDS:
-                        # An id without data is no event, but the client takes it as its position.
-                        yield (
-                            b": still here\nid: %d\n\n" % each.seen if each.seen >= 0 else b":\n\n"
-                        )
-                        last_sent = now
-                    if now >= ends:
-                        return
-        finally:
-            self._open -= 1
+    async def _found(self, after: int | None, wanted: EventFilter) -> AsyncGenerator[Sent, None]:
+        async with aclosing(self.events.log.follow(after, wanted)) as found:
+            async for each in found:
+                text = "".join(map(_event_text, each.events))
+                if each.pruned is not None:
+                    text = f'event: gone\ndata: {{"first_seq":{each.pruned}}}\n\n{text}'
+                yield Sent(text, str(each.seen) if each.seen >= 0 else "")
 
 
 @frozen
@@ -253,12 +215,12 @@ def place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
 
 def _resumed(given: dict[str, str]) -> int | None:
     """Returns the seq of the client's last event; None = the client wants events from now on."""
-    text = request.headers.get("last-event-id") or given.get("after")
+    text = resumed(given)
     return None if text is None else params.whole("after", text, SEQ_MAX)
 
 
 def _event_text(event: dict[str, Any]) -> str:
-    return f"id: {event['seq']}\nevent: {event['type']}\ndata: {encode(event)}\n\n"
+    return text_of(event["seq"], event["type"], event)
 
 
 def _refused_json(one: Refused) -> str:

@@ -57,14 +57,14 @@ _MEMBERS: Final = {
 _RULE_SHOWN: Final = shapes.record(
     number=shapes.NUMBER, seq=shapes.SEQ, set_at=shapes.TIME, in_force=shapes.FLAG, **_MEMBERS
 )
-_STATE: Final = {"type": "string", "enum": list(JUDGED_STATES)}
-_POSITION: Final = shapes.record(
+STATE: Final = {"type": "string", "enum": list(JUDGED_STATES)}
+POSITION: Final = shapes.record(
     log_id=shapes.STRING, epoch=shapes.WHOLE, seq=shapes.SEQ, n=shapes.WHOLE
 )
-_TRANSITION: Final = shapes.record(state=_STATE, time=shapes.TIME, position=_POSITION)
+_TRANSITION: Final = shapes.record(state=STATE, time=shapes.TIME, position=POSITION)
 _DOWNLOAD: Final = shapes.record(
     account=shapes.NUMBER, info_hash=shapes.HASH, label=shapes.nullable(shapes.STRING),
-    state=_STATE, since=shapes.TIME, position=_POSITION, facts=shapes.nullable(shapes.ANYTHING),
+    state=STATE, since=shapes.TIME, position=POSITION, facts=shapes.nullable(shapes.ANYTHING),
 )  # fmt: skip
 _DONE: Final = shapes.record(seq=shapes.SEQ)
 _PREVIEW: Final = 10_000
@@ -201,7 +201,7 @@ class HitAndRun:
         query = JudgedQuery(account=number, info_hash=torrent, limit=1)
         shown = self._shown(await self.log.judged(query, None))
         told = await self.log.judged_history(number, torrent)
-        history = [_transition_json(one) for one in told]
+        history = [transition_json(one) for one in told]
         return json_text(encode({"download": shown[0] if shown else None, "history": history}))
 
     def _known(self, account: str) -> int:
@@ -214,7 +214,7 @@ class HitAndRun:
         return [self._download_json(one) for one in page.downloads]
 
     def _download_json(self, one: JudgedDownload) -> dict[str, Any]:
-        torrent, since = self.live.now().torrent(one.info_hash), _transition_json(one.since)
+        torrent, since = self.live.now().torrent(one.info_hash), transition_json(one.since)
         return {
             "account": one.account,
             "info_hash": one.info_hash.hex(),
@@ -373,7 +373,7 @@ def _rule_json(one: RuleInForce) -> dict[str, Any]:
     }
 
 
-def _transition_json(one: Transition) -> dict[str, Any]:
+def transition_json(one: Transition) -> dict[str, Any]:
     position = {"log_id": one.log_id, "epoch": one.epoch, "seq": one.seq, "n": one.n}
     return {"state": one.state, "time": rfc3339(one.time_us), "position": position}
 

@@ -50,6 +50,7 @@ from tracker.ports import (
     Outage,
     Pardon,
     Peer,
+    PlacedTransition,
     Present,
     Refused,
     RevokedKeyError,
@@ -62,6 +63,8 @@ from tracker.ports import (
     TorrentFacts,
     TorrentSummary,
     Transition,
+    TransitionPlace,
+    TransitionsPage,
     UdpStats,
     UnknownAccountError,
     UnknownFactorError,
@@ -90,6 +93,9 @@ JUDGED = JudgedDownload(
         violated_at_us=NOW_US, left_us=1_000_001, stands=False,
     ),
 )  # fmt: skip
+TRANSITIONS = TransitionsPage(
+    [PlacedTransition(7, bytes(20), JUDGED.since)], True, TransitionPlace(3, 50, 0), "ab" * 16, 99
+)
 ENTRIES = EntriesPage(
     [
         LedgerOpening(40, NOW_US, TOTALS),
@@ -311,6 +317,19 @@ class FakeLog:
     async def judged_history(self, account: int, info_hash: bytes) -> list[Transition]:
         self._ask(account, info_hash)
         return [JUDGED.since]
+
+    async def transitions(self, after: TransitionPlace | None, limit: int) -> TransitionsPage:
+        self._ask(after, limit)
+        return TRANSITIONS
+
+    async def follow_transitions(
+        self, after: TransitionPlace | None
+    ) -> AsyncGenerator[TransitionsPage, None]:
+        self._ask("followed", after)
+        yield TRANSITIONS
+        while True:
+            await trio.sleep(1)
+            yield attrs.evolve(TRANSITIONS, transitions=[])
 
     def _ask(self, *arguments: object) -> None:
         if self.failure is not None:

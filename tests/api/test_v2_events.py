@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.reads import Reads
-from api.v2 import events
+from api.v2 import server_sent
 from tests.api.asking import JSON, TOKEN, ask, problem
-from tests.api.fakes import FakeModel, FakePast
 from tests.api.sockets import running
 from tracker.ports import (
     BusyError,
@@ -24,6 +22,8 @@ from tracker.ports import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     import trio
 
 HASH = "5452869be36f9f3350ccee6b4544e7e76caaadab"
@@ -72,7 +72,7 @@ async def read(stream: trio.SocketStream, wanted: bytes) -> bytes:
 
 async def test_stream(app, log, monkeypatch):
     """A stream sends events with ids, then a sign of life that moves the client's position on."""
-    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.5)
+    monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", 0.5)
     log.events = [event(seq, owner="ä\nb") for seq in range(3)]
     head = (
         f"GET /api/v2/events/stream?{TOKEN}&after=0 HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 1\r\n\r\n"
@@ -89,8 +89,8 @@ async def test_stream(app, log, monkeypatch):
 
 async def test_streams_are_limited_in_number_and_time(app, monkeypatch):
     """One stream too many gives 503. A stream ends by itself, and gives its place back."""
-    monkeypatch.setattr(events, "MAX_STREAMS", 1)
-    monkeypatch.setattr(events, "STREAM_SECONDS", 0.5)
+    monkeypatch.setattr(server_sent, "MAX_STREAMS", 1)
+    monkeypatch.setattr(server_sent, "STREAM_SECONDS", 0.5)
     head = f"GET /api/v2/events/stream?{TOKEN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     async with running(app) as server, await server.connect() as first:
         await first.send_all(head.encode())
@@ -101,16 +101,20 @@ async def test_streams_are_limited_in_number_and_time(app, monkeypatch):
         assert (await server.get(f"/api/v2/events/stream?{TOKEN}")).startswith(b"HTTP/1.1 200")
 
 
-async def test_streams_that_begin_at_once(log):
+async def test_streams_that_begin_at_once():
     """No more streams run than allowed, even if all were let in before the first one began."""
-    stream = events.Stream(events.Events(Reads(FakeModel(), FakePast()), log))
+    streams = server_sent.Streams()
+
+    async def source() -> AsyncGenerator[server_sent.Sent, None]:
+        yield server_sent.Sent("", "")
+
     async with (
-        aclosing(stream._chunks(None, EventFilter(), 1)) as first,
-        aclosing(stream._chunks(None, EventFilter(), 1)) as second,
+        aclosing(streams.chunks(source, 1)) as first,
+        aclosing(streams.chunks(source, 1)) as second,
     ):
         assert (await anext(first)).startswith(b"retry: ")
         assert [chunk async for chunk in second] == []
-    assert stream._open == 0
+    assert streams._open == 0
 
 
 async def test_stream_says_what_is_gone(app, log):

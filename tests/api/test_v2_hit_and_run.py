@@ -6,9 +6,17 @@ import json
 
 import pytest
 
-from tests.api.asking import ask, problem
+from tests.api.asking import TOKEN, ask, problem
 from tests.api.fakes import NOW_US
-from tracker.ports import InvalidJudgingError, JudgedQuery, JudgingRule, Moment, Pardon
+from tests.api.sockets import running
+from tracker.ports import (
+    InvalidJudgingError,
+    JudgedQuery,
+    JudgingRule,
+    Moment,
+    Pardon,
+    TransitionPlace,
+)
 
 HASH = "5452869be36f9f3350ccee6b4544e7e76caaadab"
 RAW = bytes.fromhex(HASH)
@@ -128,3 +136,54 @@ async def test_a_history_a_preview_and_the_rules(app, live, log, commands):
     assert rules["rule"]["number"] == 2
     assert [one["in_force"] for one in rules["rules"]] == [False, True]
     assert rules["rule"]["seed_by_size"] == [{"size": 0, "seconds": 60}, {"size": 5, "seconds": 90}]
+
+
+NEWS = "/api/v2/hit-and-run/transitions"
+ID = f"{'ab' * 16}:3:40:1"
+SHOWN = {
+    "id": ID, "account": 7, "info_hash": "00" * 20, "state": "at_risk", "time": TIME,
+    "position": {"log_id": "ab" * 16, "epoch": 3, "seq": 40, "n": 1},
+}  # fmt: skip
+
+
+async def test_transitions(app, log):
+    """A page goes on behind an `id`, and says where the next one does."""
+    for target, asked in (
+        (NEWS, (None, 100)),
+        (f"{NEWS}?after={ID}&limit=3", (TransitionPlace(3, 40, 1), 3)),
+    ):
+        answer = await ask(app, "GET", target)
+        assert json.loads(answer.body) == {"transitions": [SHOWN], "next": ID, "seq": 99}
+        assert log.ledgers[-1] == asked
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        (f"after={'cd' * 16}:3:40:1", 409),  # another log
+        ("after=40", 400),
+        (f"after={'ab' * 16}:3:40:{2**32}", 400),
+        ("state=violated", 400),
+    ],
+)
+@pytest.mark.parametrize("path", [NEWS, f"{NEWS}/stream"])
+async def test_transitions_that_cannot_be(app, path, query, status):
+    assert problem(await ask(app, "GET", f"{path}?{query}"))["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("header", "begin"),
+    [("", TransitionPlace(3, 50, 0)), (f"Last-Event-ID: {ID}\r\n", TransitionPlace(3, 40, 1))],
+)
+async def test_a_stream_of_transitions(app, log, header, begin):
+    """It begins with what is new, or behind the client's last `id`."""
+    head = f"GET {NEWS}/stream?{TOKEN} HTTP/1.1\r\nHost: x\r\n{header}\r\n"
+    async with running(app) as server, await server.connect() as stream:
+        await stream.send_all(head.encode())
+        got = b""
+        while b"\ndata: " not in got:
+            got += await stream.receive_some()
+    assert log.ledgers[-1] == ("followed", begin)
+    text = got.decode().partition("retry: 1000\n\n")[2]
+    assert f"id: {ID}\nevent: at_risk\ndata: " in text
+    assert json.loads(text.partition("data: ")[2].partition("\n")[0]) == SHOWN

@@ -9,7 +9,7 @@ import json
 import select
 import socket
 import struct
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
@@ -310,6 +310,26 @@ def ask(
         return Reply(response.status, received.get("content-type"), text, received)
     finally:
         connection.close()
+
+
+def server_sent(tracker: Tracker, target: str, **headers: str) -> Iterator[dict[str, str]]:
+    """Yields the events of a stream as fields by name. Names of `headers` have underscores."""
+    connection = HTTPConnection(*tracker.api, timeout=30)
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    sent["Authorization"] = "Bearer MyAccessToken"
+    connection.request("GET", target, headers=sent)
+    with closing(connection), connection.getresponse() as response:
+        assert (response.status, response.headers["content-type"]) == (200, "text/event-stream")
+        fields: dict[str, str] = {}
+        while line := response.readline():
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name:
+                fields[name] = value
+            elif "data" in fields:
+                yield fields
+                fields = {}
+            else:
+                fields = {}
 
 
 def api(tracker: Tracker, target: str, method: str = "GET") -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from contextlib import closing
-from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
@@ -19,6 +18,7 @@ from tests.e2e.clients import (
     exchange,
     get,
     peer_id,
+    server_sent,
     torrent,
     udp_client,
 )
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 KEYS = {1: "A" * 32, 2: "B" * 32, 3: "C" * 32}
 BY_THEMSELVES = ("tick", "counted", "refusals_counted")
-READ = {"Authorization": "Bearer MyAccessToken"}
 
 
 @pytest.fixture(scope="module")
@@ -155,22 +154,7 @@ def test_bad_queries(site: Tracker, query: str) -> None:
 
 
 def stream(tracker: Tracker, query: str, **headers: str) -> Iterator[dict[str, str]]:
-    """Yields the events of a stream as fields by name."""
-    connection = HTTPConnection(*tracker.api, timeout=30)
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request("GET", f"/api/v2/events/stream?{query}", headers=READ | sent)
-    with closing(connection), connection.getresponse() as response:
-        assert (response.status, response.headers["content-type"]) == (200, "text/event-stream")
-        fields: dict[str, str] = {}
-        while line := response.readline():
-            name, _, value = line.decode().rstrip("\n").partition(": ")
-            if name:
-                fields[name] = value
-            elif "data" in fields:
-                yield fields
-                fields = {}
-            else:
-                fields = {}
+    return server_sent(tracker, f"/api/v2/events/stream?{query}", **headers)
 
 
 def test_stream(site: Tracker) -> None:

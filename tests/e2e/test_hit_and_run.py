@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.clients import announce_target, ask, get, torrent
+from tests.e2e.clients import announce_target, ask, get, server_sent, torrent
 from tests.e2e.process import DEADLINE, lasting_listeners
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ def test_a_violation_is_found_and_pardoned(new_tracker: Callable[..., Tracker]) 
     assert seconds[1:] == [1_000_000, 2_000_000]
     kinds = [events[one["position"]["seq"]]["type"] for one in shown["history"]]
     assert kinds == ["announced", "tick", "tick"]
+    page = ask(tracker, "GET", "/api/v2/hit-and-run/transitions?limit=2").json
+    assert [one["position"] for one in page["transitions"]] == [
+        one["position"] for one in shown["history"][:2]
+    ]
 
     tracker.kill()
     tracker.start()
@@ -58,7 +63,13 @@ def test_a_violation_is_found_and_pardoned(new_tracker: Callable[..., Tracker]) 
     preview = ask(tracker, "POST", path, asked, X_Reason="our fault").json["downloads"]
     assert [one["info_hash"] for one in preview] == [HASH]
     done(tracker, "hit-and-run", "pardon", "--from", stopped["time"], "--reason", "our fault")
-    assert waited(tracker, "pardoned")["facts"]["last_violated_at"] == shown["history"][2]["time"]
+    path = "/api/v2/hit-and-run/transitions/stream"
+    with closing(server_sent(tracker, path, last_event_id=page["next"])) as news:
+        facts = waited(tracker, "pardoned")["facts"]
+        assert facts["last_violated_at"] == shown["history"][2]["time"]
+        assert [next(news)["event"] for _ in range(2)] == ["violated", "pardoned"]
+        assert tracker.stop() == 0
+        assert not list(news)
 
 
 def done(tracker: Tracker, *arguments: str) -> str:

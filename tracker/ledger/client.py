@@ -8,14 +8,17 @@ continues. The same question, asked later, finds it done.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from tracker.ports import BusyError
+import trio
+
+from tracker.ports import BusyError, TransitionPlace
 from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
 
     from tracker.ports import (
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
         RuleInForce,
         SumsPage,
         Transition,
+        TransitionsPage,
     )
     from tracker.store.readable_log import ReadableLog
 
@@ -35,16 +39,28 @@ ANSWER_SECONDS = 60.0
 """Longest wait for an answer, in seconds, with the wait for the questions before it."""
 MAX_ASKING = 32
 """Questions that may be open at once; further ones are refused."""
+FOLLOWED = 200
+"""Largest number of transitions that one who follows them gets at once."""
+POLL_SECONDS = 1.0
+"""Seconds between two looks for new transitions, because the book is written every ten."""
 
 
 class LogLedgers:
     """Implements `ports.Ledgers` with a log. `run` must be running."""
 
     def __init__(
-        self, log: ReadableLog, secrets: Path | None, booked: Callable[[], bool] = lambda: True
+        self,
+        log: ReadableLog,
+        secrets: Path | None,
+        booked: Callable[[], bool] = lambda: True,
+        stopping: trio.Event | None = None,
     ) -> None:
-        """`booked`: tells whether somebody writes the book. Else the log is read in its place."""
+        """`booked`: tells whether somebody writes the book. Else the log is read in its place.
+
+        `stopping`: ends those who follow transitions; None = nothing does.
+        """
         self._log, self._booked = log, booked
+        self._stopping = trio.Event() if stopping is None else stopping
         command = python("tracker.ledger.worker", str(log.path), str(secrets or "-"))
         self._helper = Helper(command)
         self._books = Helper(command)  # apart, because a book is read at once and a log is not
@@ -102,6 +118,26 @@ class LogLedgers:
     async def judged_history(self, account: int, info_hash: bytes) -> Sequence[Transition]:
         found = await self._ask(Question("judged_history", (account, info_hash)), self._books)
         return cast("Sequence[Transition]", found)
+
+    async def transitions(self, after: TransitionPlace | None, limit: int) -> TransitionsPage:
+        found = await self._ask(Question("transitions", (after, limit)), self._books)
+        return cast("TransitionsPage", found)
+
+    async def follow_transitions(
+        self, after: TransitionPlace | None
+    ) -> AsyncGenerator[TransitionsPage, None]:
+        while not self._stopping.is_set():
+            page = None
+            with suppress(BusyError):  # a later question will do
+                page = await self.transitions(after, FOLLOWED)
+            if page is not None:
+                if page.transitions:
+                    last = page.transitions[-1].transition
+                    after = TransitionPlace(last.epoch, last.seq, last.n)
+                yield page
+            if page is None or not page.more:
+                with trio.move_on_after(POLL_SECONDS):
+                    await self._stopping.wait()
 
     async def _ask(self, question: Question, helper: Helper | None = None) -> object:
         """Asks a helper process. Raises `BusyError`, `NoMomentError`, `UnreadableLogError`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from attrs import asdict
@@ -27,8 +27,10 @@ from tracker.ports import (
     JudgedFacts,
     JudgedPage,
     JudgingRule,
+    PlacedTransition,
     RuleInForce,
     Transition,
+    TransitionsPage,
 )
 from tracker.store.book_rows import name
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from tracker.domain.hit_and_run import Download
     from tracker.domain.judging import Swarm
-    from tracker.ports import JudgedQuery
+    from tracker.ports import JudgedQuery, TransitionPlace
     from tracker.store.book import Book
     from tracker.store.judged_rows import JudgedRows, Told
 
@@ -46,7 +48,7 @@ class Judgements:
     """What a book says of downloads. Blocking."""
 
     def __init__(self, book: Book) -> None:
-        listed, self._rows = book.listed, book.judged
+        listed, self._rows, self._placed = book.listed, book.judged, book.placed
         self._log_id, self.upto = listed.position.log_id.hex(), listed.position.seq
         data = listed.judged.data if listed.judged else {"rules": []}
         self._data = data
@@ -87,6 +89,22 @@ class Judgements:
         if self._rows is None:
             return []
         return [self._transition(one) for one in self._rows.told(name(account, info_hash))]
+
+    def transitions(self, after: TransitionPlace | None, limit: int) -> TransitionsPage:
+        """Returns transitions of all downloads in the order of the log."""
+        rows = self._placed
+        if rows is None:
+            return TransitionsPage([], False, None, self._log_id, self.upto - 1)
+        found = list(islice(rows.after(after), limit + 1))
+        shown = [
+            PlacedTransition(
+                int.from_bytes(one.name[:4], "big"),
+                one.name[5:],
+                Transition(STATES[one.state], one.date_us, self._log_id, *one.place),
+            )
+            for one in found[:limit]
+        ]
+        return TransitionsPage(shown, len(found) > limit, rows.last(), self._log_id, self.upto - 1)
 
     def _transition(self, told: Told) -> Transition:
         return Transition(

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve
 
+from eventlog import read_identity
 from tracker.ledger import rows
 from tracker.ledger.judged import Judgements
 from tracker.ledger.pages import EntryPages, SumsPages
 from tracker.ledger.walk import Decryption
-from tracker.ports import BookPage, JudgedPage
+from tracker.ports import BookPage, JudgedPage, TransitionsPage
+from tracker.store import book_files
 from tracker.store.address_keys import Keyring
 from tracker.store.book import open_newest
 from tracker.store.moments import ForwardReplay
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         RuleInForce,
         SumsPage,
         Transition,
+        TransitionPlace,
     )
 
 MAX_WALKS = 4  # the most walks to keep
@@ -49,6 +52,8 @@ class LedgerWorker(Worker):
         self._keys = Keyring(secrets) if secrets else None
         super().__init__(log, self._keys)
         self._walks: dict[object, EntryPages | SumsPages] = {}  # the one used last is the last
+        self._newest: list[Path] = []  # the list of the book that was opened last
+        self._judged: Judgements | None = None  # what that book says
 
     def entries(
         self,
@@ -125,9 +130,19 @@ class LedgerWorker(Worker):
         found = self._judgements()
         return found.history(account, info_hash) if found else []
 
+    def transitions(self, after: TransitionPlace | None, limit: int) -> TransitionsPage:
+        found = self._judgements()
+        if found is None:
+            return TransitionsPage([], False, None, read_identity(self._log).hex(), -1)
+        return found.transitions(after, limit)
+
     def _judgements(self) -> Judgements | None:
-        book = open_newest(self._log, self._keys)
-        return Judgements(book) if book else None
+        """Opens the newest book, unless it is still the one that was opened last."""
+        newest = book_files.found(self._log)[-1:]
+        if newest != self._newest or not newest:
+            book = open_newest(self._log, self._keys)
+            self._newest, self._judged = newest, Judgements(book) if book else None
+        return self._judged
 
     def _keep(self, name: object, pages: Pages) -> Pages:
         self._walks[name] = pages
@@ -137,6 +152,7 @@ class LedgerWorker(Worker):
 
     def forget(self) -> None:
         self._walks.clear()
+        self._newest, self._judged = [], None
 
     def _end(self, moment: Moment | None) -> tuple[int | None, Outage | None]:
         """Returns the number of the first event after the moment (None = the end of the log), and

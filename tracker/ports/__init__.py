@@ -31,8 +31,11 @@ from tracker.ports.hit_and_run import (
     JudgedQuery,
     JudgingRule,
     Pardon,
+    PlacedTransition,
     RuleInForce,
     Transition,
+    TransitionPlace,
+    TransitionsPage,
 )
 from tracker.ports.ledger import (
     BookCursor,
@@ -151,6 +154,7 @@ __all__ = [
     "Pardon",
     "Past",
     "Peer",
+    "PlacedTransition",
     "Present",
     "PrunedMomentError",
     "ReadModel",
@@ -167,6 +171,8 @@ __all__ = [
     "TorrentFacts",
     "TorrentSummary",
     "Transition",
+    "TransitionPlace",
+    "TransitionsPage",
     "UdpStats",
     "UnknownAccountError",
     "UnknownFactorError",

@@ -5,7 +5,7 @@ Times are dates in Unix microseconds, unless they are lengths.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import frozen
 
@@ -54,6 +54,34 @@ class Transition:
     epoch: int
     seq: int  # of the event that shows it
     n: int  # from 0 on, of this event
+
+
+class TransitionPlace(NamedTuple):
+    """The position of a transition within its log. Positions ascend with the log."""
+
+    epoch: int
+    seq: int  # of the event that shows it
+    n: int  # from 0 on, of this event
+
+
+@frozen
+class PlacedTransition:
+    """A transition, and whose it is."""
+
+    account: int
+    info_hash: bytes
+    transition: Transition
+
+
+@frozen
+class TransitionsPage:
+    """Transitions in the order of the log."""
+
+    transitions: Sequence[PlacedTransition]
+    more: bool  # whether there are any after these
+    last: TransitionPlace | None  # of the newest one there is; None = there is none
+    log_id: str
+    seq: int  # up to this event; -1 = none
 
 
 @frozen(kw_only=True)

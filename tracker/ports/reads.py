@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 
-    from tracker.ports.hit_and_run import JudgedPage, JudgedQuery, RuleInForce, Transition
+    from tracker.ports.hit_and_run import (
+        JudgedPage,
+        JudgedQuery,
+        RuleInForce,
+        Transition,
+        TransitionPlace,
+        TransitionsPage,
+    )
     from tracker.ports.ledger import BookPage, BookQuery, EntriesPage, SumsPage
     from tracker.ports.values import (
         Account,
@@ -298,4 +305,19 @@ class Ledgers(Protocol):
 
     async def judged_history(self, account: int, info_hash: bytes) -> Sequence[Transition]:
         """The transitions of a download, the oldest first, by the newest book."""
+        ...
+
+    async def transitions(self, after: TransitionPlace | None, limit: int) -> TransitionsPage:
+        """The transitions of all downloads after a position, by the newest book (None = from the
+        first).
+        """
+        ...
+
+    def follow_transitions(
+        self, after: TransitionPlace | None
+    ) -> AsyncGenerator[TransitionsPage, None]:
+        """Yields the transitions after a position, and those that the book gets from then on.
+
+        A page is empty while there is nothing new. It ends when the tracker stops.
+        """
         ...

@@ -60,7 +60,7 @@ class Runtime:
     gauges: LiveGauges
     past: PastReads
     ledgers: LogLedgers
-    stop: trio.Event = field(factory=trio.Event)
+    stop: trio.Event
 
     @property
     def secrets_path(self) -> Path:
@@ -119,6 +119,7 @@ def build(
         noted=session.noted,
     )
     past = PastReads(event_log, secrets_path, usage_statistics=usage)
+    stop = trio.Event()
     return Runtime(
         config=config,
         version=version,
@@ -137,8 +138,9 @@ def build(
         gauges=gauges,
         past=past,
         ledgers=LogLedgers(
-            event_log, secrets_path, lambda: settings.follower == "on" and not follower.alarm
+            event_log, secrets_path, lambda: settings.follower == "on" and not follower.alarm, stop
         ),
+        stop=stop,
     )
 
 

@@ -19,6 +19,7 @@ from tracker.store.book_bytes import NAME_SIZE
 from tracker.store.book_files import BookError, Listed, Opened
 from tracker.store.book_rows import History
 from tracker.store.judged_rows import JudgedRows
+from tracker.store.placed_rows import PlacedRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -159,7 +160,11 @@ class Book:
         self.listed = listed
         self._opened = Opened(log, listed.parts)
         judged = listed.judged
-        self.judged = None if judged is None else JudgedRows(log, judged.parts, check=True)
+        self.judged: JudgedRows | None = None
+        self.placed: PlacedRows | None = None
+        if judged is not None:
+            self.judged = JudgedRows(log, judged.parts, check=True)
+            self.placed = PlacedRows(log, judged.placed or (), check=True)
 
     @property
     def upto(self) -> int:

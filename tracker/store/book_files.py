@@ -91,6 +91,8 @@ class Layout(NamedTuple):
 BOOK = Layout(ROW_SIZE, PAIR_SIZE, PAIR_SIZE)
 JUDGED = Layout(JUDGED_SIZE, 58, 37)
 """What is known of downloads, and in the place of pairs their transitions: see `judged_rows`."""
+PLACED = Layout(50, 1, 1)
+"""Transitions in the order of the log; there are no pairs: see `placed_rows`."""
 
 
 class Part(NamedTuple):
@@ -111,6 +113,7 @@ class Judged(NamedTuple):
     """What a list says of downloads and the rule of hit and run."""
 
     parts: tuple[Part, ...]  # the oldest first
+    placed: tuple[Part, ...] | None  # None = an earlier version wrote the list
     data: dict[str, Any]  # see `Judge.as_data`
 
 
@@ -136,7 +139,8 @@ class Listed(NamedTuple):
     @property
     def files(self) -> tuple[Part, ...]:
         """All parts that the list has."""
-        return self.parts + (self.judged.parts if self.judged else ())
+        judged = self.judged
+        return self.parts + (judged.parts + (judged.placed or ()) if judged else ())
 
 
 def found(log: Path) -> list[Path]:
@@ -186,9 +190,13 @@ def read_list(path: Path, log_id: bytes, keys: Keyring | None, digest: str | Non
         facts = facts._replace(days=BookDays(*said["days"]))
         judged = None
         if (told := said.get("judged")) is not None:
-            own = tuple(Part(*part)._replace(layout=JUDGED) for part in told.pop("parts"))
-            judged = Judged(own, told)
+            own, placed = _parts(told.pop("parts"), JUDGED), told.pop("placed", None)
+            judged = Judged(own, None if placed is None else _parts(placed, PLACED), told)
         return Listed(path, sha256(data).hexdigest(), position, parts, facts, judged)
+
+
+def _parts(listed: Iterable[Iterable[Any]], layout: Layout) -> tuple[Part, ...]:
+    return tuple(Part(*part)._replace(layout=layout) for part in listed)
 
 
 def _check_mac(keys: Keyring, key_id: bytes, digest: bytes, mac: bytes, *, old: bool) -> None:
@@ -400,6 +408,8 @@ def write_list(
     more = {}
     if judged is not None:
         more["judged"] = {"parts": [list(part[:4]) for part in judged.parts], **judged.data}
+        if judged.placed is not None:
+            more["judged"]["placed"] = [list(part[:4]) for part in judged.placed]
     body = json.dumps(
         {
             "format": FORMAT,

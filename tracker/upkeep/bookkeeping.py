@@ -33,6 +33,7 @@ from tracker.store import (
     book_rows,
     frames,
     judged_rows,
+    placed_rows,
     snapshots,
 )
 from tracker.store.book_files import BookError, Facts
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
     from eventlog import Frame, Header, Reader
     from tracker.store.address_keys import Keyring
-    from tracker.store.book_files import Listed, Part
+    from tracker.store.book_files import Layout, Listed, Part
 
 MOST_ROWS = 200_000
 """Rows with new amounts that are held in memory, about 60 MB; then they are written."""
@@ -78,7 +79,10 @@ class Bookkeeper:
         self._begun = listed.facts.begun if listed else seq * opening
         self._opening_rows: tuple[bytes, ...] = ()  # that are not written yet
         self._log_id = read_identity(log)
-        self._judged = listed.judged.parts if listed and listed.judged else ()
+        self._judged: tuple[Part, ...] = ()
+        self._placed: tuple[Part, ...] | None = ()  # None = still to be made from `_judged`
+        if listed and listed.judged:
+            self._judged, self._placed = listed.judged.parts, listed.judged.placed
         self._judge = judged_rows.judge(log, listed.judged if listed else None)
         self._booking = Booking(self._judge)
         self._booking.cut = self._days.cut
@@ -151,15 +155,16 @@ class Bookkeeper:
             return False
         with self.locking():
             folder = self._log / book_files.FOLDER
-            files = self._parts + self._judged
+            files = self._parts + self._judged + (self._placed or ())
             if not all(os.path.lexists(folder / part.name) for part in files):
                 raise LogPrunedError(self._log)
             parts = self._with_noted(state)
-            self._judged, before = self._with_judged(state), self._judged
+            before = self._judged, self._placed
             try:
+                self._judged, self._placed = self._with_judged(state)
                 self.path = self._list(state, parts, last.chain)
             except BaseException:
-                self._judged = before
+                self._judged, self._placed = before
                 raise
             self._note_written(parts)
             self._written_seq = state.seq
@@ -172,14 +177,28 @@ class Bookkeeper:
         if self._judge.noted:
             self._judge.wrote(judged_rows.JudgedRows(self._log, self._judged))
 
-    def _with_judged(self, state: State) -> tuple[Part, ...]:
-        """Writes what was judged. Returns its parts, which no list has yet."""
+    def _with_judged(self, state: State) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+        """Writes what was judged. Returns its parts, and those of transitions in the order of the
+        log, which no list has yet.
+        """
+        judged, placed = self._judged, self._placed
+        made = placed_rows.pack(self._judge.made)
+        if placed is None:  # an earlier version wrote the book
+            told = judged_rows.JudgedRows(self._log, judged).told(b"")
+            placed, made = (), placed_rows.pack(one for one in told if any(one.name[:4])) + made
+        if made:
+            noted = made, b""
+            placed = self._with_rows(state, placed, noted, book_files.PLACED)
         noted = judged_rows.noted(self._judge)
-        if not any(noted):
-            return self._judged
-        return book_files.with_rows(
-            self._log, state.seq, self._judged, noted, History(0), self.spare, book_files.JUDGED
-        )
+        if any(noted):
+            judged = self._with_rows(state, judged, noted, book_files.JUDGED)
+        return judged, placed
+
+    def _with_rows(
+        self, state: State, parts: tuple[Part, ...], noted: tuple[bytes, bytes], layout: Layout
+    ) -> tuple[Part, ...]:
+        none = History(0)
+        return book_files.with_rows(self._log, state.seq, parts, noted, none, self.spare, layout)
 
     def _with_noted(self, state: State) -> tuple[Part, ...]:
         """Writes what was noted, and removes old rows once a day. Returns the parts, which no list
@@ -226,7 +245,7 @@ class Bookkeeper:
         judged = None
         if self._judge.on:
             now = {"time_us": state.time_us, "lead_us": state.dates.lead_us}
-            judged = book_files.Judged(self._judged, self._judge.as_data() | now)
+            judged = book_files.Judged(self._judged, self._placed, self._judge.as_data() | now)
         return book_files.write_list(self._log, position, parts, facts, self._keys, path, judged)
 
     def flush(self, state: State) -> None:
@@ -235,7 +254,7 @@ class Bookkeeper:
         Raises `OSError`, `BookError`.
         """
         parts = self._with_noted(state)
-        self._judged = self._with_judged(state)
+        self._judged, self._placed = self._with_judged(state)
         self._note_written(parts)
 
     def name(self, state: State, chain: bytes) -> tuple[str, str]:

@@ -28,9 +28,8 @@ from tracker.domain.events import DAY_US, codec
 from tracker.domain.events.admin import TrackerStarted
 from tracker.domain.settings import Settings
 from tracker.ledger.account import Ledger
-from tracker.store import book_files
+from tracker.store import book_files, frames, snapshots
 from tracker.store.book import open_newest
-from tracker.store.replay import replay
 from tracker.upkeep.follower_process import Follower
 
 if TYPE_CHECKING:
@@ -72,9 +71,12 @@ class Site:
         """Runs a tracker for some rounds of announces, and then for some days; then removes what
         can be removed. `wall_us` sets the clock; None = it is right."""
         log = open_log(
-            self.log, codec.RECORD_SIZES, self.keys.tags, segment_bytes=3000, linger_seconds=0
-        )
-        state = replay(Reader(self.log, to_end=True))
+            self.log, codec.RECORD_SIZES, self.keys.tags, segment_bytes=3000, linger_seconds=0,
+            encryptor=self.keys,
+        )  # fmt: skip
+        state, reader = snapshots.start(self.log, self.keys, to_end=True)
+        for frame in reader.frames():
+            frames.apply(state, frame)
         right_us = max(START_US, self.time.wall, state.time_us + 30 * SECOND)
         self.time.wall = right_us if wall_us is None else wall_us
         rig = Rig(log=log, state=state, time=self.time)  # type: ignore[arg-type]  # a real log
@@ -98,6 +100,8 @@ class Site:
 
         trio.run(main)
         self.take()
+        if pruned:  # as a stop does, because the opening has no peer ids
+            snapshots.write(self.log, state, self.keys)
 
     def _begin(self, rig: Rig, settings: Settings) -> None:
         first = not rig.state.seq

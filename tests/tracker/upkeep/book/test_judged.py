@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eventlog import read_identity
 from tests.support import SECOND, START_US, hash_of
 from tests.tracker.domain.judged import judge
 from tests.tracker.upkeep.book.site import MEMBERS, TORRENTS, Site
 from tracker.domain.events.admin import HitAndRunPardoned, HitAndRunRuleSet, TorrentDescribed
 from tracker.domain.hit_and_run import STATES, Rule
 from tracker.ledger.judged import Judgements
-from tracker.ports import Actor, JudgedQuery
+from tracker.ports import Actor, JudgedQuery, TransitionPlace
 from tracker.store import book_files, snapshots
 from tracker.store.book import open_newest
 
@@ -46,6 +47,22 @@ class Judged(Site):
     def downloads(self) -> list[JudgedDownload]:
         return list(self.judgements().page(JudgedQuery(limit=1000), None).downloads)
 
+    def in_order(self, at_once: int = 1000) -> list[Any]:
+        """Returns all transitions in the order of the log, read by pages."""
+        found: list[Any] = []
+        after, more, judgements = None, True, self.judgements()
+        while more:
+            page = judgements.transitions(after, at_once)
+            for each in page.transitions:
+                one = each.transition
+                after = TransitionPlace(one.epoch, one.seq, one.n)
+                found.append(
+                    [each.account, each.info_hash, (one.state, one.time_us, one.seq, one.n)]
+                )
+            more = page.more
+        assert after == page.last
+        return found
+
     def histories(self) -> list[Any]:
         judgements = self.judgements()
         return [
@@ -68,19 +85,22 @@ def test_it_does_not_depend_on_the_files(
     dice.seed(seed)
     for number in range(8):
         monkeypatch.setattr(book_files, "GROWTH", dice.choice([0, 3, 10**9]))
-        # Only the last run removes, because one after it would begin with the opening: that has no
-        # peer ids, so it would not know the peers again that all frames tell of.
-        site.go_on(dice.choice([4, 9, 40]), pruned=number == 7)
+        rounds = dice.choice([4, 9, 40])
+        site.go_on(rounds, pruned=number == 7 or rounds == 40)
         site.time.wall += dice.choice([0, 100, 1000]) * SECOND
         if number % 3 or number == 7:
             site.follow()
     told, downloads = site.histories(), site.downloads()
     assert len(told) > 3
     assert told == _in_memory(site)
+    placed = [[*one[:2], each] for one in told for each in one[2:]]
+    placed.sort(key=lambda one: one[2][2:])
+    assert site.in_order(dice.choice([1, 7])) == placed
     for path in (*site.files(".book"), *snapshots.found(site.log)):
         path.unlink()
     site.follow()
     assert site.histories() == told
+    assert site.in_order() == placed
     assert site.downloads() == downloads
     assert [one.since.state for one in downloads] == [one[-1][0] for one in told]
 
@@ -92,6 +112,25 @@ def _in_memory(site: Judged) -> list[Any]:
         history = found.setdefault(one.name, [int.from_bytes(one.name[:4], "big"), one.name[5:]])
         history.append((STATES[one.state], one.date_us, one.seq, one.n))
     return [found[name] for name in sorted(found)]
+
+
+def test_the_book_of_an_earlier_version(tmp_path: Any) -> None:
+    """It has no transitions in the order of the log, so the next writing adds them all."""
+    site = Judged(tmp_path / "log")
+    site.go_on(60)
+    site.follow()
+    placed, (path,) = site.in_order(), site.files(".book")
+    listed = book_files.read_list(path, read_identity(site.log), site.keys)
+    assert listed.judged is not None
+    earlier = listed.judged._replace(placed=None)
+    book_files.write_list(
+        site.log, listed.position, listed.parts, listed.facts, site.keys, judged=earlier
+    )
+    assert (len(placed) > 3, site.in_order()) == (True, [])
+    site.go_on(30)
+    site.follow()
+    assert site.in_order()[: len(placed)] == placed
+    assert len(site.in_order()) == sum(len(one) - 2 for one in site.histories())
 
 
 def test_the_past_and_pages(tmp_path: Any) -> None:

@@ -1,0 +1,70 @@
+"""Rows of the book with all transitions of downloads in the order of the log, for those who follow
+them.
+
+`judged_rows` has the same transitions by download. Each part has the transitions of later events
+than the part before it, so they are read one part after the other.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracker.ports import TransitionPlace
+from tracker.store.book_files import PLACED, Opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from tracker.domain.judging import Transition
+    from tracker.store.book_files import Part
+    from tracker.store.judged_rows import Told
+
+_PLACE = Struct(">IQI")
+_ROW = Struct(">IQI25sBQ")
+
+if _ROW.size != PLACED.row:
+    raise AssertionError("book_files.PLACED spells this size out")
+
+
+class Placed(NamedTuple):
+    """A transition where it stands."""
+
+    place: TransitionPlace
+    name: bytes  # of the download
+    state: int
+    date_us: int
+
+
+def pack(made: Iterable[Transition | Told]) -> bytes:
+    """Returns the rows of some transitions, sorted."""
+    return b"".join(
+        sorted(
+            _ROW.pack(one.epoch, one.seq, one.n, one.name, one.state, max(0, one.date_us))
+            for one in made
+        )
+    )
+
+
+class PlacedRows:
+    """The rows of parts. Blocking."""
+
+    def __init__(self, log: Path, parts: Iterable[Part], *, check: bool = False) -> None:
+        """`check`: as in `Opened`. Raises `BookError`, `OSError`."""
+        self._runs = Opened(log, parts, check=check).rows
+
+    def after(self, place: TransitionPlace | None) -> Iterator[Placed]:
+        """Yields the transitions after a position; None = all."""
+        low = b"" if place is None else _PLACE.pack(*place[:2], place.n + 1)
+        for row in chain.from_iterable(run.beginning_with(low, b"") for run in self._runs):
+            epoch, seq, n, *rest = _ROW.unpack(row)
+            yield Placed(TransitionPlace(epoch, seq, n), *rest)
+
+    def last(self) -> TransitionPlace | None:
+        """Returns the newest position; None = there is none."""
+        if not self._runs:
+            return None
+        run = self._runs[-1]
+        return TransitionPlace(*_PLACE.unpack_from(run.at(run.count - 1)))
