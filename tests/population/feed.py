@@ -33,10 +33,15 @@ class Said(NamedTuple):
 
 @define
 class Feed:
-    """Feeds a watch. `sizes`: bytes of each torrent, as the site declares them."""
+    """Feeds a watch.
+
+    `sizes`: bytes of each torrent, as the site declares them. `outages`: begin and end, log time.
+    While the tracker is down, no time passes for a silent peer.
+    """
 
     watch: Watch
     sizes: dict[bytes, int]
+    outages: list[tuple[int, int]] = field(factory=list)
     seq: int = 0
     ticked_us: int = 0
     _listed: dict[Key, Said] = field(factory=dict)  # the most silent first
@@ -61,9 +66,10 @@ class Feed:
         """Lets time pass: removes silent peers, and ticks. Yields what that shows."""
         self.ticked_us = time_us
         self.seq += 1
+        resumed = max((end for _, end in self.outages if end <= time_us), default=0)
         while self._listed:
             key, said = next(iter(self._listed.items()))
-            if said.one.time_us + TIMEOUT_US > time_us:
+            if max(said.one.time_us, resumed) + TIMEOUT_US > time_us:
                 break
             del self._listed[key]
             self._known[key] = said

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from tests.population.feed import Feed
-from tests.population.simulator import DAY, HOUR
+from tests.population.simulator import DAY, log_time
 from tests.support import START_US
 from tracker.domain.detecting.intervals import CASE, GRADES, LEAD, PROOF, Finding
 from tracker.domain.detecting.watch import Watch
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.population.simulator import Claim, Population
-    from tests.population.swarm import Swarm
 
-KEPT = 7 * DAY  # seconds for which what a silent peer lacked explains uploads
-AROUND = HOUR  # before and after a claim, because windows of others overlap it
 CLASSES = (0.0, 0.2, 1.0, 5.0, 1e18)  # sizes of the torrent, beyond what others can have received
 
 
@@ -43,10 +40,6 @@ class Measured:
         self.torrents.add((finding.account, finding.info_hash))
         if not self.population.all[finding.account].cheat:
             self.honest.append(finding)
-
-    def of_honest(self, grade: int) -> int:
-        """Returns how many entries of honest members, by detector, reach exactly this grade."""
-        return sum(self.by_detector()[name][grade] for name in self.by_detector())
 
     def by_detector(self) -> dict[str, Counter[int]]:
         """Returns the entries of honest members: for each detector how many have which grade."""
@@ -76,7 +69,7 @@ class Measured:
         A pair belongs to the class of its greatest claim in one window.
         """
         most: dict[tuple[int, bytes], float] = defaultdict(float)
-        for claim in self.population.claims:
+        for claim in self._greatest():
             key = claim.account, claim.swarm.info_hash
             most[key] = max(most[key], excess(claim) / claim.swarm.size)
         told = []
@@ -85,39 +78,50 @@ class Measured:
             told.append((least, len(pairs), sum(key in self.torrents for key in pairs)))
         return told
 
+    def _greatest(self) -> Iterator[Claim]:
+        """Yields a few claims of each pair, the greatest."""
+        pairs: dict[tuple[int, bytes], list[Claim]] = defaultdict(list)
+        for claim in self.population.claims:
+            pairs[claim.account, claim.swarm.info_hash].append(claim)
+        for claims in pairs.values():
+            yield from sorted(claims, key=beyond_received)[-5:]
 
-def received(claim: Claim) -> float:
+
+def beyond_received(claim: Claim) -> float:
     """Returns what was claimed beyond what all others truly received in this window."""
-    return claim.uploaded - _sum(claim.swarm.history or [], claim, 0.0)
-
-
-def receivable(claim: Claim) -> float:
-    """Returns what was claimed beyond what others can have received, for who sees announces only:
-    all of an hour around the window, all that others brought with them, and all that those lacked
-    who fell silent in the week before.
-    """
-    swarm: Swarm = claim.swarm
-    explained = _sum(swarm.history or [], claim, AROUND) + _sum(swarm.arrived, claim, AROUND)
-    explained += _sum(swarm.vanished, claim, AROUND, KEPT)
-    return claim.uploaded - explained
-
-
-def _sum(
-    entries: list[tuple[float, int, int]], claim: Claim, around: float, before: float = 0.0
-) -> int:
-    """Adds up what belongs to others, from before the window until after it."""
-    total, at = 0, bisect_left(entries, (claim.begin - max(around, before),))
-    while at < len(entries) and entries[at][0] <= claim.end + around:
+    entries = claim.swarm.history or []
+    total, at = 0, bisect_left(entries, (claim.begin,))
+    while at < len(entries) and entries[at][0] <= claim.end:
         _, amount, account = entries[at]
         total += amount if account != claim.account else 0
         at += 1
-    return total
+    return claim.uploaded - total
+
+
+def beyond_receivable(claim: Claim) -> float:
+    """Returns what was claimed beyond what others can have received, for who sees announces only:
+    all of each window that overlaps.
+    """
+    return claim.uploaded - sum(
+        window.received
+        for window in claim.swarm.windows
+        if window.account != claim.account
+        and window.end >= claim.begin
+        and window.begin <= claim.end
+    )
+
+
+GHOSTS = (("received", beyond_received), ("can have received", beyond_receivable))
 
 
 def measure(population: Population, say: Callable[[str], None] | None = None) -> Measured:
     """Lets a population live under the eyes of all detectors. `say` hears of each day."""
     measured = Measured(population)
-    feed = Feed(Watch(), {swarm.info_hash: swarm.size for swarm in population.swarms})
+    feed = Feed(
+        Watch(),
+        {swarm.info_hash: swarm.size for swarm in population.swarms},
+        [(log_time(begin), log_time(end)) for begin, end in population.outages],
+    )
     day = 0
     for one in population.announces():
         measured.announces += 1
@@ -126,7 +130,7 @@ def measure(population: Population, say: Callable[[str], None] | None = None) ->
         if say and population.now >= (day + 1) * DAY:
             day += 1
             say(f"day {day} of {population.days:g}: {measured.announces:,} announces")
-    for finding in feed.ticked(START_US + int((population.days * DAY + 8 * DAY) * 1e6)):
+    for finding in feed.ticked(log_time((population.days + 8) * DAY)):
         measured.found(finding)
     return measured
 
@@ -148,7 +152,7 @@ def report(measured: Measured) -> Iterator[str]:
         for (kind, size), (there, found, cases) in sorted(measured.cheats().items()):
             yield f"  {kind} {size:g}: {there}, found {found}, with a case {cases}"
     if people.claims:
-        for words, excess in (("received", received), ("can have received", receivable)):
+        for words, excess in GHOSTS:
             yield f"Ghost uploads in a torrent, beyond what others {words}, in sizes of it:"
             for least, pairs, found in measured.ghosts(excess):
                 yield f"  above {least:g}: {pairs}, found {found}"

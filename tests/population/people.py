@@ -114,10 +114,13 @@ class People:
             member.traits.add("a version of its own")
         if home:
             down, up, _ = dice.choices(LINES, [line[2] for line in LINES])[0]
+            # A part of the line is left for this.
+            part, up_part = dice.uniform(0.05, 1), dice.uniform(0.05, 1)
         else:
             down = up = dice.choice((1000, 1000, 2500, 10_000))
+            part = up_part = 1.0
         client = Client(
-            member, kind, number, prefix, agent, down * MBIT, up * MBIT, b"",
+            member, kind, number, prefix, agent, part * down * MBIT, up_part * up * MBIT, b"",
             dice.randrange(10_000, 65_000), dice.getrandbits(32), [],
             check_rate=dice.choice((2e7, 1e8, 3e8, 1e9)),
             overhead=1 + dice.random() * shares.overhead,

@@ -45,6 +45,7 @@ class Shares:
     again: float = 0.04  # of the downloads: one that the member had before
     cross_seed: float = 0.5  # of the completed torrents with a twin: the twin is added, too
     recheck_days: float = 60.0  # mean days between rechecks of a torrent
+    checks_aloud: float = 0.3  # of the checks: the client announces meanwhile, with a lower `left`
     corrupt: float = 0.2  # of the rechecks: something is damaged, and downloaded anew
 
     # The site.
@@ -52,6 +53,9 @@ class Shares:
     seeding_days: float = 1.6  # median of the time that a member seeds what it has
     torrents: float = 0.1  # torrents a member
     popularity: float = 0.9  # exponent of the power law of popularity
+    new: float = 0.5  # of the torrents: published while the population lives, not before
+    fresh: float = 0.5  # of the downloads: one of the newest torrents
+    grabbed: float = 0.003  # of the members: their client takes a new torrent within ten minutes
     freeleech_days: float = 10.0  # days between days of freeleech, with three times the downloads
     outages: int = 2  # of the tracker, of 2 to 6 hours, in the whole time
 

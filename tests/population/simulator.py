@@ -12,7 +12,7 @@ from attrs import define, field
 
 from tests.population.people import Client, Member, People
 from tests.population.shares import HONEST, Cheats, Shares
-from tests.population.swarm import NEVER, Peer, Swarm
+from tests.population.swarm import NEVER, Peer, Swarm, Window
 from tests.support import START_US
 from tracker.domain import events
 
@@ -20,10 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0  # seconds
+SILENCE = 7 * DAY  # for which what a silent peer lacked may explain what others say
 INTERVAL = 30 * MINUTE  # between two announces of a client
 SIZES = ((1e3, 1e6, 0.05), (1e6, 1e8, 0.15), (1e8, 4e9, 0.4), (4e9, 3e10, 0.35), (3e10, 1e11, 0.05))
 """Sizes of torrents: from, to, in bytes, and the share between them."""
 GHOSTS = ("multiple", "rate", "idle", "beyond")
+
+
+def log_time(seconds: float) -> int:
+    """Returns a second of the population as log time, in microseconds."""
+    return START_US + int(seconds * 1e6)
 
 
 class Announce(NamedTuple):
@@ -74,6 +80,7 @@ class Population:
     outages: list[tuple[float, float]] = field(factory=list)
     claims: list[Claim] = field(factory=list)
     now: float = 0.0  # seconds
+    _published: list[Swarm] = field(factory=list)  # the newest last
     _popular: list[float] = field(factory=list)
     _said: list[Announce] = field(factory=list)
     _queue: list[tuple[float, int, Callable[[Any, Any], None], Any, Any]] = field(factory=list)
@@ -132,7 +139,10 @@ class Population:
                 self._begin(client)
             self.at(self._wait(member), self._download, member)
         for swarm in self.swarms:
-            self._first_seeder(swarm)
+            if dice.random() < self.shares.new:
+                self.at(dice.uniform(0, self.days * DAY), self._publish, swarm)
+            else:
+                self._first_seeder(swarm)
         for _ in range(int(self.members * self.shares.downloads * self.shares.seeding_days)):
             # What they have from before.
             client = dice.choice(self.all[dice.randrange(1, self.members + 1)].clients)
@@ -144,14 +154,33 @@ class Population:
             client = dice.choice(self.all[dice.randrange(1, self.members + 1)].clients)
             if client.kind in ("always", "seedbox") and swarm not in client.peers:
                 break
+        self._published.append(swarm)
+        swarm.published = True
         peer = self._add(client, swarm, whole=True)
         peer.until = NEVER if dice.random() < 0.7 else dice.uniform(1, 40) * DAY
         if dice.random() < self.shares.super_seeding:
             peer.copies = dice.uniform(1.0, 1.3)
             client.member.traits.add("super-seeding")
 
+        if client.online:
+            self._open(peer)
+
+    def _publish(self, swarm: Swarm, _: object) -> None:
+        """Adds a torrent to the site; the clients of some members take all that is new."""
+        self._first_seeder(swarm)
+        for _ in range(1 + int(self.members * self.shares.grabbed)):
+            client = self.dice.choice(self.all[self.dice.randrange(1, self.members + 1)].clients)
+            self.at(self.now + self.dice.uniform(5, 600), self._take, client, swarm)
+
     def _some_torrent(self) -> Swarm:
-        return self.dice.choices(self.swarms, cum_weights=self._popular)[0]
+        """Draws one of the newest torrents, or one by the power law."""
+        dice = self.dice
+        if dice.random() > self.shares.fresh:
+            swarm = dice.choices(self.swarms, cum_weights=self._popular)[0]
+            if swarm.published:
+                return swarm
+        back = 1 + int(dice.expovariate(1 / 4))
+        return self._published[-min(back, len(self._published))]
 
     def is_freeleech(self, when: float) -> bool:
         """Tells whether downloads are free on this day."""
@@ -171,9 +200,12 @@ class Population:
         return self.now + min(self.dice.expovariate(rate), 2 * DAY / self.shares.downloads)
 
     def _download(self, member: Member, _: object) -> None:
-        dice, shares = self.dice, self.shares
         self.at(self._wait(member), self._download, member)
-        client, swarm = dice.choice(member.clients), self._some_torrent()
+        self._take(self.dice.choice(member.clients), self._some_torrent())
+
+    def _take(self, client: Client, swarm: Swarm) -> None:
+        """Adds a torrent to a client that is on, to download it."""
+        dice, shares, member = self.dice, self.shares, client.member
         if not client.online or swarm in client.peers:
             return
         if swarm in client.had:
@@ -186,7 +218,11 @@ class Population:
             peer.have = peer.wanted = swarm.size
             if dice.random() < 0.3:  # some are missing
                 peer.have = int(swarm.size * dice.uniform(0.5, 0.99))
-            peer.checked, peer.check_rate = self.now, client.check_rate
+            if dice.random() < shares.checks_aloud:
+                peer.checked, peer.check_rate = self.now, client.check_rate
+            else:
+                self.at(self.now + swarm.size / client.check_rate, self._reopen, peer)
+                return
         elif dice.random() < shares.partial:
             member.traits.add("deselects files")
             peer.wanted = int(swarm.size * dice.uniform(0.05, 0.9))
@@ -265,6 +301,7 @@ class Population:
             client.member.traits.add("ends without stopped")
         client.online = False
         for peer in list(client.peers.values()):
+            peer.token += 1
             if peer.place >= 0:
                 self._close(peer, silent=silent)
         if client.kind in ("always", "seedbox"):
@@ -310,21 +347,20 @@ class Population:
             return
         peer.peer_id = client.prefix + b"%012d" % dice.randrange(10**12)
         peer.up = peer.down = peer.claim = peer.said = 0
+        peer.told = None
         peer.claimed_at = self.now
         peer.token += 1
-        self._connect(peer)
         if client.member.cheat in GHOSTS and peer.swarm.history is None:
             peer.swarm.history = []
-        if peer.swarm.history is not None and peer.have:
-            peer.swarm.arrived.append((self.now, peer.have, client.member.account))
         self.at(self.now + dice.uniform(0, 8), self._start, peer, peer.token)
 
     def _start(self, peer: Peer, token: int) -> None:
-        if token != peer.token or peer.place < 0:
+        if token != peer.token or peer.silent:
             return
-        if peer.silent:
-            return
-        self._say(peer, events.STARTED)
+        if not self._say(peer, events.STARTED):
+            self.at(self.now + self.dice.uniform(1, 10) * MINUTE, self._start, peer, token)
+            return  # without a list of peers it has nobody to connect to
+        self._connect(peer)
         if peer.client.member.cheat == "dark leech" and not peer.seeds:
             peer.silent = True  # until it has everything
             return
@@ -355,10 +391,10 @@ class Population:
         peer.client.peers.pop(peer.swarm, None)
 
     def _vanished(self, peer: Peer) -> None:
-        swarm = peer.swarm
-        if swarm.history is not None:
-            left = swarm.left(peer, self.now)
-            swarm.vanished.append((self.now, left, peer.client.member.account))
+        if peer.told:
+            begin, _, left = peer.told
+            account = peer.client.member.account
+            peer.swarm.windows.append(Window(self.now + SILENCE, begin, left, account))
 
     def _move(self, swarm: Swarm, due: float) -> None:
         """Moves the bytes of a swarm; those that have all they want say so."""
@@ -397,12 +433,12 @@ class Population:
         self.at(self.now + dice.uniform(0, 2), self._announce, peer, peer.token)
         twin, whole = peer.swarm.twin, peer.wanted == peer.swarm.size
         crosses = dice.random() < self.shares.cross_seed
-        if crosses and whole and twin and twin not in peer.client.peers:
+        if crosses and whole and twin and twin.published and twin not in peer.client.peers:
             member.traits.add("cross-seeds")
             self._open(self._add(peer.client, twin, whole=True))
 
     def _reopen(self, peer: Peer, _: object) -> None:
-        if peer.client.online:
+        if peer.client.online and peer.place < 0:
             self._open(peer)
 
     # Announces.
@@ -433,6 +469,8 @@ class Population:
             self._check(peer)
         elif self.dice.random() < INTERVAL / DAY / self.shares.recheck_days:
             self._recheck(peer)
+            if peer.place < 0:
+                return
         event = events.NONE
         if peer.completes:
             event = events.COMPLETED
@@ -453,12 +491,17 @@ class Population:
 
     def _recheck(self, peer: Peer) -> None:
         """Begins to check files; what is damaged will be downloaded anew."""
-        peer.checked, peer.check_rate = self.now, peer.client.check_rate
         peer.client.member.traits.add("rechecks")
         if self.dice.random() < self.shares.corrupt:
             peer.have -= min(peer.have, self.dice.randrange(1, 9) * peer.swarm.piece)
             if not peer.seeds:
                 peer.swarm.damaged(peer)
+        rate = peer.client.check_rate
+        if self.dice.random() < self.shares.checks_aloud:
+            peer.checked, peer.check_rate = self.now, rate
+            return
+        self._close(peer, silent=False)
+        self.at(self.now + peer.swarm.size / rate, self._start, peer, peer.token)
 
     def _say(self, peer: Peer, event: int) -> bool:
         """Emits an announce; tells whether it reached the tracker."""
@@ -467,15 +510,21 @@ class Population:
         client, swarm, dice = peer.client, peer.swarm, self.dice
         member, draw = client.member, dice.random()
         uploaded, downloaded = int(peer.up * client.overhead), peer.down
+        left = swarm.left(peer, self.now)
         if member.cheat:
             uploaded, downloaded = self._lie(peer, uploaded)
         one = Announce(
-            START_US + int(self.now * 1e6), member.account, swarm.info_hash, peer.peer_id,
+            log_time(self.now), member.account, swarm.info_hash, peer.peer_id,
             client.address, client.port, client.program, client.agent, event, uploaded,
-            0 if client.stuck else downloaded, swarm.left(peer, self.now), client.key,
+            0 if client.stuck else downloaded, left, client.key,
             0 if event == events.STOPPED else 200 if client.program == 0 else 50,
         )  # fmt: skip
         self._said.append(one)
+        begin, down, missing = peer.told or (self.now, peer.down, swarm.size)
+        peer.told = self.now, peer.down, left
+        if swarm.history is not None:
+            got = max(peer.down - down, missing - left)
+            swarm.windows.append(Window(self.now, begin, got, member.account))
         if client.v6:
             self.at(self.now + dice.uniform(0, 1), self._arrive, one, client.v6)
         if draw < self.shares.repeated:
@@ -488,8 +537,7 @@ class Population:
     def _arrive(self, one: Announce, address: bytes) -> None:
         """Emits an announce at another time, or from another address, than it was made."""
         if not self.is_down(self.now):
-            when = START_US + int(self.now * 1e6)
-            self._said.append(one._replace(time_us=when, address=address))
+            self._said.append(one._replace(time_us=log_time(self.now), address=address))
 
     def _lie(self, peer: Peer, uploaded: int) -> tuple[int, int]:
         """Returns what a cheat says that it uploaded and downloaded."""
@@ -507,7 +555,7 @@ class Population:
         elif member.cheat == "ghost leech":
             return uploaded, int(peer.down * amount)
         uploaded += peer.claim
-        if peer.claim > claim:
+        if peer.claim > claim and peer.told:  # what the first announce says counts for nobody
             moved = uploaded - peer.said
             self.claims.append(Claim(member.account, swarm, before, self.now, moved))
         peer.said = uploaded

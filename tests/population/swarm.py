@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import define, field
 
@@ -15,6 +15,20 @@ NEVER = 1e18  # seconds
 SOURCES = 4  # peers that a leecher asks in a round
 LONGEST_ROUND = 300.0  # seconds
 STALLED_ROUND = 1200.0  # seconds, while nobody has what the leechers miss
+
+
+class Window(NamedTuple):
+    """What a peer can have received between two announces, for who sees no more than these.
+
+    It is what it truly received, or by how much `left` fell, also when files were only checked.
+    With the first announce comes all that the peer has. After the last one, if the peer fell
+    silent, it can receive what it said as `left`.
+    """
+
+    end: float  # seconds
+    begin: float
+    received: int
+    account: int
 
 
 @define(eq=False)
@@ -38,6 +52,7 @@ class Peer:
     claimed_at: float = 0.0
     said: int = 0  # what a cheat said last as uploaded
     place: int = -1
+    told: tuple[float, int, int] | None = None  # of its last announce: time, down, left
     token: int = 0  # of the announce that is due; others in the queue are void
     silent: bool = False
     checked: float = -1.0  # when a check of its files began; -1 = they are checked
@@ -55,14 +70,15 @@ class Peer:
 class Swarm:
     """A torrent and the peers that are connected to each other.
 
-    `received` counts all true bytes. The three lists, if somebody claims too much in it, say what
-    others received, could have brought with them, and could have received after they fell silent.
+    `received` counts all true bytes. If somebody claims too much in it, `history` says what was
+    received when, and `windows` between which announces; those of silent peers are there always.
     """
 
     info_hash: bytes
     size: int
     piece: int
     twin: Swarm | None = None
+    published: bool = False
     peers: list[Peer] = field(factory=list)
     leechers: dict[Peer, None] = field(factory=dict)
     seeders: int = 0
@@ -70,8 +86,7 @@ class Swarm:
     due: float = NEVER  # when they are moved next
     received: int = 0
     history: list[tuple[float, int, int]] | None = None  # time, bytes received, account
-    arrived: list[tuple[float, int, int]] = field(factory=list)  # time, bytes it has, account
-    vanished: list[tuple[float, int, int]] = field(factory=list)  # time, last left, account
+    windows: list[Window] = field(factory=list)
 
     def join(self, peer: Peer, now: float) -> None:
         """Connects a peer."""

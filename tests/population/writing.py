@@ -8,7 +8,7 @@ import trio
 from attrs import define, field
 
 from eventlog import Reader, open_log
-from tests.population.simulator import DAY
+from tests.population.simulator import DAY, log_time
 from tests.support import (
     SELECTION_KEY,
     START_US,
@@ -105,7 +105,7 @@ class _Site:
             service.append(TorrentDescribed(swarm.info_hash, size=swarm.size))
         days = [day for day in range(int(population.days)) if population.is_freeleech(day * DAY)]
         for number, day in enumerate(days[:16], 1):
-            begin = START_US + int(day * DAY * 1e6)
+            begin = log_time(day * DAY)
             service.append(
                 CreditFactorSet(
                     number, "global", begin, begin + int(DAY * 1e6), "", download_percent=0
@@ -114,11 +114,11 @@ class _Site:
 
     def announce(self, one: Announce) -> None:
         """Makes an announce at its time, and before it whatever time brings."""
-        while self._outages and one.time_us >= START_US + self._outages[-1][1] * 1e6:
+        while self._outages and one.time_us >= log_time(self._outages[-1][1]):
             begin, end = self._outages.pop()
-            self._to(START_US + int(begin * 1e6))
+            self._to(log_time(begin))
             self.service.append(TrackerStopped("signal"))
-            self._to(START_US + int(end * 1e6))
+            self._to(log_time(end))
             self._start()
         self._to(one.time_us)
         if one.time_us >= self._ticked_us + TICK_US:
