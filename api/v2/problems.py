@@ -20,6 +20,7 @@ from api.replies import Response, encode
 from tracker.ports import (
     CommandError,
     DuplicateKeyError,
+    InvalidCaseError,
     InvalidCorrectionError,
     InvalidDurationError,
     InvalidFactorError,
@@ -86,6 +87,7 @@ _COMMANDS: Final[dict[type[CommandError], tuple[int, str]]] = {
     DuplicateKeyError: (409, "that key exists already"),
     InvalidCorrectionError: (422, "that correction cannot be made"),
     InvalidFactorError: (422, "there cannot be such a factor"),
+    InvalidCaseError: (422, "that cannot be said about a case"),
     InvalidJudgingError: (422, "that cannot be judged so"),
     InvalidDurationError: (422, "the key's validity would end after the year 9999"),
     RepeatedRequestError: (422, "that Idempotency-Key came before, with another request"),

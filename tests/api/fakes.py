@@ -18,9 +18,17 @@ from tracker.ports import (
     BookPage,
     BookQuery,
     BookRow,
+    Case,
+    CaseChange,
+    CaseClosing,
+    CaseFinding,
+    CasesPage,
+    CasesQuery,
+    CaseTold,
     Client,
     CommandError,
     Correction,
+    Detector,
     DuplicateKeyError,
     EntriesPage,
     EventFilter,
@@ -331,11 +339,41 @@ class FakeLog:
             await trio.sleep(1)
             yield attrs.evolve(TRANSITIONS, transitions=[])
 
+    async def cases(self, query: CasesQuery) -> CasesPage:
+        self._ask(query)
+        bare = attrs.evolve(
+            CASE, grade=None, holder=None, until_us=None, findings=0, first_us=None, last_us=None
+        )
+        return CasesPage([CASE, bare], (7, "constant_rate"), 99)
+
+    async def case(self, account: int, detector: str) -> CaseTold | None:
+        self._ask(account, detector)
+        if account != CASE.account:
+            return None
+        return CaseTold(CASE, [CASE_FINDING], [CASE_CHANGE], 99)
+
+    async def detectors(self) -> list[Detector]:
+        self._ask("detectors")
+        return [Detector("impossible_rate", {"limit": 7}, 5, 2, 1, 0)]
+
     def _ask(self, *arguments: object) -> None:
         if self.failure is not None:
             raise self.failure
         self.ledgers.append(arguments)
 
+
+CASE = Case(
+    account=7, detector="impossible_rate", state="open", since_us=NOW_US, grade="case", holder="ops",
+    outcome="harmless", until_us=NOW_US, findings=1, first_us=NOW_US, last_us=NOW_US,
+)  # fmt: skip
+CASE_FINDING = CaseFinding(
+    seq=8, time_us=NOW_US, grade="case", info_hash=bytes(20), begin_us=NOW_US, end_us=NOW_US,
+    amount=7, unit="bytes", evidence=(3, 8), facts={"limit": 5},
+)  # fmt: skip
+CASE_CHANGE = CaseChange(
+    seq=9, time_us=NOW_US, type="case_closed", by="ops", reason="known", note=None,
+    outcome="harmless", until_us=NOW_US,
+)  # fmt: skip
 
 EXPLANATION: dict[str, Any] = {
     "seq": 7, "time": "2027-01-15T08:00:00.000000Z", "type": "announced", "request": {}, "peer": {},
@@ -529,6 +567,18 @@ class FakeCommands:
         self, account: int, immune: bool, from_us: int | None, by: Actor
     ) -> int:
         return self._judge(by, (account, immune, from_us))
+
+    async def take_case(self, account: int, detector: str, by: Actor) -> int:
+        return self._judge(by, ("take", account, detector))
+
+    async def wait_for_member(self, account: int, detector: str, by: Actor) -> int:
+        return self._judge(by, ("wait", account, detector))
+
+    async def close_case(self, account: int, detector: str, how: CaseClosing, by: Actor) -> int:
+        return self._judge(by, (account, detector, how))
+
+    async def note_case(self, account: int, detector: str, note: str, by: Actor) -> int:
+        return self._judge(by, (account, detector, note))
 
     def _judge(self, by: Actor, said: object) -> int:
         self._asked(by)

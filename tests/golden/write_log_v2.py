@@ -49,7 +49,16 @@ from tracker.domain.policy import Policy
 from tracker.domain.refusals import NOT_WHITELISTED
 from tracker.domain.settings import Settings
 from tracker.history import event_json
-from tracker.ports import Actor, Correction, FactorTerms, JudgingRule, NewKey, Pardon, TorrentFacts
+from tracker.ports import (
+    Actor,
+    CaseClosing,
+    Correction,
+    FactorTerms,
+    JudgingRule,
+    NewKey,
+    Pardon,
+    TorrentFacts,
+)
 from tracker.service.commands import ServiceCommands
 from tracker.service.service import Service
 from tracker.store import format_border, opening_balance
@@ -452,7 +461,27 @@ def judged(site: Site) -> None:
     site.run(judged_by_rules)
 
 
-SITES = {one.__name__: one for one in (public, private, shredded, pruned, clear, rekeyed, judged)}
+# Cases: what staff says about them.
+
+
+async def spoken_of(run: Run) -> None:
+    run.service.change_settings(evolve(PRIVATE, listed=False, accounting=2))
+    await run.commands.issue_key(NewKey("A" * 32, owner="anna"), BY)
+    case = 1, "impossible_rate"
+    await run.commands.take_case(*case, BY)
+    await run.commands.note_case(*case, 'a note: "é" \\ \t 日本', BY)
+    await run.commands.wait_for_member(*case, BY)
+    until_us = run.service.now_us() + DAY_US
+    await run.commands.close_case(*case, CaseClosing("harmless", 3, until_us), BY)
+    await run.commands.close_case(*case, CaseClosing("mistaken", 6), BY)
+
+
+def cases(site: Site) -> None:
+    site.run(spoken_of)
+
+
+WRITERS = public, private, shredded, pruned, clear, rekeyed, judged, cases
+SITES = {one.__name__: one for one in WRITERS}
 
 
 def record(path: Path) -> None:

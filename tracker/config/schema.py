@@ -301,6 +301,7 @@ class EventLog:
     keep_bytes: KeepBytes = 20_000_000_000
     shred_days: DaysOrNever = 7
     follower: Literal["on", "at_stop"] = "on"
+    cases: bool = False
 
     def __attrs_post_init__(self) -> None:
         problems = {}
@@ -311,6 +312,8 @@ class EventLog:
         # Retention removes whole segments and never the one being written.
         if self.keep_bytes < 2 * self.segment_bytes:
             problems["keep_bytes"] = "must be at least twice segment_bytes"
+        if self.cases and self.follower != "on":
+            problems["cases"] = 'needs follower = "on", because the follower finds them'
         if problems:
             raise KeyProblemsError(problems)
 

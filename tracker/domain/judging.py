@@ -420,7 +420,7 @@ class Judge:
         """Judges a download at an announce."""
         if one.state == BEGUN and self.rule and not self._is_immune(one.account):
             rule = self.rules[self.rule - 1][0]
-            size = _size(state, one.info_hash)
+            size = size_of(state, one.info_hash)
             bytes_ = one.counted if rule.freeleech_exempts else one.downloaded
             if size and bytes_ * 1000 >= size * rule.buffer_permille:
                 one.rule, one.size = self.rule, size
@@ -548,7 +548,7 @@ def pardons(event: HitAndRunPardoned, one: Download) -> bool:
     return one.state == VIOLATED and from_us <= one.violated_date < until_us
 
 
-def _size(state: State, info_hash: bytes) -> int:
+def size_of(state: State, info_hash: bytes) -> int:
     """Returns the size of a torrent as it is known now; 0 = it is not."""
     said = state.facts.get(info_hash)
     size = json.loads(said).get("size") if said else None

@@ -29,6 +29,7 @@ cdef class State:
     cdef public Recent recent
     cdef public Booking book
     cdef public Staying stays
+    cdef public list gone
     cdef public bytearray _scratch
 
     @cython.locals(

@@ -58,6 +58,7 @@ class State:
         "dates",
         "factors",
         "facts",
+        "gone",
         "hidden",
         "listing",
         "recent",
@@ -96,6 +97,8 @@ class State:
         self._scratch = bytearray(38)  # for the names of the record that is applied
         self.book: Booking | None = None  # where gains are noted for the book
         self.stays: Staying | None = None  # where stays are noted for their index
+        # The last announces of peers that were removed, for detectors; None = nobody wants them.
+        self.gone: list[int] | None = None
 
     def apply(
         self,
@@ -470,6 +473,9 @@ class State:
         `remembered`: leaves a base where the rules say so.
         """
         swarms, book = self.swarms, self.book
+        if self.gone is not None:
+            _, said_seq = packed.standing(swarms.rows, peer * 72)
+            self.gone.append(said_seq)
         if self.stays is not None:
             self.stays.left(peer, self.seq - 1, self.time_us, swarms.seen_us(peer), why)
         if self.listing.since_seq != NEVER and swarms.identified(peer):

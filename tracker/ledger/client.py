@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from tracker.ports import (
         BookPage,
         BookQuery,
+        CasesPage,
+        CasesQuery,
+        CaseTold,
+        Detector,
         EntriesPage,
         JudgedPage,
         JudgedQuery,
@@ -138,6 +142,16 @@ class LogLedgers:
             if page is None or not page.more:
                 with trio.move_on_after(POLL_SECONDS):
                     await self._stopping.wait()
+
+    async def cases(self, query: CasesQuery) -> CasesPage:
+        return cast("CasesPage", await self._ask(Question("cases", (query,)), self._books))
+
+    async def case(self, account: int, detector: str) -> CaseTold | None:
+        question = Question("case", (account, detector))
+        return cast("CaseTold | None", await self._ask(question, self._books))
+
+    async def detectors(self) -> Sequence[Detector]:
+        return cast("Sequence[Detector]", await self._ask(Question("detectors"), self._books))
 
     async def _ask(self, question: Question, helper: Helper | None = None) -> object:
         """Asks a helper process. Raises `BusyError`, `NoMomentError`, `UnreadableLogError`."""

@@ -17,19 +17,24 @@ from attrs import evolve
 
 from eventlog import read_identity
 from tracker.ledger import rows
+from tracker.ledger.cases import CaseList, detectors
 from tracker.ledger.judged import Judgements
 from tracker.ledger.pages import EntryPages, SumsPages
 from tracker.ledger.walk import Decryption
-from tracker.ports import BookPage, JudgedPage, TransitionsPage
+from tracker.ports import BookPage, CasesPage, JudgedPage, TransitionsPage
 from tracker.store import book_files
 from tracker.store.address_keys import Keyring
 from tracker.store.book import open_newest
+from tracker.store.case_files import CasesError
 from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Worker, serve
 
 if TYPE_CHECKING:
     from tracker.ports import (
         BookQuery,
+        CasesQuery,
+        CaseTold,
+        Detector,
         EntriesPage,
         JudgedQuery,
         Moment,
@@ -143,6 +148,23 @@ class LedgerWorker(Worker):
             book = open_newest(self._log, self._keys)
             self._newest, self._judged = newest, Judgements(book) if book else None
         return self._judged
+
+    def cases(self, query: CasesQuery) -> CasesPage:
+        found = self._cases()
+        return found.page(query) if found else CasesPage([], None, -1)
+
+    def case(self, account: int, detector: str) -> CaseTold | None:
+        found = self._cases()
+        return found.told(account, detector) if found else None
+
+    def detectors(self) -> list[Detector]:
+        return detectors(self._cases())
+
+    def _cases(self) -> CaseList | None:
+        try:
+            return CaseList(self._log)
+        except CasesError:
+            return None  # the follower makes them anew
 
     def _keep(self, name: object, pages: Pages) -> Pages:
         self._walks[name] = pages

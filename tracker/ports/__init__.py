@@ -1,12 +1,26 @@
 """All that the API may see of the tracker: values, errors, and protocols to read and to write."""
 
 from tracker.ports.book import BookRead, BookRow
+from tracker.ports.cases import (
+    CASE_GRADES,
+    CASE_OUTCOMES,
+    CASE_STATES,
+    Case,
+    CaseChange,
+    CaseClosing,
+    CaseFinding,
+    CasesPage,
+    CasesQuery,
+    CaseTold,
+    Detector,
+)
 from tracker.ports.commands import Commands
 from tracker.ports.errors import (
     TAKES_NOTHING_IN,
     BusyError,
     CommandError,
     DuplicateKeyError,
+    InvalidCaseError,
     InvalidCorrectionError,
     InvalidDurationError,
     InvalidFactorError,
@@ -93,6 +107,9 @@ from tracker.ports.values import (
 )
 
 __all__ = [
+    "CASE_GRADES",
+    "CASE_OUTCOMES",
+    "CASE_STATES",
     "JUDGED_STATES",
     "LINE",
     "LISTED_AT_ONCE",
@@ -107,10 +124,18 @@ __all__ = [
     "BookRead",
     "BookRow",
     "BusyError",
+    "Case",
+    "CaseChange",
+    "CaseClosing",
+    "CaseFinding",
+    "CaseTold",
+    "CasesPage",
+    "CasesQuery",
     "Client",
     "CommandError",
     "Commands",
     "Correction",
+    "Detector",
     "DuplicateKeyError",
     "EntriesPage",
     "EventFilter",
@@ -122,6 +147,7 @@ __all__ = [
     "Gauges",
     "HandedPage",
     "HandedQuery",
+    "InvalidCaseError",
     "InvalidCorrectionError",
     "InvalidDurationError",
     "InvalidFactorError",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tracker.ports.cases import CaseClosing
     from tracker.ports.hit_and_run import JudgingRule, Pardon
     from tracker.ports.values import (
         Actor,
@@ -134,4 +135,23 @@ class Commands(Protocol):
 
         Also raises `UnknownAccountError`.
         """
+        ...
+
+    # Cases. Each returns the seq of its event. Raises `UnknownAccountError`. That there is such a
+    # case is not looked at.
+
+    async def take_case(self, account: int, detector: str, by: Actor) -> int:
+        """Says that the author looks into a case."""
+        ...
+
+    async def wait_for_member(self, account: int, detector: str, by: Actor) -> int:
+        """Says that staff waits for the member's answer."""
+        ...
+
+    async def close_case(self, account: int, detector: str, how: CaseClosing, by: Actor) -> int:
+        """Closes a case. `by.reason` must not be empty. Also raises `InvalidCaseError`."""
+        ...
+
+    async def note_case(self, account: int, detector: str, note: str, by: Actor) -> int:
+        """Adds a note. Also raises `InvalidCaseError`, where it is empty."""
         ...

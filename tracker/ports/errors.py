@@ -47,6 +47,10 @@ class InvalidJudgingError(CommandError):
     """Hit and run cannot be judged like that; the text says why."""
 
 
+class InvalidCaseError(CommandError):
+    """That cannot be said about a case; the text says why."""
+
+
 class LogUnavailableError(CommandError):
     """The log cannot take the event now. Whether it kept an earlier attempt is unknown."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 
+    from tracker.ports.cases import CasesPage, CasesQuery, CaseTold, Detector
     from tracker.ports.hit_and_run import (
         JudgedPage,
         JudgedQuery,
@@ -320,4 +321,15 @@ class Ledgers(Protocol):
 
         A page is empty while there is nothing new. It ends when the tracker stops.
         """
+
+    async def cases(self, query: CasesQuery) -> CasesPage:
+        """Cases as the follower found them, which lags behind the log."""
+        ...
+
+    async def case(self, account: int, detector: str) -> CaseTold | None:
+        """A case with its findings and history; None = there is none."""
+        ...
+
+    async def detectors(self) -> Sequence[Detector]:
+        """The detectors, and how their cases came out."""
         ...

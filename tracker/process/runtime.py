@@ -103,7 +103,12 @@ def build(
         secrets=secrets_path,
         checked=session.checked,
     )
-    follower = FollowerSupervisor(event_log.path, secrets_path, note_sealed=event_log.note_sealed)
+    follower = FollowerSupervisor(
+        event_log.path,
+        secrets_path,
+        ("--cases",) if settings.cases else (),
+        note_sealed=event_log.note_sealed,
+    )
     rereading = Rereading(event_log.path, keyring, checked=session.checked)
     replaying = Replaying(event_log.path, secrets_path)
     gauges = LiveGauges(

@@ -71,6 +71,9 @@ class FollowerSupervisor:
     _unindexed: RepeatedWarning = field(
         init=False, factory=lambda: RepeatedWarning(log, "The index of stays is written again")
     )
+    _unlisted: RepeatedWarning = field(
+        init=False, factory=lambda: RepeatedWarning(log, "Cases are written again")
+    )
     _crowded: RepeatedWarning = field(
         init=False, factory=lambda: RepeatedWarning(log, "Old rows of the book are removed again")
     )
@@ -169,6 +172,10 @@ class FollowerSupervisor:
         elif "unindexed" in report:
             what = "The index of stays could not be written: %s"
             self._unindexed.warn(what, report["unindexed"])
+        elif "listed" in report:
+            self._unlisted.over()
+        elif "unlisted" in report:
+            self._unlisted.warn("Cases could not be written: %s", report["unlisted"])
         elif report.get("crowded") == "":
             self._crowded.over()
         elif "crowded" in report:

@@ -1,9 +1,10 @@
 """Runs the follower: a process that replays the durable log as it grows, writes snapshots, the book
-and the index of stays, and seals finished segments.
+and the index of stays, finds cases where that is wanted, and seals finished segments.
 
 So the tracker never pauses for a snapshot, and never hashes its log.
 
     python -m tracker.upkeep.follower_process LOG SECRETS [--events N] [--seconds S] [--pause S]
+        [--cases]
 
 The tracker starts it (`follower.py`) and reads its reports, a JSON object a line. The follower ends
 when its standard input ends, and the kernel kills it when the tracker is gone. It holds one state,
@@ -44,6 +45,7 @@ from tracker.store.book_files import BookError
 from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.server_secret import SecretError
 from tracker.upkeep import bookkeeping
+from tracker.upkeep.case_keeping import CaseKeeper
 from tracker.upkeep.stay_keeping import StayKeeper
 from tracker.workers import lifetime
 
@@ -66,7 +68,8 @@ MB.
 SEAL_SECONDS = 5.0
 """Seconds between two looks for finished segments without a seal."""
 BOOK_SECONDS = 10.0
-"""Seconds between two writings of the book and of the index of stays, because people read them."""
+"""Seconds between two writings of the book, the index of stays and cases, because people read them.
+"""
 RETRY_SECONDS = 60.0
 """Seconds until a segment that could not be sealed is tried again."""
 _POLL_SECONDS = 1.0  # between two looks at the log
@@ -88,7 +91,7 @@ class Follower:
     use), `failed` (a snapshot that it could not write), `unbooked` (why the book could not be
     written), `booked` (it was written after that), `crowded` (why old rows of it could not be
     removed; "" = they could, after that), `unindexed` and `indexed` (the same of the index of
-    stays), `sealed` (the newest sealed history digest,
+    stays), `unlisted` and `listed` (the same of cases), `sealed` (the newest sealed history digest,
     and the number of the event after it) and `unsealed` (why a segment could not be sealed).
     """
 
@@ -101,9 +104,10 @@ class Follower:
         events: int = EVENTS,
         seconds: float = SECONDS,
         pause: float = PAUSE_SECONDS,
+        cases: bool = False,
     ) -> None:
-        """Starts from the newest snapshot, or where the book ends. Raises the errors of
-        `bookkeeping.start`.
+        """Starts from the newest snapshot, or where the book ends. With `cases` it starts from the
+        beginning of the log, and finds cases. Raises the errors of `bookkeeping.start`.
         """
         self._log, self._report = log, report
         self._events, self._seconds, self._pause = events, seconds, pause
@@ -111,12 +115,15 @@ class Follower:
         self._reader: Reader
         self._keys = Keyring(secrets)
         self._keeper, self.state, self._reader, self._written_seq = bookkeeping.start(
-            log, self._keys, refused=lambda why: report(refused=why)
+            log, self._keys, refused=self._refused
         )
         self._stays = self._stay_keeper()
-        if self._stays and self._stays.seq < self.state.seq:
+        self._cases = CaseKeeper(log, self._keys, self._refused) if cases else None
+        seq = min(each.seq for each in (self._keeper, self._stays, self._cases) if each)
+        if seq < self.state.seq:
             del self.state, self._reader  # two states at a time may be too large
-            self.state, self._reader = snapshots.start(log, self._keys, at_most=self._stays.seq)
+            self.state, self._reader = snapshots.start(log, self._keys, at_most=seq)
+        self._unlisted = False  # the cases could not be written
         self._unindexed = False  # the index of stays could not be written
         self._written_at = time.monotonic()
         self._behind = self.state.seq < self._written_seq  # the book was, at the start
@@ -129,10 +136,13 @@ class Follower:
     def _stay_keeper(self) -> StayKeeper | None:
         """Goes on with the index of stays; None = that is not possible, and all else goes on."""
         try:
-            return StayKeeper(self._log, self._keys, lambda why: self._report(refused=why))
+            return StayKeeper(self._log, self._keys, self._refused)
         except OSError as error:
             self._report(unindexed=str(error))
             return None
+
+    def _refused(self, why: str) -> None:
+        self._report(refused=why)
 
     def catch_up(self) -> None:
         """Applies the new durable events, and writes a snapshot and seals that are due.
@@ -151,6 +161,8 @@ class Follower:
                 self._with_stays(partial(self._stays.before, self.state, frame), vital=True)
             try:
                 self._keeper.apply(self.state, frame)
+                if self._cases:
+                    self._cases.after(self.state, frame)
             except (CodecError, ReplayError) as error:
                 raise DisagreementError(
                     f"replay ends at event {header.base_seq} or in its frame: {error}"
@@ -171,6 +183,7 @@ class Follower:
             self._write_book()
         if time.monotonic() >= self._stays_from:
             self._write_stays()
+            self._write_cases()
         self._seal_if_due()
 
     def _seal_if_due(self) -> None:
@@ -204,6 +217,7 @@ class Follower:
         if not self._write_book():  # first, so that a start from the snapshot finds the book there
             return
         self._write_stays()
+        self._write_cases()
         began = time.monotonic()
         try:
             self._keys.forget()  # keys of days that were shredded meanwhile
@@ -267,6 +281,21 @@ class Follower:
                 self._unindexed = False
                 self._report(indexed=self.state.seq)
 
+    def _write_cases(self) -> None:
+        """Raises `OSError` where the cases were removed, because the next start makes them anew."""
+        try:
+            if self._cases:
+                self._cases.write()
+        except FileNotFoundError as error:
+            raise OSError(f"the cases were removed, and are found anew: {error}") from None
+        except OSError as error:
+            self._unlisted = True
+            self._report(unlisted=str(error))
+        else:
+            if self._unlisted:
+                self._unlisted = False
+                self._report(listed=self.state.seq)
+
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
@@ -279,7 +308,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         follower = Follower(
             options.log, options.secrets, _print_report,
-            events=options.events, seconds=options.seconds, pause=options.pause,
+            events=options.events, seconds=options.seconds, pause=options.pause, cases=options.cases,
         )  # fmt: skip
         while True:
             follower.catch_up()
@@ -305,6 +334,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--pause", type=float, default=PAUSE_SECONDS)
+    parser.add_argument("--cases", action="store_true")
     return parser.parse_args(arguments)
 
 

@@ -236,6 +236,10 @@ SECTION_PROBLEMS = [
         ),
     ),
     (
+        'event_log = {path = "x", secrets_path = "y", follower = "at_stop", cases = true}',
+        'event_log.cases: needs follower = "on", because the follower finds them',
+    ),
+    (
         (
             'http_api.tsl_config = {ssl_cert_path = "a", ssl_key_path = "b"}\n'
             'http_api.tls_config = {ssl_cert_path = "a", ssl_key_path = "b"}'

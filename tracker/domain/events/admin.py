@@ -446,6 +446,47 @@ class ServerKeyChanged(AdminEvent):
     after: str
 
 
+# Cases. These change no state either: `tracker.domain.detecting.cases` has what follows from them.
+
+
+@frozen
+class CaseEvent(AdminEvent):
+    """Base of what staff says about a case: what one detector found about one account."""
+
+    account: Account
+    detector: str
+
+
+@admin_event(73, "case_taken")
+@frozen
+class CaseTaken(CaseEvent):
+    """Somebody of staff looks into it: the one whose token it was."""
+
+
+@admin_event(74, "case_waiting")
+@frozen
+class CaseWaiting(CaseEvent):
+    """The member was asked, and staff waits for an answer."""
+
+
+@admin_event(75, "case_closed")
+@frozen
+class CaseClosed(CaseEvent):
+    """Staff came to a result."""
+
+    outcome: str  # `confirmed`, `harmless`, `mistaken`
+    upto: int  # whoever closed it knew what was found up to this event
+    until_us: int | None = None  # what is found before that date does not open it again
+
+
+@admin_event(76, "case_noted")
+@frozen
+class CaseNoted(CaseEvent):
+    """Staff added a note, which changes nothing else."""
+
+    note: str
+
+
 @admin_event(80, "log_pruned")
 @frozen
 class LogPruned(AdminEvent):

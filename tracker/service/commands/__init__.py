@@ -3,6 +3,7 @@
 Each command decides by the state, appends its event, and replies once the event is durable.
 """
 
+from tracker.service.commands.cases import CaseCommands
 from tracker.service.commands.credit import CreditCommands
 from tracker.service.commands.hit_and_run import HitAndRunCommands
 from tracker.service.commands.keys import KeyCommands
@@ -11,6 +12,6 @@ from tracker.service.commands.whitelist import WhitelistCommands
 
 
 class ServiceCommands(
-    WhitelistCommands, KeyCommands, CreditCommands, TorrentCommands, HitAndRunCommands
+    WhitelistCommands, KeyCommands, CreditCommands, TorrentCommands, HitAndRunCommands, CaseCommands
 ):
     """Implements `ports.Commands` with the service."""

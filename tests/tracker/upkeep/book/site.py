@@ -33,6 +33,7 @@ from tracker.store.book import open_newest
 from tracker.upkeep.follower_process import Follower
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from eventlog import Frame
@@ -67,9 +68,11 @@ class Site:
         settings: Settings = PRIVATE,
         wall_us: int | None = None,
         days: int = 0,
+        speak: Callable[[Rig], None] = lambda _rig: None,
     ) -> None:
         """Runs a tracker for some rounds of announces, and then for some days; then removes what
-        can be removed. `wall_us` sets the clock; None = it is right."""
+        can be removed. `wall_us` sets the clock; None = it is right. `speak`: what happens after
+        the rounds."""
         log = open_log(
             self.log, codec.RECORD_SIZES, self.keys.tags, segment_bytes=3000, linger_seconds=0,
             encryptor=self.keys,
@@ -88,6 +91,7 @@ class Site:
                 for _ in range(rounds):
                     self._round(rig)
                     await log.wait_durable(log.next_seq - 1)
+                speak(rig)
                 if days:  # with few ticks
                     rig.service.change_settings(evolve(settings, tick_ms=QUARTER_US // 1000))
                 for _ in range(4 * days):

@@ -1,0 +1,125 @@
+"""Makes intervals from the events of a replay, and has the detectors hear them.
+
+It knows peers by the numbers of their last announces, which each announce of the log names. So it
+needs no addresses, and sees the same peers as the state.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracker.domain import events
+from tracker.domain.detecting.intervals import Interval
+from tracker.domain.events.announce import V4_MAPPED
+from tracker.domain.judging import size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tracker.domain.detecting.intervals import Finding
+    from tracker.domain.detecting.watch import Watch
+    from tracker.domain.events.announce import Plain, Private
+    from tracker.domain.events.records import AnnounceRefused
+    from tracker.domain.state import State
+
+Found = tuple[int, "Finding"]
+"""A finding, and the event that showed it."""
+
+
+class Feed:
+    """Remembers the last announce of each peer with an account."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._last: dict[int, Interval] = {}  # by its number
+        self._away: dict[int, Interval] = {}  # of peers that may come back; the oldest first
+
+    def announced(
+        self, state: State, seq: int, rows: Iterable[tuple[Plain, Private | None]]
+    ) -> Iterator[Found]:
+        """Hears the announces of a frame after it was applied; the first one is event `seq`."""
+        for number, (plain, private) in enumerate(rows, seq):
+            account = state.access.account_of[plain[6]]
+            if not account:  # there are none in public modes
+                continue
+            interval = self._interval(state, number, account, plain, private)
+            yield from self._heard(interval)
+            if interval.event == events.STOPPED:
+                yield from self._heard(_gone(interval, number, interval.time_us))
+            else:
+                self._last[number] = interval
+
+    def _interval(
+        self, state: State, seq: int, account: int, plain: Plain, private: Private | None
+    ) -> Interval:
+        time_us, info_hash, id_begin, uploaded, downloaded, left, _, last_seq, _, _, _, what = (
+            plain[:12]
+        )
+        rule, client = plain[12:]
+        before = None
+        if rule != events.RULE_FIRST:
+            before = self._last.pop(last_seq, None) or self._away.pop(last_seq, None)
+        goes_on = before is not None and rule != events.RULE_RESTARTED
+        address, port, key, id_end = None, 0, None, bytes(12)
+        if private is not None:
+            packed, id_end, port_bytes, hashed = private
+            v6 = what >> 4 & 1
+            address = packed if v6 or packed[:12] != V4_MAPPED else packed[12:]
+            port, key = int.from_bytes(port_bytes, "big"), hashed or None
+        return Interval(
+            seq=seq, time_us=time_us, before_us=before.time_us if before else time_us,
+            account=account, info_hash=info_hash, peer_id=id_begin + id_end, address=address,
+            port=port, key=key, client=client, event=what & 0x0F,
+            up=max(0, uploaded - before.uploaded) if before and goes_on else 0,
+            down=max(0, downloaded - before.downloaded) if before and goes_on else 0,
+            left=None if left == events.LEFT_UNKNOWN else left,
+            left_before=before.left if before else None,
+            uploaded=uploaded, downloaded=downloaded, first=before is None, refused=False,
+            gone=False, size=size_of(state, info_hash),
+        )  # fmt: skip
+
+    def refused(self, state: State, seq: int, record: AnnounceRefused) -> Iterator[Found]:
+        """Hears a refused announce."""
+        account = state.access.account_of[record.key_ref]
+        if account:
+            yield from self._heard(
+                Interval(
+                    seq=seq, time_us=record.time_us, before_us=record.time_us, account=account,
+                    info_hash=record.info_hash, peer_id=bytes(20), address=None, port=0, key=None,
+                    client=0, event=events.NONE, up=0, down=0, left=None, left_before=None,
+                    uploaded=0, downloaded=0, first=False, refused=True, gone=False,
+                    size=size_of(state, record.info_hash),
+                )
+            )  # fmt: skip
+
+    def left(self, state: State, seq: int) -> Iterator[Found]:
+        """Hears of the peers that the events up to `seq` removed: those in `state.gone`."""
+        gone, state.gone = state.gone or [], []
+        for last_seq in gone:
+            before = self._last.pop(last_seq, None)
+            if before is not None:
+                away = _gone(before, seq, state.time_us)
+                self._away[last_seq] = away._replace(
+                    time_us=before.time_us, address=None, port=0, key=None
+                )
+                yield from self._heard(away)
+
+    def ticked(self, state: State, seq: int) -> Iterator[Found]:
+        """Hears that time passed, up to that of the state."""
+        yield from ((seq, finding) for finding in self._watch.ticked(state.time_us))
+        oldest_us = state.time_us - state.settings.policy.remember_days * events.DAY_US
+        while self._away:
+            first = next(iter(self._away))
+            if self._away[first].time_us >= oldest_us:
+                return
+            del self._away[first]
+
+    def _heard(self, interval: Interval) -> Iterator[Found]:
+        return ((interval.seq, finding) for finding in self._watch.heard(interval))
+
+
+def _gone(last: Interval, seq: int, time_us: int) -> Interval:
+    return last._replace(
+        seq=seq, time_us=time_us, before_us=last.time_us, event=events.NONE, up=0, down=0,
+        left_before=last.left, first=False, gone=True,
+    )  # fmt: skip

@@ -1,0 +1,101 @@
+"""Answers what is asked about cases, from the timeline that the follower writes."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from attrs import asdict
+
+from tracker import ports
+from tracker.domain.detecting.cases import cases, tally
+from tracker.domain.detecting.intervals import GRADES
+from tracker.domain.detecting.watch import DETECTORS
+from tracker.domain.events import codec
+from tracker.store import case_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tracker.domain.detecting.cases import Case, Found, Said
+
+
+class CaseList:
+    """The cases of a log as they were written last. Blocking."""
+
+    def __init__(self, log: Path) -> None:
+        """Raises `CasesError`, where there are none, and what reading the log raises."""
+        timeline = case_files.read(log)
+        self.cases = cases(timeline.entries)
+        self._seq = timeline.listed.upto - 1
+
+    def page(self, query: ports.CasesQuery) -> ports.CasesPage:
+        chosen = list(islice(self._chosen(query), query.limit + 1))
+        following = None
+        if len(chosen) > query.limit:
+            last = chosen[query.limit - 1]
+            following = last.account, last.detector
+        return ports.CasesPage(list(map(_shown, chosen[: query.limit])), following, self._seq)
+
+    def _chosen(self, query: ports.CasesQuery) -> Iterator[Case]:
+        for name, case in self.cases.items():
+            if (
+                case.state in query.states
+                and GRADES[case.grade] in query.grades
+                and query.account in (None, case.account)
+                and query.detector in (None, case.detector)
+                and (query.after is None or name > query.after)
+            ):
+                yield case
+
+    def told(self, account: int, detector: str) -> ports.CaseTold | None:
+        """Returns a case with all that belongs to it; None = there is none."""
+        case = self.cases.get((account, detector))
+        if case is None:
+            return None
+        findings, history = map(_finding, case.found), map(_change, case.said)
+        return ports.CaseTold(_shown(case), list(findings), list(history), self._seq)
+
+
+def detectors(found: CaseList | None) -> list[ports.Detector]:
+    """Returns the detectors of this version, and how their cases came out."""
+    made = list(found.cases.values()) if found else []
+    shown = []
+    for make in DETECTORS:
+        detector = make()
+        number = sum(1 for case in made if case.detector == detector.name and case.found)
+        parameters = asdict(detector.parameters)
+        shown.append(
+            ports.Detector(detector.name, parameters, number, **tally(made, detector.name))
+        )
+    return shown
+
+
+def _shown(case: Case) -> ports.Case:
+    findings = [one.finding for one in case.found]
+    return ports.Case(
+        account=case.account, detector=case.detector, state=case.state, since_us=case.since_us,
+        grade=GRADES[case.grade] or None, holder=case.holder, outcome=case.outcome,
+        until_us=case.until_us, findings=len(findings),
+        first_us=min((one.begin_us for one in findings), default=None),
+        last_us=max((one.end_us for one in findings), default=None),
+    )  # fmt: skip
+
+
+def _finding(found: Found) -> ports.CaseFinding:
+    one = found.finding
+    return ports.CaseFinding(
+        seq=found.seq, time_us=found.date_us, grade=GRADES[one.grade], info_hash=one.info_hash,
+        begin_us=one.begin_us, end_us=one.end_us, amount=one.amount, unit=one.unit,
+        evidence=one.evidence, facts=one.facts,
+    )  # fmt: skip
+
+
+def _change(said: Said) -> ports.CaseChange:
+    data, by = codec.to_data(said.event), said.event.by or {}
+    return ports.CaseChange(
+        seq=said.seq, time_us=said.date_us, type=said.event.name, by=by.get("token"),
+        reason=by.get("reason"), note=data.get("note"), outcome=data.get("outcome"),
+        until_us=data.get("until_us"),
+    )  # fmt: skip

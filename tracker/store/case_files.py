@@ -1,0 +1,170 @@
+"""Writes and reads what detectors found and staff said about it (docs/adr/0032).
+
+    <log>/cases/list.json       up to which event, and how much of the other file counts
+    <log>/cases/timeline.jsonl  one JSON object for each finding and each event of staff
+
+The timeline only grows, and the list is replaced as a whole. What is in the timeline beyond the
+list does not count. Both can be deleted: the follower makes them again from what the log still has.
+So they have checksums against accidents and no MACs. They hold no addresses. Blocking.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from attrs import define, frozen
+
+from eventlog import (
+    NotAFileError,
+    border,
+    create_file,
+    holds_frame,
+    make_folder,
+    parse_json,
+    read_file,
+    read_identity,
+    write_all,
+    write_new,
+)
+from tracker.domain.detecting.cases import Found, Said
+from tracker.domain.detecting.intervals import GRADES, Finding
+from tracker.domain.events import codec
+from tracker.domain.events.admin import CaseEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+FOLDER, LIST, TIMELINE = "cases", "list.json", "timeline.jsonl"
+FORMAT = 1
+
+
+class CasesError(Exception):
+    """There is no usable list of cases; the text says why."""
+
+
+class NoCasesError(CasesError):
+    """There is none at all."""
+
+
+@frozen
+class Listed:
+    """A list: the events below `upto` were looked at."""
+
+    upto: int
+    chain: bytes  # of the frame that ends there
+    size: int  # bytes of the timeline that count
+    crc: int  # CRC-32 of them
+
+
+@frozen
+class Timeline:
+    """All that was found and said, in the order in which it was written."""
+
+    listed: Listed
+    entries: list[Found | Said]
+
+
+def read(log: Path) -> Timeline:
+    """Reads the timeline of a log. Raises `CasesError`, and what reading the log raises."""
+    try:
+        data = read_file(log / FOLDER / LIST)
+        lines = read_file(log / FOLDER / TIMELINE)
+    except FileNotFoundError:
+        raise NoCasesError("there are no cases") from None
+    except NotAFileError as error:
+        raise CasesError(str(error)) from None
+    with border(CasesError, CasesError):
+        said: Any = parse_json(data)
+        if said["format"] != FORMAT or said["log_id"] != read_identity(log).hex():
+            raise CasesError("the list of cases is of another format or log")
+        listed = Listed(said["upto"], bytes.fromhex(said["chain"]), said["bytes"], said["crc"])
+        lines = lines[: listed.size]
+        if len(lines) != listed.size or crc32(lines) != listed.crc:
+            raise CasesError("the timeline of cases is damaged")
+        entries = [_entry(parse_json(line)) for line in lines.splitlines()]
+    if not holds_frame(log, listed.upto, listed.chain):
+        raise CasesError("the cases were made of another history than this log's")
+    return Timeline(listed, entries)
+
+
+def name_of(entry: Found | Said) -> bytes:
+    """Returns what tells an entry from all others: two walks over a log find the same once."""
+    if isinstance(entry, Said):
+        return b"%d" % entry.seq
+    return blake2b(_line(entry._replace(seq=0, date_us=0)), digest_size=16).digest()
+
+
+@define
+class Writer:
+    """Writes the timeline as it grows. It must be the only one."""
+
+    _log: Path
+    _listed: Listed | None
+
+    @classmethod
+    def open(cls, log: Path, listed: Listed | None) -> Writer:
+        """Goes on behind what is `listed`; None = begins anew. Raises `OSError`."""
+        folder = log / FOLDER
+        make_folder(folder)
+        if listed is None:
+            (folder / LIST).unlink(missing_ok=True)
+            os.close(create_file(folder / TIMELINE))
+        return cls(log, listed)
+
+    @property
+    def upto(self) -> int:
+        """The first event that was not looked at."""
+        return self._listed.upto if self._listed else 0
+
+    def write(self, entries: Iterable[Found | Said], upto: int, chain: bytes) -> None:
+        """Adds entries, and says that the events below `upto` were looked at. Raises `OSError`."""
+        piece = b"".join(_line(each) + b"\n" for each in entries)
+        before = self._listed or Listed(0, b"", 0, 0)
+        folder = self._log / FOLDER
+        descriptor = os.open(folder / TIMELINE, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            os.ftruncate(descriptor, before.size)
+            write_all(descriptor, [piece], before.size)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        listed = Listed(upto, chain, before.size + len(piece), crc32(piece, before.crc))
+        body = {
+            "format": FORMAT, "log_id": read_identity(self._log).hex(), "upto": upto,
+            "chain": chain.hex(), "bytes": listed.size, "crc": listed.crc,
+        }  # fmt: skip
+        write_new(folder / LIST, json.dumps(body).encode())
+        self._listed = listed
+
+
+def _line(entry: Found | Said) -> bytes:
+    body: dict[str, Any] = {"seq": entry.seq, "date_us": entry.date_us}
+    if isinstance(entry, Said):
+        body |= {"said": entry.event.number, "data": codec.to_data(entry.event)}
+    else:
+        finding = entry.finding._asdict()
+        info_hash = entry.finding.info_hash
+        finding["info_hash"] = info_hash.hex() if info_hash else None
+        finding["grade"] = GRADES[entry.finding.grade]
+        finding["facts"] = dict(entry.finding.facts)
+        body["found"] = finding
+    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _entry(body: Any) -> Found | Said:
+    seq, date_us = int(body["seq"]), int(body["date_us"])
+    if "said" in body:
+        event = codec.from_data(body["said"], body["data"])
+        if not isinstance(event, CaseEvent):
+            raise CasesError(f"event {seq} is not about a case")
+        return Said(seq, date_us, event)
+    said = dict(body["found"])
+    if said["info_hash"] is not None:
+        said["info_hash"] = bytes.fromhex(said["info_hash"])
+    said["grade"], said["evidence"] = GRADES.index(said["grade"]), tuple(said["evidence"])
+    return Found(seq, date_us, Finding(**said))

@@ -1,0 +1,122 @@
+"""Finds cases while a replay applies events, and writes them. Blocking.
+
+The follower has a `CaseKeeper` where `cases = true`. What the detectors remember is not written,
+because it has addresses. So each start has them hear the log again from its beginning, and what was
+found before is not found twice. What was found stays, also where its announces are removed or the
+addresses shredded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventlog import first_seq
+from tracker.domain import events
+from tracker.domain.detecting.cases import Found, Said
+from tracker.domain.detecting.feed import Feed
+from tracker.domain.detecting.watch import Watch
+from tracker.domain.events.admin import CaseEvent
+from tracker.domain.events.records import AnnounceRefused, Tick
+from tracker.store import case_files, checked_segments, frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from eventlog import Frame
+    from tracker.domain.detecting import feed
+    from tracker.domain.events import codec
+    from tracker.domain.state import State
+    from tracker.store.address_keys import Keyring
+
+
+class CaseKeeper:
+    """Notes what detectors find and staff says in a replay, and writes it."""
+
+    def __init__(
+        self,
+        log: Path,
+        keys: Keyring | None,
+        refused: Callable[[str], None] = lambda _why: None,
+        watch: Watch | None = None,
+    ) -> None:
+        """Goes on with the cases that there are. Why they cannot be used is reported to `refused`.
+
+        `watch`: the detectors; None = all. Raises `OSError`, and what reading the log raises.
+        """
+        self._log, self._keys = log, keys
+        self.seq = first_seq(log)
+        """The first event that the detectors must hear."""
+        self._feed = Feed(watch or Watch())
+        self._noted: list[Found | Said] = []
+        self._known: set[bytes] = set()
+        listed = None
+        try:
+            timeline = case_files.read(log)
+        except case_files.CasesError as error:
+            if not isinstance(error, case_files.NoCasesError):
+                refused(f"Cases are found anew: {error}. Nothing has to be done")
+        else:
+            listed = timeline.listed
+            self._known = {case_files.name_of(entry) for entry in timeline.entries}
+        self._writer = case_files.Writer.open(log, listed)
+        self._chain = listed.chain if listed else b""
+        self._heard = 0  # events that the detectors heard of
+
+    def after(self, state: State, frame: Frame) -> None:
+        """Hears a frame that was applied. Raises `CodecError`, and what reading the log raises."""
+        header = frame.header
+        if state.gone is None:  # the first frame of all
+            state.gone = []
+            self._begin(state)
+        self._note(state, self._hear(state, frame))
+        self._heard = state.seq
+        if header.records:
+            self._chain = header.chain
+
+    def _begin(self, state: State) -> None:
+        """Notes what staff said in segments that were removed: those events are kept."""
+        for frame in checked_segments.read_kept(self._log, self.seq, self._keys):
+            for seq, record in frames.admin(frame):
+                self._say(state, seq, record)
+
+    def _hear(self, state: State, frame: Frame) -> Iterator[feed.Found]:
+        header = frame.header
+        if header.kind == events.ANNOUNCE:
+            yield from self._feed.announced(state, header.base_seq, frames.announces(frame))
+        elif header.kind == events.ADMIN:
+            for seq, record in frames.admin(frame):
+                self._say(state, seq, record)
+        elif header.kind == AnnounceRefused.kind and frames.known(frame):
+            for seq, one in enumerate(AnnounceRefused.unpack(frame.plain), header.base_seq):
+                yield from self._feed.refused(state, seq, one)
+        last_seq = state.seq - 1
+        yield from self._feed.left(state, last_seq)
+        if header.kind == Tick.kind:
+            yield from self._feed.ticked(state, last_seq)
+
+    def _note(self, state: State, found: Iterable[feed.Found]) -> None:
+        dates = state.dates
+        for seq, one in found:
+            dated = one._replace(begin_us=dates.of(one.begin_us), end_us=dates.of(one.end_us))
+            self._enter(Found(seq, dates.of(state.time_us), dated))
+
+    def _say(self, state: State, seq: int, record: codec.AdminRecord) -> None:
+        event = record.event()
+        if isinstance(event, CaseEvent):
+            self._enter(Said(seq, state.dates.of(record.time_us), event))
+
+    def _enter(self, entry: Found | Said) -> None:
+        name = case_files.name_of(entry)
+        if name not in self._known:
+            self._known.add(name)
+            self._noted.append(entry)
+
+    def write(self) -> None:
+        """Writes what was noted, once the detectors heard all that they had heard before.
+
+        Raises `OSError`.
+        """
+        if self._heard > self._writer.upto:
+            self._writer.write(self._noted, self._heard, self._chain)
+            self._noted = []
