@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 SECOND = 1_000_000  # microseconds
 TICK_US = 60 * SECOND
 TIMEOUT_US = 5400 * SECOND  # a peer that is silent for so long is no longer listed
-REMEMBERED_US = 7 * 86_400 * SECOND  # for so long counters go on where they stood
 
 Key = tuple[int, bytes, bytes]
 """A peer: account, info hash, peer_id."""
@@ -45,7 +44,6 @@ class Feed:
     seq: int = 0
     ticked_us: int = 0
     _listed: dict[Key, Said] = field(factory=dict)  # the most silent first
-    _known: dict[Key, Said] = field(factory=dict)  # no longer listed, the longest so first
 
     def announced(self, one: Announce) -> Iterator[Finding]:
         """Passes an announce on, and what time has brought until then. Yields what that shows."""
@@ -53,12 +51,11 @@ class Feed:
             yield from self.ticked(one.time_us)
         self.seq += 1
         key = one.account, one.info_hash, one.peer_id
-        before = self._listed.pop(key, None) or self._known.pop(key, None)
+        before = self._listed.pop(key, None)
         now = Said(self.seq, one)
         yield from self.watch.heard(self._interval(now, before))
         if one.event == events.STOPPED:
             yield from self.watch.heard(self._gone(now, one.time_us, self.seq))
-            self._known[key] = now
         else:
             self._listed[key] = now
 
@@ -72,13 +69,7 @@ class Feed:
             if max(said.one.time_us, resumed) + TIMEOUT_US > time_us:
                 break
             del self._listed[key]
-            self._known[key] = said
             yield from self.watch.heard(self._gone(said, time_us, self.seq))
-        while self._known:
-            key, said = next(iter(self._known.items()))
-            if said.one.time_us + REMEMBERED_US > time_us:
-                break
-            del self._known[key]
         yield from self.watch.ticked(time_us)
 
     def _interval(self, now: Said, before: Said | None) -> Interval:

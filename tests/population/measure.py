@@ -114,14 +114,19 @@ def beyond_receivable(claim: Claim) -> float:
 GHOSTS = (("received", beyond_received), ("can have received", beyond_receivable))
 
 
-def measure(population: Population, say: Callable[[str], None] | None = None) -> Measured:
-    """Lets a population live under the eyes of all detectors. `say` hears of each day."""
-    measured = Measured(population)
-    feed = Feed(
-        Watch(),
+def feed_of(population: Population, watch: Watch) -> Feed:
+    """Returns a feed that knows the torrents of a population, and when the tracker is down."""
+    return Feed(
+        watch,
         {swarm.info_hash: swarm.size for swarm in population.swarms},
         [(log_time(begin), log_time(end)) for begin, end in population.outages],
     )
+
+
+def measure(population: Population, say: Callable[[str], None] | None = None) -> Measured:
+    """Lets a population live under the eyes of all detectors. `say` hears of each day."""
+    measured = Measured(population)
+    feed = feed_of(population, Watch())
     day = 0
     for one in population.announces():
         measured.announces += 1

@@ -13,16 +13,22 @@ import pytest
 from attrs import evolve
 
 from eventlog import Reader
-from tests.population.measure import measure, report
+from tests.population.measure import feed_of, measure, report
 from tests.population.shares import Cheats
 from tests.population.simulator import Population
 from tests.population.writing import write
 from tests.support import events_in, keys_of
+from tests.tracker.upkeep.test_case_keeping import Everything
 from tracker.domain.detecting.intervals import CASE, PROOF
-from tracker.store.replay import replay
+from tracker.domain.detecting.watch import Watch
+from tracker.domain.state import State
+from tracker.store import frames
+from tracker.upkeep.case_keeping import CaseKeeper
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tracker.domain.detecting.intervals import Interval
 
 TRAITS = {
     "household", "CGNAT", "IPv4 and IPv6", "seedbox", "falls silent", "downloaded stays 0",
@@ -64,17 +70,32 @@ def test_honest_members_are_left_in_peace(members: int, days: int) -> None:
 
 
 def test_a_log_has_what_the_population_said(tmp_path: Path) -> None:
-    """The tracker refuses nothing, and its log replays."""
+    """The tracker refuses nothing, its log replays, and its feed makes the intervals of ours."""
     cheats = evolve(Cheats(), share=0.3)
-    count = write(Population(60, 2, cheats=cheats), tmp_path)
-    keys = keys_of(tmp_path / "secrets")
-    assert replay(Reader(tmp_path / "log", to_end=True, keys=keys)).seq == count
+    count = write(Population(60, 3, cheats=cheats), tmp_path)
+    log, keys = tmp_path / "log", keys_of(tmp_path / "secrets")
     logged = [
         (one["key_ref"], one["info_hash"], one["uploaded"], one["downloaded"], one["left"])
-        for one in events_in(Reader(tmp_path / "log", to_end=True, keys=keys).frames())
+        for one in events_in(Reader(log, to_end=True, keys=keys).frames())
         if one["type"] == "announced"
     ]
+    population, ours, theirs = Population(60, 3, cheats=cheats), Everything(), Everything()
+    feed = feed_of(population, Watch([ours]))
+    said = list(population.announces())
     assert logged == [
-        (one.account, one.info_hash.hex(), one.uploaded, one.downloaded, one.left)
-        for one in Population(60, 2, cheats=cheats).announces()
+        (one.account, one.info_hash.hex(), one.uploaded, one.downloaded, one.left) for one in said
     ]
+    for one in said:
+        assert list(feed.announced(one))
+    keeper = CaseKeeper(log, keys, watch=Watch([theirs]))
+    state = State()
+    for frame in Reader(log, to_end=True, keys=keys).frames():
+        frames.apply(state, frame)
+        keeper.after(state, frame)
+    assert state.seq == count
+    assert plain(theirs) == plain(ours)
+
+
+def plain(detector: Everything) -> list[Interval]:
+    """Returns the intervals of announces, without numbers that each log counts for itself."""
+    return [one._replace(seq=0, client=0) for one in detector.heard_of if not one.gone]
