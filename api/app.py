@@ -136,12 +136,14 @@ def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
         else:
             g.token_label = tokens.label(request)
         g.writes = tokens.writes(g.token_label)
+        g.addresses = tokens.addresses(g.token_label)
         keep_connection(request, writes=g.writes)
 
     async def finish(response: Response) -> Response:
         response.headers["x-request-id"] = g.request_id
         if response.status_code == 200 and "cached" in g:
             response.headers["cache-control"] = g.cached
+            response.headers["vary"] = "X-Reason"  # it decides whether addresses are shown
         if "outage" in g:
             response.headers["x-outage"] = g.outage
         return response

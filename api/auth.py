@@ -34,23 +34,33 @@ BLANKS: Final = " \t"
 
 @frozen
 class Grant:
-    """The rights of a token: all methods, or those of `READING`."""
+    """The rights of a token: all methods, or those of `READING`; addresses of peers, or not."""
 
     label: str
     writes: bool
+    addresses: bool
 
 
 class Tokens:
     """Holds the configured tokens, and finds the token of a request.
 
     `tokens` maps a label to its token; without tokens every request is refused. `scopes` maps a
-    label to `read` or `full`; a label without an entry has the full scope.
+    label to `read` or `full`; a label without an entry has the full scope. `addresses` maps a label
+    to whether it may see addresses of peers; a label without an entry may.
     """
 
-    def __init__(self, tokens: Mapping[str, str], scopes: Mapping[str, str] | None = None) -> None:
-        narrowed = scopes or {}
+    def __init__(
+        self,
+        tokens: Mapping[str, str],
+        scopes: Mapping[str, str] | None = None,
+        addresses: Mapping[str, bool] | None = None,
+    ) -> None:
+        scopes, addresses = scopes or {}, addresses or {}
         self._grants = [
-            (_digest(token), Grant(label, narrowed.get(label, "full") == "full"))
+            (
+                _digest(token),
+                Grant(label, scopes.get(label, "full") == "full", addresses.get(label, True)),
+            )
             for label, token in tokens.items()
         ]
 
@@ -69,6 +79,10 @@ class Tokens:
     def writes(self, label: str) -> bool:
         """Tells whether the token with this label may change things."""
         return any(grant.writes for _, grant in self._grants if grant.label == label)
+
+    def addresses(self, label: str) -> bool:
+        """Tells whether the token with this label may see addresses of peers."""
+        return any(grant.addresses for _, grant in self._grants if grant.label == label)
 
     def find(self, token: str) -> Grant | None:
         """Finds the rights of `token`; None = the token is unknown or empty.

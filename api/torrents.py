@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
-from quart import request
+from quart import g, request
 
 from api import params
 from api.endpoint import Endpoint, Parameter, answer
+from api.errors import rejection
 from api.openapi import shapes
 from api.reads import AT
 from api.replies import json_text
@@ -45,7 +46,12 @@ class Torrents:
         ]  # fmt: skip
 
     async def one(self, info_hash: str) -> Response:
-        """Shows a torrent with its whole swarm; for an unknown torrent a JSON string, no error."""
+        """Shows a torrent with its whole swarm; for an unknown torrent a JSON string, no error.
+
+        Peers have their addresses here, so a token without the right to them is refused.
+        """
+        if not g.addresses:
+            raise rejection("unauthorized")
         torrent = params.info_hash(info_hash)
         summary = await self.reads.one(ReadModel.summary, torrent)
         if summary is None:

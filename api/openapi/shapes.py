@@ -209,8 +209,8 @@ CLIENT: Final = record(client=NUMBER, peer_id_prefix=nullable(STRING), user_agen
 REJECTED: Final = record(key_ref=NUMBER, reason=STRING, times=WHOLE, last=TIME)
 PRESENT: Final = record(
     info_hash=HASH, role={"enum": ["seeder", "leecher"]}, key_ref=NUMBER, peer_id=STRING,
-    client=nullable(STRING), address=nullable(STRING), uploaded=WHOLE, downloaded=WHOLE, left=WHOLE,
-    event=STRING, last_seen=TIME,
+    client=nullable(STRING), address=nullable(STRING), pseudonym=nullable(STRING), uploaded=WHOLE,
+    downloaded=WHOLE, left=WHOLE, event=STRING, last_seen=TIME,
 )  # fmt: skip
 
 

@@ -7,28 +7,28 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from quart import request
 
 from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.reads import SEQ_MAX
 from api.replies import encode, json_text
-from api.v2 import params
+from api.v2 import looks, params
 from api.v2.events import PART, part
+from api.v2.looks import WHY, Looks
 from api.v2.problems import Problem
 from tracker.ports import HandedQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from api.openapi.shapes import Schema
     from api.reads import Reads
     from api.replies import Response
+    from tracker.ports import HandedPage
 
 _PEER: Final = shapes.record(
-    address=shapes.nullable(shapes.STRING), port=shapes.nullable(shapes.WHOLE),
-    peer_id=shapes.STRING, seq=shapes.SEQ,
+    address=shapes.nullable(shapes.STRING), pseudonym=shapes.nullable(shapes.STRING),
+    port=shapes.nullable(shapes.WHOLE), peer_id=shapes.STRING, seq=shapes.SEQ,
 )  # fmt: skip
 _EXPLANATION: Final[Schema] = shapes.record(
     seq=shapes.SEQ, time=shapes.TIME, type=shapes.STRING, request=shapes.ANYTHING,
@@ -42,8 +42,8 @@ _EXPLANATION: Final[Schema] = shapes.record(
 _REPLY: Final[Schema] = shapes.record(
     seq=shapes.SEQ, time=shapes.TIME, info_hash=shapes.HASH, account=shapes.nullable(shapes.NUMBER),
     owner=shapes.nullable(shapes.STRING), key_ref=shapes.nullable(shapes.NUMBER),
-    address=shapes.nullable(shapes.STRING), port=shapes.nullable(shapes.WHOLE),
-    peer_id=shapes.STRING, peers=shapes.array(_PEER),
+    address=shapes.nullable(shapes.STRING), pseudonym=shapes.nullable(shapes.STRING),
+    port=shapes.nullable(shapes.WHOLE), peer_id=shapes.STRING, peers=shapes.array(_PEER),
 )  # fmt: skip
 _PAGE: Final = ("after", "limit", "from", "to")
 
@@ -51,6 +51,7 @@ _PAGE: Final = ("after", "limit", "from", "to")
 @frozen
 class Announces:
     reads: Reads
+    looks: Looks
 
     def endpoints(self) -> list[Endpoint]:
         page = shapes.page("replies", _REPLY, shapes.SEQ, unread=shapes.array(shapes.STRING))
@@ -61,23 +62,25 @@ class Announces:
         return [
             Endpoint(
                 "GET", "/announces/{seq}/explain", self.explain,
-                "Why an announce got the reply that it got.", answer(_EXPLANATION),
+                "Why an announce got the reply that it got.", answer(_EXPLANATION), headers=(WHY,),
             ),
             Endpoint(
                 "GET", "/handed", self.handed, "Replies that listed an address.", answer(page),
                 query=(address, port, params.AFTER_SEQ, params.LIMIT, *PART),
+                headers=(evolve(WHY, required=True),),
             ),
             Endpoint(
                 "GET", "/accounts/{account}/received", self.received,
                 "Replies to an account, with their peers.", answer(page),
-                query=(params.AFTER_SEQ, params.LIMIT, *PART),
+                query=(params.AFTER_SEQ, params.LIMIT, *PART), headers=(WHY,),
             ),
         ]  # fmt: skip
 
     async def explain(self, seq: str) -> Response:
         """Explains an announce, also a refused one, by the number of its event."""
         params.only(request.args)
-        return _seen(await self.reads.explain(params.whole("seq", seq, SEQ_MAX)))
+        found = await self.reads.explain(params.whole("seq", seq, SEQ_MAX))
+        return json_text(encode(await self.looks.shown(found)))
 
     async def handed(self) -> Response:
         """Lists the replies that listed an address, ascending.
@@ -90,7 +93,11 @@ class Announces:
         except ValueError:
             raise Problem(400, "address: expected an IPv4 or IPv6 address") from None
         port = params.whole("port", given["port"], 65535) if "port" in given else None
-        return await self._page(HandedQuery(part(given), address=address, port=port), given)
+        looks.demand()
+        query = HandedQuery(part(given), address=address, port=port)
+        page = await self.reads.handed(query, params.limit(given))
+        await self.looks.note(looks.counted(page.replies), ["address"], page.sought)
+        return json_text(encode(_page_json(page)))
 
     async def received(self, account: str) -> Response:
         """Lists the replies to an account that listed peers, ascending.
@@ -101,14 +108,11 @@ class Announces:
         number = params.number(account, "account")
         if self.reads.live.now().account(number) is None:
             raise Problem(404, "there is no such account")
-        return await self._page(HandedQuery(part(given), account=number), given)
-
-    async def _page(self, query: HandedQuery, given: dict[str, str]) -> Response:
+        query = HandedQuery(part(given), account=number)
         page = await self.reads.handed(query, params.limit(given))
-        following = None if page.following is None else page.following - 1
-        return _seen({"replies": page.replies, "next": following, "unread": page.unread})
+        return json_text(encode(await self.looks.shown(_page_json(page))))
 
 
-def _seen(shown: Mapping[str, Any]) -> Response:
-    """Makes the response. All addresses of explanations and replies leave through here."""
-    return json_text(encode(shown))
+def _page_json(page: HandedPage) -> dict[str, Any]:
+    following = None if page.following is None else page.following - 1
+    return {"replies": page.replies, "next": following, "unread": page.unread}

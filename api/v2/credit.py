@@ -5,6 +5,7 @@ Factors and corrections do not change raw totals.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
@@ -18,7 +19,8 @@ from api.reads import AT
 from api.replies import empty, encode, json_text
 from api.streams import json_array
 from api.times import rfc3339
-from api.v2 import bodies, params
+from api.v2 import bodies, looks, params
+from api.v2.looks import WHY
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
 from tracker.ports import (
@@ -33,6 +35,7 @@ from tracker.ports import (
 if TYPE_CHECKING:
     from api.reads import Reads
     from api.replies import Response
+    from api.v2.looks import Looks
     from tracker.ports import Account, Commands, Events, Factor, Present
 
 MAX_LABEL: Final = 100  # characters
@@ -106,6 +109,7 @@ class Accounts:
     reads: Reads
     commands: Commands
     log: Events
+    looks: Looks
 
     def endpoints(self) -> list[Endpoint]:
         one = "/accounts/{account}"
@@ -113,7 +117,7 @@ class Accounts:
             Endpoint("GET", one, self.one, "An account's totals.", answer(shapes.ACCOUNT), query=(AT,)),
             Endpoint(
                 "GET", f"{one}/peers", self.present, "An account's peers in all swarms now.",
-                answer(shapes.record(peers=shapes.array(shapes.PRESENT))), query=(AT,),
+                answer(shapes.record(peers=shapes.array(shapes.PRESENT))), query=(AT,), headers=(WHY,),
             ),
             Endpoint(
                 "POST", f"{one}/corrections", self.correct,
@@ -140,7 +144,10 @@ class Accounts:
         params.only(request.args, "at")
         await self._found(number)
         found = self.reads.each(ReadModel.present, number)
-        return await json_array(found, _present_json, '{"peers":[', "]}")
+        if open_to := looks.wanted():
+            await self.looks.note(None)
+        show = partial(_present_json, open_to=open_to)
+        return await json_array(found, show, '{"peers":[', "]}")
 
     async def correct(self, account: str) -> Response:
         """Corrects credited totals: 201 with the event's seq and the new totals.
@@ -201,7 +208,7 @@ def _factor_json(factor: Factor) -> dict[str, object]:
     }
 
 
-def _present_json(present: Present) -> str:
+def _present_json(present: Present, *, open_to: bool) -> str:
     peer = present.peer
     return encode(
         {
@@ -210,7 +217,8 @@ def _present_json(present: Present) -> str:
             "key_ref": present.key_ref,
             "peer_id": peer.peer_id.hex(),
             "client": peer.client,
-            "address": peer.address or None,
+            "address": (peer.address or None) if open_to else None,
+            "pseudonym": present.pseudonym,
             "uploaded": peer.uploaded,
             "downloaded": peer.downloaded,
             "left": peer.left,

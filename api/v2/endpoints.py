@@ -20,6 +20,7 @@ from api.v2.events import Events, Rejections, Stream
 from api.v2.hit_and_run import HitAndRun
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
+from api.v2.looks import Looks
 from api.v2.server_sent import Streams
 from api.v2.settings import Settings
 from api.v2.stays import Stays
@@ -38,13 +39,14 @@ if TYPE_CHECKING:
 def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
     """Joins the rows of version 2. The API's description covers the rows in `described`."""
     reads, commands = Reads(ports.live, ports.past), ports.commands
-    events, streams = Events(reads, ports.events), Streams()
+    looks, streams = Looks(commands), Streams()
+    events = Events(reads, ports.events, looks)
     rows = [
         *Keys(reads, commands).endpoints(),
         *Whitelist(reads, commands).endpoints(),
         *Torrents(reads, commands).endpoints(),
         *Factors(reads, commands).endpoints(),
-        *Accounts(reads, commands, ports.events).endpoints(),
+        *Accounts(reads, commands, ports.events, looks).endpoints(),
         *Ledgers(ports.live, ports.ledgers).endpoints(),
         *Books(ports.live, ports.ledgers).endpoints(),
         *HitAndRun(ports.live, ports.ledgers, commands).endpoints(),
@@ -52,8 +54,8 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *events.endpoints(),
         *Stream(events, streams).endpoints(),
         *Rejections(reads, ports.events).endpoints(),
-        *Announces(reads).endpoints(),
-        *Stays(reads).endpoints(),
+        *Announces(reads, looks).endpoints(),
+        *Stays(reads, looks).endpoints(),
         *Clients(reads).endpoints(),
         *Settings(reads).endpoints(),
         *About(described).endpoints(),

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
-from quart import request
+from quart import g, request
 
 from api import times
 from api.endpoint import Endpoint, Parameter, answer
@@ -19,15 +19,17 @@ from api.openapi import shapes
 from api.reads import AT
 from api.replies import Response, encode, json_text
 from api.streams import json_array
-from api.v2 import params
+from api.v2 import looks, params
+from api.v2.looks import WHY
 from api.v2.problems import Problem
 from api.v2.server_sent import EVENT_STREAM, LAST_EVENT_ID, Sent, resumed, text_of
 from tracker.ports import EventFilter, LogPart, ReadModel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from api.reads import Reads
+    from api.v2.looks import Looks
     from api.v2.server_sent import Streams
     from tracker import ports
     from tracker.ports import Refused
@@ -58,6 +60,7 @@ PART: Final = tuple(
 class Events:
     reads: Reads
     log: ports.Events
+    looks: Looks
 
     def endpoints(self) -> list[Endpoint]:
         listed = shapes.page("events", shapes.EVENT, shapes.SEQ, end=shapes.SEQ)
@@ -65,6 +68,7 @@ class Events:
             Endpoint(
                 "GET", "/events", self.many, "Durable events, ascending.", answer(listed),
                 query=(params.AFTER_SEQ, params.LIMIT, *PART, *_TYPE_AND_TORRENT, *_WHO, AT),
+                headers=(WHY,),
             )
         ]  # fmt: skip
 
@@ -80,7 +84,8 @@ class Events:
         page = await self.log.read(part(given), self.wanted(given), params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
-        return await json_array(page.events, encode, '{"events":[', tail)
+        found = await self.looks.shown(page.events)
+        return await json_array(found, encode, '{"events":[', tail)
 
     def wanted(self, given: dict[str, str]) -> EventFilter:
         types = request.args.getlist("type")
@@ -110,19 +115,27 @@ class Stream:
             Endpoint(
                 "GET", "/events/stream", self.follow, "Events as they become durable, server-sent.",
                 answer(shapes.STRING, media=EVENT_STREAM),
-                query=(after, *_TYPE_AND_TORRENT, *_WHO), headers=(evolve(LAST_EVENT_ID, schema=shapes.SEQ),),
+                query=(after, *_TYPE_AND_TORRENT, *_WHO),
+                headers=(evolve(LAST_EVENT_ID, schema=shapes.SEQ), WHY),
             )
         ]  # fmt: skip
 
     async def follow(self) -> Response:
         given = params.only(request.args, "after", *_FILTERS, repeated=("type",))
         wanted, after = self.events.wanted(given), _resumed(given)
-        return self.streams.reply(partial(self._found, after, wanted))
+        open_to = looks.wanted()
+        show = _event_text if open_to else partial(_hidden_text, right=g.addresses)
+        response = self.streams.reply(partial(self._found, after, wanted, show))
+        if open_to:
+            await self.events.looks.note(None)
+        return response
 
-    async def _found(self, after: int | None, wanted: EventFilter) -> AsyncGenerator[Sent, None]:
+    async def _found(
+        self, after: int | None, wanted: EventFilter, show: Callable[[dict[str, Any]], str]
+    ) -> AsyncGenerator[Sent, None]:
         async with aclosing(self.events.log.follow(after, wanted)) as found:
             async for each in found:
-                text = "".join(map(_event_text, each.events))
+                text = "".join(map(show, each.events))
                 if each.pruned is not None:
                     text = f'event: gone\ndata: {{"first_seq":{each.pruned}}}\n\n{text}'
                 yield Sent(text, str(each.seen) if each.seen >= 0 else "")
@@ -221,6 +234,10 @@ def _resumed(given: dict[str, str]) -> int | None:
 
 def _event_text(event: dict[str, Any]) -> str:
     return text_of(event["seq"], event["type"], event)
+
+
+def _hidden_text(event: dict[str, Any], *, right: bool) -> str:
+    return _event_text(looks.hidden(event, right=right))
 
 
 def _refused_json(one: Refused) -> str:

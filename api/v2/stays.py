@@ -1,7 +1,8 @@
-"""Serves stays in version 2: who was there, at a moment or between two, without addresses."""
+"""Serves stays in version 2: who was there, at a moment or between two."""
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -11,10 +12,11 @@ from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.reads import SEQ_MAX
 from api.replies import encode, json_text
-from api.v2 import params
+from api.v2 import looks, params
 from api.v2.events import PART, place
+from api.v2.looks import WHY, Looks
 from api.v2.problems import Problem
-from tracker.ports import Moment, StaysQuery, packed_network
+from tracker.ports import InvalidNetworkError, Moment, StaysQuery
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -30,6 +32,7 @@ _STAY: Final = shapes.record(
     left_seq=shapes.nullable(shapes.SEQ), last_announce=shapes.nullable(shapes.TIME),
 )  # fmt: skip
 _TEXTS: Final = {
+    "address": "IPv4 or IPv6; needs `X-Reason`, as does `network`",
     "network": "such as 198.51.100.0/24: /8, /16, /24; in IPv6 /8 to /48 in whole bytes",
     "peer_id": "how it begins, at most 8 characters",
     "client": "how the peer_ids of the client begin, such as qB46",
@@ -41,6 +44,7 @@ _NUMBERS: Final = ("key_ref", "account", "listener")
 @frozen
 class Stays:
     reads: Reads
+    looks: Looks
 
     def endpoints(self) -> list[Endpoint]:
         texts = [
@@ -48,7 +52,9 @@ class Stays:
             for name, what in _TEXTS.items()
         ]
         numbers = [Parameter(name=name, schema=shapes.U32) for name in _NUMBERS]
-        page = shapes.page("stays", _STAY, shapes.SEQ, upto=shapes.SEQ)
+        page = shapes.page(
+            "stays", _STAY, shapes.SEQ, upto=shapes.SEQ, unread=shapes.array(shapes.STRING)
+        )
         return [
             Endpoint(
                 "GET", "/stays", self.many, "Who was there, between two moments.", answer(page),
@@ -56,6 +62,7 @@ class Stays:
                     params.AFTER_SEQ, params.LIMIT, *PART,
                     Parameter(name="info_hash", schema=shapes.HASH), *texts, *numbers,
                 ),
+                headers=(WHY,),
             )
         ]  # fmt: skip
 
@@ -71,19 +78,32 @@ class Stays:
             (_moment(given, "from"), _moment(given, "to")),
             params.whole("after", given["after"], SEQ_MAX) if "after" in given else 0,
             params.info_hash(given["info_hash"]) if "info_hash" in given else None,
-            _network(given), peer_id.encode(), given.get("client"), given.get("user_agent"),
+            _address(given), given.get("network"), peer_id.encode(), given.get("client"),
+            given.get("user_agent"),
             params.optional_number(given, "key_ref"), params.optional_number(given, "account"),
             listener,
         )  # fmt: skip
-        page = await self.reads.stays(query, params.limit(given))
-        return json_text(encode({"stays": page.stays, "next": page.following, "upto": page.upto}))
+        sought = [name for name in ("address", "network") if name in given]
+        if sought:
+            looks.demand()
+        try:
+            page = await self.reads.stays(query, params.limit(given))
+        except InvalidNetworkError as error:
+            raise Problem(400, f"network: {error}") from None
+        shown = {
+            "stays": page.stays, "next": page.following, "upto": page.upto, "unread": page.unread,
+        }  # fmt: skip
+        if sought:
+            await self.looks.note(len(page.stays), sought, page.sought)
+            return json_text(encode(shown))
+        return json_text(encode(await self.looks.shown(shown)))
 
 
-def _network(given: dict[str, str]) -> tuple[bytes, bool] | None:
+def _address(given: dict[str, str]) -> bytes | None:
     try:
-        return packed_network(given["network"]) if "network" in given else None
-    except ValueError as error:
-        raise Problem(400, f"network: {error}") from None
+        return ip_address(given["address"]).packed if "address" in given else None
+    except ValueError:
+        raise Problem(400, "address: expected an IPv4 or IPv6 address") from None
 
 
 def _moment(given: dict[str, str], name: str) -> Moment:

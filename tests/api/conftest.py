@@ -16,7 +16,7 @@ from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel, FakePa
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
-TOKENS = {"admin": "MyAccessToken", "ops": "пароль ключ"}
+TOKENS = {"admin": "MyAccessToken", "ops": "пароль ключ", "moderator": "moderator"}
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ _running: list[Ports] = []
 def shared_app() -> QuartTrio:
     """Makes the application of all tests, because making one takes as long as twenty requests."""
     stands: dict[str, Any] = {one.name: Stand(one.name) for one in fields(Ports)}
-    return create_app(Ports(**stands), Tokens(TOKENS))
+    return create_app(Ports(**stands), Tokens(TOKENS, addresses={"moderator": False}))
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ class FakeModel:
         yield None
         for info_hash, torrent in self.swarms.items():
             for peer in torrent.peers:
-                yield Present(info_hash, peer, True, account)
+                yield Present(info_hash, peer, True, account, "dd" * 8)
 
     def account(self, account: int) -> Account | None:
         return self.commands.accounts.get(account)
@@ -378,14 +378,16 @@ CASE_CHANGE = CaseChange(
 EXPLANATION: dict[str, Any] = {
     "seq": 7, "time": "2027-01-15T08:00:00.000000Z", "type": "announced", "request": {}, "peer": {},
     "settings_seq": 1, "rules": [{"rule": "whitelist", "answer": "passed", "settings": {}}],
-    "before": {}, "peers": [{"address": "192.0.2.1", "port": 6881, "peer_id": "00" * 20, "seq": 3}],
+    "before": {}, "peers": [
+        {"address": "192.0.2.1", "pseudonym": "aa" * 8, "port": 6881, "peer_id": "00" * 20, "seq": 3}
+    ],
     "withheld": None,
 }  # fmt: skip
 
 
 REPLY: dict[str, Any] = {
     "seq": 8, "time": "2027-01-15T08:00:00.000000Z", "info_hash": "00" * 20, "account": 1,
-    "owner": "anna", "key_ref": 1, "address": "192.0.2.9", "port": 6881, "peer_id": "00" * 20,
+    "owner": "anna", "key_ref": 1, "address": "192.0.2.9", "pseudonym": "bb" * 8, "port": 6881, "peer_id": "00" * 20,
     "peers": EXPLANATION["peers"],
 }  # fmt: skip
 
@@ -435,13 +437,13 @@ class FakePast:
         self.handed_queries.append((query, limit))
         if self.failure is not None:
             raise self.failure
-        return HandedPage([REPLY], 9, ["2027-01-15"])
+        return HandedPage([REPLY], 9, ["2027-01-15"], "cc" * 8)
 
     async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
         self.stays_queries.append((query, limit))
         if self.failure is not None:
             raise self.failure
-        return StaysPage([STAY], 7, 100)
+        return StaysPage([STAY], 7, 100, ["2027-01-15"], "cc" * 8)
 
 
 @attrs.define
@@ -456,6 +458,7 @@ class FakeCommands:
     corrections: list[Correction] = attrs.field(factory=list)
     judging: list[object] = attrs.field(factory=list)  # what the commands of hit and run said
     actors: list[Actor] = attrs.field(factory=list)
+    looks: list[tuple[str, int | None]] = attrs.field(factory=list)
     failure: CommandError | None = None  # every command raises it
 
     @property
@@ -467,6 +470,10 @@ class FakeCommands:
         if self.failure is not None:
             raise self.failure
         self.actors.append(by)
+
+    async def see_addresses(self, asked: str, addresses: int | None, by: Actor) -> None:
+        self._asked(by)
+        self.looks.append((asked, addresses))
 
     async def whitelist_add(self, info_hashes: Iterable[bytes], by: Actor) -> list[bytes]:
         self._asked(by)

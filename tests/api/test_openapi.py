@@ -40,7 +40,10 @@ async def test_headers_are_described(document):
 
     assert headers("get", "/api/v2/keys") == {}
     assert headers("delete", "/api/v1/whitelist/{info_hash}") == {"X-Reason": False}
-    assert headers("get", "/api/v2/events/stream") == {"Last-Event-ID": False}
+    assert headers("get", "/api/v2/events/stream") == {
+        "Last-Event-ID": False,
+        "X-Reason": False,
+    }
     for path in (
         "/api/v1/keys",
         "/api/key/{seconds}",

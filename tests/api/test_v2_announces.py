@@ -19,7 +19,7 @@ TARGET = "/api/v2/announces/7/explain"
 
 async def test_an_explanation(app: QuartTrio, past: FakePast) -> None:
     """The endpoint gives what the past says of that event."""
-    answer = await ask(app, "GET", TARGET)
+    answer = await ask(app, "GET", TARGET, x_reason="ticket 7")
     assert (answer.status, answer.content_type) == (200, JSON)
     assert json.loads(answer.body) == EXPLANATION
     assert past.moments == [Moment(seq=7)]
@@ -40,12 +40,15 @@ async def test_no_announce(app: QuartTrio, past: FakePast) -> None:
 async def test_replies(app: QuartTrio, past: FakePast, live: Any) -> None:
     """Both lists take a part of the log and a page. An address has one form, whichever is given."""
     answer = await ask(
-        app, "GET", "/api/v2/handed?address=2001:DB8:0::1&port=7&from=3&to=8&limit=2"
+        app,
+        "GET",
+        "/api/v2/handed?address=2001:DB8:0::1&port=7&from=3&to=8&limit=2",
+        x_reason="ticket 7",
     )
     expected = {"replies": [REPLY], "next": 8, "unread": ["2027-01-15"]}
     assert (answer.status, json.loads(answer.body)) == (200, expected)
     live.commands.accounts[1] = object()
-    answer = await ask(app, "GET", "/api/v2/accounts/1/received?after=8")
+    answer = await ask(app, "GET", "/api/v2/accounts/1/received?after=8", x_reason="why")
     assert (answer.status, json.loads(answer.body)) == (200, expected)
     assert past.handed_queries == [
         (HandedQuery(LogPart(first=3, last=8), address="2001:db8::1", port=7), 2),

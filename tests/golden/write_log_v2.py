@@ -429,6 +429,7 @@ def rekeyed(site: Site) -> None:
 
     async def second(run: Run) -> None:
         run.service.append(ServerKeyChanged(before.hex(), after.hex()), BY)
+        await run.commands.see_addresses("/api/v2/announces/2/explain", 1, BY)
         await run.announce(Announce(hash_of(1), endpoint4(1), left=1))
 
     site.run(first)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from functools import partial
+from ipaddress import ip_address
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,9 @@ from tracker.cli.moment_options import (
 from tracker.cli.options import info_hash, log_and_keys
 from tracker.cli.output import CannotError, count, note, progress, say
 from tracker.history.stays import as_json, numbers
-from tracker.offline.stays import Addresses, opened, packed_address
-from tracker.ports import packed_network
+from tracker.offline.stays import Addresses, opened
 from tracker.store.address_keys import day_name
-from tracker.store.stay_files import Sought, StaysError
+from tracker.store.stay_files import Sought, StaysError, packed_network
 
 if TYPE_CHECKING:
     from tracker.store.moments import ForwardReplay
@@ -164,7 +164,7 @@ def _print(
 
 def _address(text: str) -> bytes:
     try:
-        return packed_address(text)
+        return ip_address(text).packed
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no address") from None
 

@@ -7,6 +7,7 @@ or other schema versions.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -250,7 +251,7 @@ class HttpApi:
     """`[http_api]`: the REST API.
 
     `access_tokens` maps labels to secrets, which the repr leaves out; `token_scopes` maps labels to
-    scopes.
+    scopes, `token_addresses` to whether they may see addresses of peers (true without an entry).
     """
 
     bind_address: StreamBind = _API
@@ -258,6 +259,7 @@ class HttpApi:
     tls_config: TlsFiles | None = None
     access_tokens: dict[str, Secret] = field(factory=dict, repr=False)
     token_scopes: dict[str, Scope] = field(factory=dict)
+    token_addresses: dict[str, bool] = field(factory=dict)
     trusted_proxies: NetworksOrUnix = ()
     forwarded_header: HeaderName = USUAL_HEADER
 
@@ -265,15 +267,25 @@ class HttpApi:
         _one_tls_table(self.tsl_config, self.tls_config)
         if self.tls and isinstance(self.bind_address, UnixAddress):
             raise ValueError(_TLS_ON_UNIX)
-        # Either mistake would give a token more rights than intended.
-        unknown = [label for label in self.token_scopes if label not in self.access_tokens]
-        if unknown:
-            reason = f"no such label in access_tokens: {', '.join(unknown)}"
-            raise KeyProblemsError({"token_scopes": reason})
-        readers = {label for label, scope in self.token_scopes.items() if scope == "read"}
-        read = {token for label, token in self.access_tokens.items() if label in readers}
-        if any(self.access_tokens[label] in read for label in self.access_tokens.keys() - readers):
-            raise KeyProblemsError({"token_scopes": "one token has labels of both scopes"})
+        scopes, addresses = self.token_scopes, self.token_addresses
+        readers = {label for label, scope in scopes.items() if scope == "read"}
+        self._check("token_scopes", scopes, readers, "one token has labels of both scopes")
+        without = {label for label, may in addresses.items() if not may}
+        both = "one token has labels with and without the right"
+        self._check("token_addresses", addresses, without, both)
+
+    def _check(self, name: str, rights: Iterable[str], narrowed: set[str], both: str) -> None:
+        """Raises `KeyProblemsError` for labels in a table of rights that are no tokens', and where
+        a token has a label that is narrowed and another that is not: either mistake would give it
+        more rights than intended.
+        """
+        tokens = self.access_tokens
+        if unknown := [label for label in rights if label not in tokens]:
+            raise KeyProblemsError({name: f"no such label in access_tokens: {', '.join(unknown)}"})
+        if {tokens[label] for label in narrowed} & {
+            token for label, token in tokens.items() if label not in narrowed
+        }:
+            raise KeyProblemsError({name: both})
 
     @property
     def tls(self) -> TlsFiles | None:

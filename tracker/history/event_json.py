@@ -10,17 +10,19 @@ from tracker.domain import events
 from tracker.domain.events import announce, codec
 from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.store import frames
+from tracker.store.address_keys import day_of, pseudonym
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eventlog import Frame, Header
+    from tracker.store.address_keys import Keyring
 
 
-def narrate(frame: Frame) -> Iterator[dict[str, Any]]:
+def narrate(frame: Frame, keys: Keyring | None = None) -> Iterator[dict[str, Any]]:
     """Yields the events of a frame in order, with `seq`, `time` (a date), `log_time` where it is
-    another, `type` and every field.
+    another, `type` and every field. With `keys` announces have the `pseudonym` of their address.
 
     If this version does not know the frame, it yields one object for all events, because it cannot
     tell where each begins. Raises `CodecError`.
@@ -30,7 +32,9 @@ def narrate(frame: Frame) -> Iterator[dict[str, Any]]:
         yield _unknown(frame)
         return
     with frames.reading(header.base_seq):
-        for seq, (time_us, name, body) in enumerate(_bodies(frames.newest(frame)), header.base_seq):
+        for seq, (time_us, name, body) in enumerate(
+            _bodies(frames.newest(frame), keys), header.base_seq
+        ):
             yield {"seq": seq, **_times(header, time_us), "type": name, **body}
 
 
@@ -63,17 +67,20 @@ Body = tuple[int, str, dict[str, Any]]
 """Log time, `type` and the fields after it."""
 
 
-def _bodies(frame: Frame) -> Iterator[Body]:
+def _bodies(frame: Frame, keys: Keyring | None) -> Iterator[Body]:
     kind = frame.header.kind
     if kind == events.ANNOUNCE:
-        return _announced(frame)
+        return _announced(frame, keys)
     if kind == events.ADMIN:
         return _admin(frame)
     records = codec.decode_records(kind, frame.plain)
     return ((one.time_us, one.name, one.shown()) for one in records)
 
 
-def _announced(frame: Frame) -> Iterator[Body]:
+def _announced(frame: Frame, keys: Keyring | None) -> Iterator[Body]:
+    secret = None
+    if keys is not None and len(frame.protected):
+        secret = keys.pseudonyms(day_of(frame.header.time_us))
     for row, protected in codec.decode_announces(frame.plain, frame.protected):
         (
             time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq, numwant,
@@ -99,6 +106,8 @@ def _announced(frame: Frame) -> Iterator[Body]:
             "prev_seq": prev_seq or None,
             "rule": events.RULE_NAMES.get(rule, rule),
         }
+        if keys is not None:
+            body["pseudonym"] = pseudonym(secret, address).hex() if secret and address else None
         if client != announce.NOT_RECORDED:
             body["client"] = client or None
         yield time_us, announce.NAME, body

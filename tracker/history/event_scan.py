@@ -184,8 +184,11 @@ class Scan:
 class Filter:
     """Finds the wanted events of a frame, and decodes as few others as possible."""
 
-    def __init__(self, wanted: ports.EventFilter, account_of: array[int]) -> None:
-        self._wanted = wanted
+    def __init__(
+        self, wanted: ports.EventFilter, account_of: array[int], names: Keyring | None = None
+    ) -> None:
+        """`names`: for the pseudonyms of addresses; None = events have none."""
+        self._wanted, self._names = wanted, names
         self._account_of = account_of
         self._hash = wanted.info_hash.hex() if wanted.info_hash else None
 
@@ -206,7 +209,7 @@ class Filter:
         if known and header.kind == events.ANNOUNCE and self._narrow:
             found = self._announces(frame)
         else:
-            found = ((event["seq"], event) for event in event_json.narrate(frame))
+            found = ((event["seq"], event) for event in event_json.narrate(frame, self._names))
         first_time = "" if from_us is None else rfc3339(from_us)
         last_time = "~" if to_us is None else rfc3339(to_us)
         for seq, event in found:
@@ -244,7 +247,7 @@ class Filter:
                 continue
             upto = split(frame, seq + 1)[0]
             one = split(upto, seq)[1] or upto
-            yield seq, next(event_json.narrate(one))
+            yield seq, next(event_json.narrate(one, self._names))
 
     def _account(self, key_ref: object) -> int | None:
         if isinstance(key_ref, int) and 0 < key_ref < len(self._account_of):

@@ -157,4 +157,4 @@ class LogEvents:
 
     def _scan(self, part: ports.LogPart, wanted: ports.EventFilter) -> Scan:
         keys = Keyring(self._secrets_path) if self._secrets_path else None
-        return Scan(self._folder, part, Filter(wanted, self._account_of), keys)
+        return Scan(self._folder, part, Filter(wanted, self._account_of, keys), keys)

@@ -232,7 +232,7 @@ def _shown(state: State, one: Recorded, frame: Frame) -> Reply:
     digest = access.hash_of(one.key_ref) or b""
     key = access.keys.get(digest) or access.revoked.get(digest)
     return {
-        **{name: event[name] for name in ("seq", "time", "info_hash")},
+        **{name: event[name] for name in ("seq", "time", "log_time", "info_hash") if name in event},
         "account": access.account_of[one.key_ref] or None,
         "owner": key.owner if key else None,
         **{name: event[name] for name in ("key_ref", "address", "port", "peer_id")},

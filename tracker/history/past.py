@@ -17,6 +17,7 @@ import trio
 from attrs import define
 
 from tracker.ports import LISTED_AT_ONCE, BusyError, Moment
+from tracker.store.stay_files import packed_network
 from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
@@ -124,6 +125,8 @@ class PastReads:
                 return cast("HandedPage", await helper.ask(question))
 
     async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
+        if query.network is not None:
+            packed_network(query.network)
         with _in_time():
             async with self._helper(None) as helper:
                 found = await helper.ask(Question("stays", (query, limit)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from attrs import evolve
 
 from eventlog import first_seq
 from tracker import ports
-from tracker.history import handed, stays
+from tracker.history import handed, pseudonyms, stays
 from tracker.history.explain import explain
 from tracker.service.read_model import Projection
 from tracker.store import snapshots
@@ -98,7 +99,8 @@ class PastWorker(Worker):
     def explain(self, seq: int) -> dict[str, Any]:
         """Explains an announce."""
         self.forget()  # because the process has memory for only one state
-        return explain(ForwardReplay(self._log, lambda _done, _total: None, self._keys), seq)
+        log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+        return pseudonyms.named(explain(log, seq), self._keys)
 
     def handed(self, query: ports.HandedQuery, limit: int) -> ports.HandedPage:
         """Returns replies, in the order of the log. The walk is kept, because the next page goes on
@@ -110,18 +112,21 @@ class PastWorker(Worker):
             walk = handed.Walk(log, self._keys, handed.question(query), query.part)
             self._walk = query, walk, walk.found()
         _, walk, replies = self._walk
+        sought = None
+        if query.address is not None:
+            sought = pseudonyms.today(walk.log, ip_address(query.address).packed)
         self._walk = None  # a walk that fails cannot go on
         found: list[Any] = []
         ends = time.monotonic() + WORK_SECONDS
         for reply in replies:
             if reply is not None:
-                found.append(reply)
+                found.append(pseudonyms.named(reply, self._keys))
             if len(found) >= limit or time.monotonic() >= ends:
                 following = walk.seq if reply is None else reply["seq"] + 1
                 rest = evolve(query, part=evolve(query.part, first=following))
                 self._walk = rest, walk, replies
-                return ports.HandedPage(found, following, list(walk.unread))
-        return ports.HandedPage(found, None, list(walk.unread))
+                return ports.HandedPage(found, following, list(walk.unread), sought)
+        return ports.HandedPage(found, None, list(walk.unread), sought)
 
     def stays(self, query: ports.StaysQuery, limit: int) -> ports.StaysPage | str:
         """Looks stays up in their index; returns why there is none."""
@@ -163,7 +168,7 @@ class PastWorker(Worker):
         self._listings.clear()
         state = self._replay.at(ports.Moment(seq=seq))
         self._moment, self._seq, self._outage = moment, seq, outage
-        return Projection(state, {}, self._usage_statistics, moment.time_us)
+        return Projection(state, {}, self._usage_statistics, moment.time_us, keys=self._keys)
 
     def _is_ahead(self, seq: int) -> bool:
         """Tells whether the state can be replayed on to `seq`, and no snapshot is nearer."""

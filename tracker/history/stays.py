@@ -1,6 +1,6 @@
 """Looks up in the index of stays who was there, for the API, and shows stays as JSON values.
 
-It shows no addresses, but their networks and pseudonyms.
+It shows no addresses, but their networks and pseudonyms. With the keys it finds an address.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tracker.domain.clients import shown_text
+from tracker.history import pseudonyms
 from tracker.ports import Moment, StaysPage
 from tracker.store import stay_files
-from tracker.store.stay_files import Sought, Stays
+from tracker.store.address_keys import day_name
+from tracker.store.stay_files import Sought, Stays, packed_network
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -24,24 +26,27 @@ if TYPE_CHECKING:
 def page(log: ForwardReplay, query: StaysQuery, limit: int) -> StaysPage:
     """Returns a page of stays.
 
-    Raises `StaysError` where there is no usable index, `NoMomentError`, and what reading the log
-    raises.
+    Raises `StaysError` where there is no usable index, `InvalidNetworkError`, `NoMomentError`, and
+    what reading the log raises.
     """
     begin, end = query.between
     to = log.resolve(end)
     after = log.resolve(begin) if begin != Moment() else -1
-    stays = Stays(log.folder, stay_files.read_list(log.folder), None, log.folder)
+    stays = Stays(log.folder, stay_files.read_list(log.folder), log.keys, log.folder)
     clients = stays.listed.clients
-    network, v6 = query.network or (None, False)
+    network, v6 = packed_network(query.network) if query.network else (None, False)
     sought = Sought(
-        network=network, network_v6=v6, prefix=query.peer_id, key_ref=query.key_ref,
+        address=query.address, network=network, network_v6=v6, prefix=query.peer_id, key_ref=query.key_ref,
         account=query.account, info_hash=query.info_hash, listener=query.listener,
         clients=numbers(clients, query.client, query.user_agent),
     )  # fmt: skip
     found = list(islice(stays.find(sought, after, to, query.row), limit + 1))
     following = found[limit].row if len(found) > limit else None
     shown = [as_json(stay, clients) for stay in found[:limit]]
-    return StaysPage(shown, following, stays.listed.upto)
+    unread = [day_name(day) for day in sorted(stays.unknown_days)]
+    named = query.address or network
+    name = pseudonyms.today(log, named) if named else None
+    return StaysPage(shown, following, stays.listed.upto, unread, name)
 
 
 def numbers(clients: Clients, client: str | None, user_agent: str | None) -> set[int] | None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from eventlog import Reader, first_seq
 from tracker.store import frames, moments, snapshots, stay_files
-from tracker.store.stay_files import NoStaysError, Stays, StaysError, pseudonym
+from tracker.store.address_keys import pseudonym
+from tracker.store.stay_files import NoStaysError, Stays, StaysError
 from tracker.upkeep.stay_keeping import StayKeeper
 
 if TYPE_CHECKING:
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
     from tracker.store.stay_files import Stay
 
     Report = Callable[[int, int | None], None]
-
-_V4_MAPPED = bytes(10) + b"\xff\xff"
-
-
-def packed_address(text: str) -> bytes:
-    """Returns an address as 16 bytes. Raises `ValueError`."""
-    if ":" in text:
-        return IPv6Address(text).packed
-    return _V4_MAPPED + IPv4Address(text).packed
 
 
 @contextmanager
@@ -96,8 +88,7 @@ class Addresses:
         if not stay.v6:
             first = int(IPv4Address(stay.network.removesuffix("/24")))
             for number in range(first, first + 256):
-                packed = _V4_MAPPED + number.to_bytes(4, "big")
-                if pseudonym(secret, packed) == wanted:
+                if pseudonym(secret, number.to_bytes(4, "big")) == wanted:
                     return str(IPv4Address(number))
         elif stay.from_seq >= self._begin:
             frame = next(Reader(self._log, stay.from_seq, keys=self._keys).frames(), None)

@@ -25,6 +25,7 @@ from tracker.ports.errors import (
     InvalidDurationError,
     InvalidFactorError,
     InvalidJudgingError,
+    InvalidNetworkError,
     LogUnavailableError,
     NoAnnounceError,
     NoMomentError,
@@ -103,7 +104,6 @@ from tracker.ports.values import (
     is_key,
     is_line,
     is_name,
-    packed_network,
 )
 
 __all__ = [
@@ -152,6 +152,7 @@ __all__ = [
     "InvalidDurationError",
     "InvalidFactorError",
     "InvalidJudgingError",
+    "InvalidNetworkError",
     "IssuedKey",
     "JudgedDownload",
     "JudgedFacts",
@@ -207,5 +208,4 @@ __all__ = [
     "is_key",
     "is_line",
     "is_name",
-    "packed_network",
 ]

@@ -106,6 +106,12 @@ class Commands(Protocol):
         """
         ...
 
+    async def see_addresses(self, asked: str, addresses: int | None, by: Actor) -> None:
+        """Notes that addresses of peers are about to be shown: for which path and query, and how
+        many; None = not known yet. `by.reason` says why.
+        """
+        ...
+
     # Hit and run. Each needs `by.reason`, and returns the seq of its event. Raises
     # `InvalidJudgingError`.
 

@@ -43,6 +43,10 @@ class InvalidCorrectionError(CommandError):
     """A correction with these amounts cannot be made; the text says why."""
 
 
+class InvalidNetworkError(ValueError):
+    """The index of stays has no such networks; the text says which it has."""
+
+
 class InvalidJudgingError(CommandError):
     """Hit and run cannot be judged like that; the text says why."""
 

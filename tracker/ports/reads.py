@@ -201,7 +201,9 @@ class Past(Protocol):
         ...
 
     async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
-        """At most `limit` stays. Raises `BusyError` where there is no index of them yet."""
+        """At most `limit` stays. Raises `InvalidNetworkError`, and `BusyError` where there is no
+        index of them yet.
+        """
         ...
 
 

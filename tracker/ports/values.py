@@ -7,7 +7,6 @@ Each API version decides how they look as JSON.
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
 from typing import Any, Final
 
 from attrs import frozen
@@ -78,18 +77,7 @@ class HandedPage:
     replies: list[dict[str, Any]]
     following: int | None  # where the next page begins; None = this is the last one
     unread: list[str]  # days whose addresses cannot be read
-
-
-def packed_network(text: str) -> tuple[bytes, bool]:
-    """Returns the bytes with which the addresses of a network begin, and whether it is IPv6.
-
-    Raises `ValueError` for one that is narrower than what the index has, or no whole bytes wide.
-    """
-    network = ip_network(text)
-    v6, width = network.version == 6, network.prefixlen
-    if width % 8 or not 8 <= width <= (48 if v6 else 24):
-        raise ValueError("the index has networks of /8, /16 or /24, and of /8 to /48 in IPv6")
-    return network.network_address.packed[: width // 8], v6
+    sought: str | None = None  # pseudonym of the address that was asked for
 
 
 @frozen
@@ -99,7 +87,8 @@ class StaysQuery:
     between: tuple[Moment, Moment]  # `Moment()` = the beginning of the log, and its end
     row: int = 0  # begin with this one
     info_hash: bytes | None = None
-    network: tuple[bytes, bool] | None = None  # by `packed_network`
+    address: bytes | None = None  # 4 or 16 bytes
+    network: str | None = None  # such as 198.51.100.0/24
     peer_id: bytes = b""  # how it begins
     client: str | None = None  # likewise
     user_agent: str | None = None  # likewise
@@ -115,6 +104,8 @@ class StaysPage:
     stays: list[dict[str, Any]]
     following: int | None  # row of the next page; None = this is the last one
     upto: int  # the first event that the index does not have
+    unread: list[str]  # days that were not searched for the address
+    sought: str | None = None  # pseudonym of the address or network that was asked for
 
 
 @frozen
@@ -357,6 +348,7 @@ class Present:
     peer: Peer
     seeder: bool
     key_ref: int  # the key of its announces
+    pseudonym: str | None = None  # of its address, on the day of its last announce
 
 
 @frozen(kw_only=True)

@@ -59,6 +59,7 @@ class Runtime:
     replaying: Replaying
     gauges: LiveGauges
     past: PastReads
+    keyring: Keyring
     ledgers: LogLedgers
     stop: trio.Event
 
@@ -142,6 +143,7 @@ def build(
         replaying=replaying,
         gauges=gauges,
         past=past,
+        keyring=keyring,
         ledgers=LogLedgers(
             event_log, secrets_path, lambda: settings.follower == "on" and not follower.alarm, stop
         ),

@@ -69,7 +69,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
     usage = runtime.config.core.tracker_usage_statistics
     account_of = service.state.access.account_of
     events = LogEvents(event_log, account_of, runtime.stop, runtime.secrets_path)
-    live = LiveReads(service, usage_statistics=usage)
+    live = LiveReads(service, usage_statistics=usage, keys=runtime.keyring)
     commands = ServiceCommands(service, runtime.noted, runtime.secret)
     return create_app(
         Ports(
@@ -80,7 +80,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
             gauges=runtime.gauges,
             past=runtime.past,
         ),
-        Tokens(config.access_tokens, config.token_scopes),
+        Tokens(config.access_tokens, config.token_scopes, config.token_addresses),
         Proxies(config.trusted_proxies, config.forwarded_header),
     )
 

@@ -12,6 +12,7 @@ from tracker.domain import events
 from tracker.domain.hidden_peers import NO_PORT
 from tracker.domain.refusals import name_of
 from tracker.domain.swarms import MARK_EVENT, MARK_SEEDER
+from tracker.store.address_keys import day_of
 from tracker.wire.clients import client_name
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tracker.domain.access import Key
     from tracker.domain.factors import Factor
     from tracker.domain.state import State
+    from tracker.store.address_keys import Keyring
 
 _EVENTS = ("None", "Completed", "Started", "Stopped", "None")
 # The most items handled between two pauses, which takes about a millisecond each:
@@ -57,9 +59,12 @@ class LiveReads:
         source: Source,
         *,
         usage_statistics: bool = True,
+        keys: Keyring | None = None,
     ) -> None:
-        """If `usage_statistics` is false, the counters of requests show 0."""
-        self._source = source
+        """If `usage_statistics` is false, the counters of requests show 0. `keys`: for pseudonyms
+        of addresses.
+        """
+        self._source, self._keys = source, keys
         self._usage_statistics = usage_statistics
 
     def now(self) -> Projection:
@@ -69,6 +74,7 @@ class LiveReads:
             self._usage_statistics,
             self._source.date_us(),
             self._source.refusals,
+            self._keys,
         )
 
 
@@ -82,12 +88,13 @@ class Projection:
         usage_statistics: bool = True,
         date_us: int | None = None,
         refusals: Mapping[tuple[int, str, str], int] | None = None,
+        keys: Keyring | None = None,
     ) -> None:
         """`date_us`: the date by which keys and factors expire; None = that of the last event.
 
-        `refusals`: counts of refusals not yet logged.
+        `refusals`: counts of refusals not yet logged. `keys`: for pseudonyms of addresses.
         """
-        self._state = state
+        self._state, self._keys = state, keys
         self._dates = state.dates
         self._date_us = state.dates.of(state.time_us) if date_us is None else date_us
         self._pending = pending
@@ -308,8 +315,11 @@ class Projection:
         row = swarms.peer(number)
         info_hash = bytes(swarms.hashes[row.torrent * 20 : row.torrent * 20 + 20])
         endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
+        name = None
+        if self._keys is not None and not endpoint.endswith(NO_PORT):
+            name = self._keys.pseudonym(day_of(row.seen_us), endpoint[:-2])
         return ports.Present(
-            info_hash, self._peer(row, endpoint), bool(row.mark & MARK_SEEDER), row.key_ref
+            info_hash, self._peer(row, endpoint), bool(row.mark & MARK_SEEDER), row.key_ref, name
         )
 
     def account(self, account: int) -> ports.Account | None:

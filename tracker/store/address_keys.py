@@ -28,6 +28,7 @@ import re
 import secrets
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
 from struct import Struct
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from eventlog import Encrypted, NotAFileError, destroy_file, make_folder, read_file, write_new
 from tracker.domain.events import DAY_US
+from tracker.domain.events.announce import V4_MAPPED
 from tracker.store.server_secret import SecretError
 from tracker.store.tag_keys import TagKeys
 
@@ -148,6 +150,14 @@ class Keyring:
         master = self._keys.get(day) or self._load_for_reading(day)
         return hmac.digest(master, _PSEUDONYMS, "sha256") if master is not None else None
 
+    def pseudonym(self, day: int, address: bytes) -> str | None:
+        """Returns the name of an address (4 or 16 bytes) on a day, 16 hexadecimal digits.
+
+        None without the day's key.
+        """
+        secret = self.pseudonyms(day)
+        return pseudonym(secret, address).hex() if secret is not None else None
+
     def prepare(self, day: int) -> bytes:
         """Returns a day's key, and makes it, durably, if there is none.
 
@@ -227,6 +237,12 @@ class Keyring:
 
     def _path(self, day: int) -> Path:
         return self._folder / f"{day_name(day)}.key"
+
+
+def pseudonym(secret: bytes, address: bytes) -> bytes:
+    """Returns the hash of an address (4 or 16 bytes) under `Keyring.pseudonyms` of a day."""
+    packed = V4_MAPPED + address if len(address) == 4 else address
+    return blake2b(packed, digest_size=8, key=secret).digest()
 
 
 def _context(frame_id: FrameId) -> bytes:

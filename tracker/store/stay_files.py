@@ -18,8 +18,7 @@ import os
 import re
 from bisect import bisect_right
 from contextlib import contextmanager
-from hashlib import blake2b
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from itertools import pairwise
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,7 +45,9 @@ from tracker.domain.clients import Clients
 from tracker.domain.dates import Dates
 from tracker.domain.events.announce import NOT_RECORDED
 from tracker.domain.staying import BEGUN, HOWS, UDP, UNKNOWN, V6, WHYS, Staying
+from tracker.ports import InvalidNetworkError
 from tracker.store import stay_scan
+from tracker.store.address_keys import pseudonym
 from tracker.store.stay_scan import END, ROW
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class Stay(NamedTuple):
 class Sought:
     """What to look for: all that is given must fit. Times are events: see `Stays.find`."""
 
-    address: bytes | None = None  # 16 bytes
+    address: bytes | None = None  # 4 or 16 bytes
     network: bytes | None = None  # its first bytes: at most 3 of IPv4, at most 6 of IPv6
     network_v6: bool = False
     prefix: bytes = b""  # of the peer_id, 8 bytes at most
@@ -163,9 +164,21 @@ class Sought:
     listener: int | None = None
 
 
-def pseudonym(key: bytes, address: bytes) -> bytes:
-    """Returns the hash of an address (16 bytes) under what `Keyring.pseudonyms` gives for a day."""
-    return blake2b(address, digest_size=8, key=key).digest()
+def packed_network(text: str) -> tuple[bytes, bool]:
+    """Returns the bytes with which the addresses of a network begin, and whether it is IPv6.
+
+    Raises `InvalidNetworkError` for one that is narrower than what the index has, or no whole bytes
+    wide.
+    """
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        raise InvalidNetworkError(str(error)) from None
+    v6, width = network.version == 6, network.prefixlen
+    if width % 8 or not 8 <= width <= (48 if v6 else 24):
+        known = "the index has networks of /8, /16 or /24, and of /8 to /48 in IPv6"
+        raise InvalidNetworkError(known)
+    return network.network_address.packed[: width // 8], v6
 
 
 def read_list(log: Path, folder: Path | None = None) -> Listed:

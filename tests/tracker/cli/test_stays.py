@@ -12,7 +12,7 @@ from tests.tracker.upkeep.book.site import Site
 from tracker.cli import main
 from tracker.domain.events import DAY_US
 from tracker.history.stays import page
-from tracker.ports import Moment, StaysPage, StaysQuery, packed_network
+from tracker.ports import Moment, StaysPage, StaysQuery
 from tracker.store.moments import ForwardReplay
 
 if TYPE_CHECKING:
@@ -75,4 +75,4 @@ def test_stays(
     assert [one["seq"] for one in found] == [
         one["seq"] for one in there if one["account"] == at["account"]
     ]
-    assert asked(network=packed_network("127.0.0.0/8"), client="qB").stays == []
+    assert asked(network="127.0.0.0/8", client="qB").stays == []

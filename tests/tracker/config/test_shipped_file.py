@@ -81,7 +81,9 @@ def test_every_known_key_is_in_the_shipped_file() -> None:
 def test_every_key_in_the_shipped_file_is_explained_and_known() -> None:
     """Each key has a comment above it. The second TLS spelling refers to the first."""
     known = {*known_paths(), "core.database.driver", "core.database.path"}
-    labelled = ("http_api.access_tokens.admin", "http_api.token_scopes.admin")
+    labelled = [
+        f"http_api.{table}.admin" for table in ("access_tokens", "token_scopes", "token_addresses")
+    ]
     for path, explained in paths_shown(SHIPPED.read_text()).items():
         if path in known and ".tls_config." not in path:
             assert explained, path

@@ -104,3 +104,17 @@ def test_scopes_of_one_token() -> None:
         error = refused(f'{text}http_api.token_scopes = {{b = "read"}}')
         assert error.problems == ("http_api.token_scopes: one token has labels of both scopes",)
         assert from_text(f'{text}http_api.token_scopes = {{a = "read", b = "read"}}')
+
+
+def test_rights_to_addresses() -> None:
+    """A label without an entry has the right. Mistakes are refused as in scopes."""
+    tokens = 'http_api.access_tokens = {admin = "a", watch = "w", other = "w"}\n'
+    for table, problem in (
+        ("{wacth = false}", "no such label in access_tokens: wacth"),
+        ("{watch = false}", "one token has labels with and without the right"),
+    ):
+        error = refused(f"{MINIMAL}{tokens}http_api.token_addresses = {table}")
+        assert error.problems == (f"http_api.token_addresses: {problem}",)
+    both = "http_api.token_addresses = {watch = false, other = false}"
+    config = from_text(f"{MINIMAL}{tokens}{both}").config
+    assert at(config, "http_api.token_addresses") == {"watch": False, "other": False}

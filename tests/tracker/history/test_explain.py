@@ -16,6 +16,7 @@ from tracker.cli import main
 from tracker.history import event_json
 from tracker.history.explain import NO_SECRETS, explain
 from tracker.history.past_worker import PastWorker
+from tracker.history.pseudonyms import named
 from tracker.ports import HandedPage, HandedQuery, LogPart, NoAnnounceError, PrunedMomentError
 from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
@@ -108,7 +109,9 @@ def test_the_worker(folder: Path) -> None:
     """The process that reads the past explains as well, and answers about moments as before."""
     worker, keys = PastWorker(folder, folder / "secrets"), Keyring(folder / "secrets")
     for seq in (9, 4):
-        assert worker.answer(Question("explain", (seq,))) == explained(folder, seq, keys)
+        assert worker.answer(Question("explain", (seq,))) == named(
+            explained(folder, seq, keys), keys
+        )
     assert isinstance(worker.answer(Question("explain", (0,))), NoAnnounceError)
 
 
@@ -127,7 +130,8 @@ def test_replies_by_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
         pages += page.replies
         following = page.following
         query = evolve(query, part=LogPart(first=following or 0))
-    assert pages == found
+    keys = Keyring(folder / "secrets")
+    assert pages == [named(each, keys) for each in found]
     bounds = ["--from", found[1]["time"], "--to", str(found[2]["seq"])]
     assert main(["handed", "127.0.0.1", *bounds, *line]) == 0
     said = [json.loads(each) for each in capsys.readouterr().out.splitlines()]

@@ -15,7 +15,8 @@ from tracker.domain.events import DAY_US
 from tracker.domain.state import State
 from tracker.offline.stays import Addresses
 from tracker.store import frames, stay_files
-from tracker.store.stay_files import Sought, Stays, pseudonym
+from tracker.store.address_keys import pseudonym
+from tracker.store.stay_files import Sought, Stays
 from tracker.upkeep import retention
 
 if TYPE_CHECKING:

@@ -446,6 +446,18 @@ class ServerKeyChanged(AdminEvent):
     after: str
 
 
+@admin_event(77, "addresses_seen")
+@frozen
+class AddressesSeen(AdminEvent):
+    """A request was shown addresses of peers, which its sender has a right to. It changes no state.
+
+    It is durable before they are shown.
+    """
+
+    asked: str  # path and query; an address in it is a pseudonym of the day
+    addresses: int | None = None  # so many were shown; None = of a stream or listing, not known
+
+
 # Cases. These change no state either: `tracker.domain.detecting.cases` has what follows from them.
 
 

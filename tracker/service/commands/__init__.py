@@ -7,11 +7,18 @@ from tracker.service.commands.cases import CaseCommands
 from tracker.service.commands.credit import CreditCommands
 from tracker.service.commands.hit_and_run import HitAndRunCommands
 from tracker.service.commands.keys import KeyCommands
+from tracker.service.commands.looks import LookCommands
 from tracker.service.commands.torrents import TorrentCommands
 from tracker.service.commands.whitelist import WhitelistCommands
 
 
 class ServiceCommands(
-    WhitelistCommands, KeyCommands, CreditCommands, TorrentCommands, HitAndRunCommands, CaseCommands
+    WhitelistCommands,
+    KeyCommands,
+    CreditCommands,
+    TorrentCommands,
+    HitAndRunCommands,
+    LookCommands,
+    CaseCommands,
 ):
     """Implements `ports.Commands` with the service."""
