@@ -102,3 +102,31 @@ def test_parts_that_cannot_be(site: Site, arguments: tuple[str, ...], said: str)
     done = site.tracker.command("replay", *arguments)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert said in done.stderr
+
+
+def test_what_other_settings_would_have_made_of_it(site: Site) -> None:
+    """A tighter rule refuses members of the log, a longer interval lowers the load, and a rule
+    without effect changes nothing; what was refused then is said to be unknown.
+    """
+    tracker = site.tracker
+    done = tracker.command("what-if", "--json", "--set", "policy.max_peers=1", "0", "now")
+    assert done.returncode == 0
+    (shown,) = lines(done)
+    announces = tracker.events("--type", "announced")
+    assert shown["announces"] == shown["recorded"]["replies"] == len(announces)
+    assert shown["settings"] == {"recorded": {"max_peers": 0}, "now": {"max_peers": 1}}
+    assert shown["refused"] == {"peers_full": shown["announces"] - shown["now"]["replies"]}
+    assert shown["not_recorded"] == {"key_revoked": 1}
+    assert shown["credit"]["recorded"]["downloaded"] == 900
+    assert (shown["accounts"][0]["account"], shown["accounts"][0]["downloaded"]) == (2, -900)
+    done = tracker.command("what-if", "--set", "core.announce_policy.interval=240", "0", "now")
+    assert "  interval: 240 instead of 120\nrefused now: 0\n" in done.stdout
+    assert "announces, if clients keep to the interval: 8 recorded, 6 now (-2)\n" in done.stdout
+    assert "What was refused was not recorded" in done.stderr
+    done = tracker.command("what-if", "--set", "policy.retry_in_minutes=1", "0", "now")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "policy.retry_in_minutes is no key that can be set here. These work: " in done.stderr
+    hidden = ("--log", str(tracker.folder / "log"), "--set", "policy.max_peers=1", "0", "now")
+    done = tracker.command("what-if", *hidden)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "name the secrets (--secrets)" in done.stderr

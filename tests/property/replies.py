@@ -27,7 +27,7 @@ from tracker.wire.bencode import decode
 from tracker.wire.connection_id import ConnectionIds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from eventlog import Frame
 
@@ -61,6 +61,7 @@ class Life:
     chance: Random
     private: bool
     rule: int
+    change: Callable[[Settings], Settings] = lambda settings: settings
     rig: Rig = field(init=False)
     told: dict[int, tuple[Any, ...]] = field(factory=dict)
     ids: ConnectionIds = field(factory=lambda: ConnectionIds(b"k"))
@@ -73,11 +74,11 @@ class Life:
         policy = Policy(**{name: value for name, value in _POLICY.items() if chance.random() < 0.5})
         self.rig = Rig()
         self.rig.service.change_settings(
-            Settings(
+            self.change(Settings(
                 private=self.private, listed=chance.random() < 0.2, policy=policy, max_peer_timeout=200,
                 inactive_peer_cleanup_interval=10, interval_min=20, accounting=chance.choice((1, 2, 2)),
                 max_peers_per_announce=chance.choice((3, 20, 74)), choice=self.rule,
-            )
+            ))
         )  # fmt: skip
         for number in range(3):
             self.rig.service.append(TorrentWhitelisted(hash_of(number)))

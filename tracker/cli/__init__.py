@@ -35,6 +35,7 @@ COMMANDS = {
     "events": ("events", "print the log, one JSON object a line"),
     "verify": ("verify", "check the whole log: every byte, every record, replay"),
     "replay": ("replay", "summarise the state at any moment of the log"),
+    "what-if": ("what_if", "tell what a part of the log would have been by other settings"),
     "swarm": ("swarm", "list who was in a swarm at any moment of the log"),
     "stays": ("stays", "list who was there, at a moment or between two"),
     "hit-and-run": (

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from eventlog import Frame, OpenFrame
     from tracker.domain.state import State
     from tracker.history.recorded import Recorded
+    from tracker.service.announce import Holder
 
 ALIKE = "as recorded"
 
@@ -109,12 +110,7 @@ def decide(state: State, one: Recorded) -> Decision:
 
 def decide_by(path: Announcing, pool: Pool, state: State, one: Recorded) -> Decision:
     """Does it by an announce path over the state, whose clock shows the time of the announce."""
-    clients, agent = path._client_numbers, _agent(state, one)
-    if agent is None:
-        path._client_numbers = _full()
-    digest = state.access.hash_of(one.key_ref) or b"" if one.key_ref else None
-    answer = request(path, state, one, digest, agent or b"")
-    path._client_numbers = clients
+    answer = request(path, state, one, held(path, state, one), agent_of(state, one))
     made = pool.take()
     if answer < 0 and answer != EARLY:
         name = NAMES[answer]
@@ -124,32 +120,43 @@ def decide_by(path: Announcing, pool: Pool, state: State, one: Recorded) -> Deci
     return Decision(answer == EARLY, _text(fields), fields)
 
 
+def held(path: Announcing, state: State, one: Recorded) -> Holder | int | None:
+    """Returns the key that a recorded request came with, a refusal, or None = it had none."""
+    if not one.key_ref:
+        return None
+    key = path.held(state.access.hash_of(one.key_ref) or b"")
+    if isinstance(key, int) or key.ends_us >= one.time_us:
+        return key
+    return KEY_EXPIRED
+
+
 def request(
-    path: Announcing, state: State, one: Recorded, digest: bytes | None, agent: bytes
+    path: Announcing, state: State, one: Recorded, key: Holder | int | None, agent: bytes | None
 ) -> int:
     """Has the announce path answer a recorded request whose address is known.
 
-    `digest`: SHA-256 of its key, None = it came without one. Returns the torrent, a refusal or
-    `EARLY`, as `Announcing.announce` does.
+    `key`: see `held`. `agent`: see `agent_of`. Returns the torrent, a refusal or `EARLY`, as
+    `Announcing.announce` does.
     """
-    key = None if digest is None else path.held(digest)
     if isinstance(key, int):
         return key
-    if key is not None and key.ends_us < one.time_us:
-        return KEY_EXPIRED
+    clients = path._client_numbers
+    if agent is None:
+        path._client_numbers = _full()
     state.swarms.sizing = one.frames[-1].header.schema > 1
     path.begin()
     answer = path.announce(
         one.listener, one.path, one.address or b"", one.port, one.info_hash, one.peer_id,
         one.uploaded, one.downloaded, one.left, one.event, one.numwant, one.flags, one.key_hash,
-        key, agent,
+        key, agent or b"",
     )  # fmt: skip
     path.end()
     state.swarms.sizing = True
+    path._client_numbers = clients
     return answer
 
 
-def _agent(state: State, one: Recorded) -> bytes | None:
+def agent_of(state: State, one: Recorded) -> bytes | None:
     """Returns the User-Agent; None for a client without a number, which must get none.
 
     The tracker had used up its numbers then, or those of the account.

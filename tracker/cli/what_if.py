@@ -1,0 +1,141 @@
+"""`tracker what-if`: tells what a part of the log would have been by other settings."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict
+
+from tracker.cli import trust
+from tracker.cli.moment_options import add_log_and_json, moment, replayed
+from tracker.cli.output import CannotError, count, note, say
+from tracker.cli.rerun import bounds
+from tracker.offline.what_if import BYTES, KEYS, BadSettingError, CannotDecideError, WhatIf, changes
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from tracker.offline.what_if import Gain
+
+
+_LOAD = {
+    "replies": "replies",
+    "peers": "peers in replies",
+    "body_bytes": "bytes of replies and refusals",
+    "expected": "announces, if clients keep to the interval",
+    "expected_bytes": "bytes, if clients keep to the interval",
+}
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Replay the events from A to B by other settings, from the state before A, and tell what would "
+        "have been different: announces refused, peers returned, load, credit. The log stays as it is."
+    )
+    add_log_and_json(parser, "one JSON object")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", required=True, dest="settings",
+        help=f"a setting, with its value as in TOML; repeatable. Keys: {', '.join(KEYS)}",
+    )  # fmt: skip
+    for name, which in (("A", "first"), ("B", "last")):
+        parser.add_argument(
+            which, metavar=name, type=moment, help=f"the {which} event: sequence number or time"
+        )
+    parser.set_defaults(run=print_what_if)
+
+
+def print_what_if(options: argparse.Namespace) -> int:
+    try:
+        made = changes(options.settings)
+    except BadSettingError as error:
+        raise CannotError(str(error)) from None
+    with replayed(options) as log:
+        first, end = bounds(log, options)
+        run = WhatIf(log, first, end, made)
+        try:
+            run.go(lambda done: log.report(min(done, end - first), end - first))
+        except CannotDecideError as error:
+            raise CannotError(str(error)) from None
+        known = trust.of(log.folder, log.keys)
+    shown = {**_shown(run, first), "trust": known}
+    if options.json:
+        say(json.dumps(shown, ensure_ascii=False))
+    else:
+        for line in _lines(shown):
+            say(line)
+        _note(run)
+    return trust.end(known)
+
+
+def _shown(run: WhatIf, first: int) -> dict[str, Any]:
+    total, most = run.gains()
+    owners = {account: owner for owner, account in run.recorded.access.owners.items()}
+    return {
+        "first": first,
+        "last": run.end - 1,
+        "settings": {
+            "recorded": run.changes.shown_in(run.recorded.settings),
+            "now": run.changes.shown_in(run.other.settings),
+        },
+        "announces": run.announces,
+        "refused": dict(run.refused.most_common()),
+        "recorded": _load(run.then),
+        "now": _load(run.now),
+        "credit": {"recorded": _named(run.credited), "change": _of_gain(total)},
+        "accounts": [
+            {"account": each.account, "owner": owners.get(each.account), **_of_gain(each)}
+            for each in most
+        ],
+        "not_recorded": dict(run.not_recorded.most_common()),
+        "left_out": run.left_out,
+    }
+
+
+def _load(served: Any) -> dict[str, int]:
+    return {
+        name: round(value) if isinstance(value, float) else value
+        for name, value in asdict(served).items()
+    }
+
+
+def _named(sums: Mapping[str, int]) -> dict[str, Any]:
+    seconds = sums["seeding_us"] / 1_000_000
+    return {name: sums[name] for name in BYTES} | {"seeding_seconds": seconds}
+
+
+def _of_gain(gain: Gain) -> dict[str, Any]:
+    return _named(gain._asdict())
+
+
+def _lines(shown: dict[str, Any]) -> Iterator[str]:
+    yield f"events {shown['first']} to {shown['last']}, {shown['announces']} announces"
+    then, now = shown["settings"]["recorded"], shown["settings"]["now"]
+    for name in now:
+        yield f"  {name}: {json.dumps(now[name])} instead of {json.dumps(then[name])}"
+    refused = "  ".join(f"{reason} {number}" for reason, number in shown["refused"].items())
+    yield f"refused now: {sum(shown['refused'].values())}{f' ({refused})' if refused else ''}"
+    for name, text in _LOAD.items():
+        before, after = shown["recorded"][name], shown["now"][name]
+        yield f"{text}: {before} recorded, {after} now ({after - before:+})"
+    credit = shown["credit"]
+    for name in (*BYTES, "seeding_seconds"):
+        before, change = credit["recorded"][name], credit["change"][name]
+        yield f"{name}: {before} recorded, {before + change} now ({change:+})"
+    for each in shown["accounts"]:
+        changed = "  ".join(
+            f"{name} {each[name]:+}" for name in (*BYTES, "seeding_seconds") if each[name]
+        )
+        yield f"  account {each['account']} ({each['owner'] or '-'}): {changed}"
+
+
+def _note(run: WhatIf) -> None:
+    if run.not_recorded:
+        reasons = ", ".join(f"{why} {number}" for why, number in run.not_recorded.most_common())
+        note(
+            f"note: {count(run.not_recorded.total(), 'refusal')} in this part ({reasons}). What was refused was not "
+            "recorded, so nobody can tell what looser settings would have made of it"
+        )
+    for why in run.left_out:
+        note(f"note: left out, because it cannot happen by these settings: {why}")
