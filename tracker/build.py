@@ -19,6 +19,7 @@ MODULES = (
     "domain/booking",
     "domain/by_age",
     "domain/clients",
+    "domain/daily",
     "domain/directory",
     "domain/factors",
     "domain/groups",

@@ -22,6 +22,7 @@ _ZONE: Final = re.compile(r"(?<=\d) ?(?:z|UTC|GMT)$", re.IGNORECASE)
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DAYS: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _DAY: Final = timedelta(days=1)
+DAY_US: Final = 86_400_000_000
 _LAST_US: Final = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
 
@@ -32,6 +33,17 @@ def rfc3339(time_us: int) -> str:
     """
     moment = _EPOCH + timedelta(microseconds=min(max(time_us, 0), _LAST_US))
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z".rjust(27, "0")
+
+
+def date(day: int) -> str:
+    """Prints a number of days since 1970 as `2026-11-21`."""
+    return rfc3339(day * DAY_US)[:10]
+
+
+def parse_date(text: str) -> int | None:
+    """Parses what `date` prints; None for anything else."""
+    time_us = parse(f"{text}T00:00:00Z")
+    return None if time_us is None else time_us // DAY_US
 
 
 def parse(text: str) -> int | None:

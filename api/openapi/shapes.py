@@ -19,6 +19,7 @@ ANY_KEY: Final[Schema] = {"type": "string", "pattern": "^[0-9A-Za-z_-]{10,64}$"}
 NUMBER: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 2**32 - 1}
 SEQ: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+DATE: Final[Schema] = {"type": "string", "format": "date"}
 LINE: Final = f"^{ports.LINE}$"
 NAME: Final[Schema] = {
     "type": "string",

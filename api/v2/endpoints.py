@@ -21,6 +21,7 @@ from api.v2.hit_and_run import HitAndRun
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
 from api.v2.looks import Looks
+from api.v2.series import Series
 from api.v2.server_sent import Streams
 from api.v2.settings import Settings
 from api.v2.stays import Stays
@@ -49,6 +50,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Accounts(reads, commands, ports.events, looks).endpoints(),
         *Ledgers(ports.live, ports.ledgers).endpoints(),
         *Books(ports.live, ports.ledgers).endpoints(),
+        *Series(ports.live, ports.ledgers).endpoints(),
         *HitAndRun(ports.live, ports.ledgers, commands).endpoints(),
         *Transitions(ports.ledgers, streams).endpoints(),
         *events.endpoints(),

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from api.times import rfc3339
+from tracker import times
 from tracker.ports import LedgerCorrection, LedgerOpening
 
 if TYPE_CHECKING:
-    from tracker.ports import BookRow, Client, LedgerAnnounce, LedgerEntry, LedgerSums, LedgerTotals
+    from tracker.ports import (
+        BookRow,
+        Client,
+        LedgerAnnounce,
+        LedgerEntry,
+        LedgerSums,
+        LedgerTotals,
+        SeriesDay,
+    )
 
 
 def entry_json(entry: LedgerEntry) -> dict[str, object]:
@@ -63,6 +72,20 @@ def _correction_json(entry: LedgerCorrection) -> dict[str, object]:
         "reason": entry.reason,
         "time": rfc3339(entry.time_us),
     }
+
+
+def day_json(day: SeriesDay) -> dict[str, object]:
+    """Makes JSON of a day of a series. A torrent's has two more members than an account's."""
+    peaks = {"most_seeders": day.seeders, "most_leechers": day.leechers}
+    return {
+        "date": times.date(day.day),
+        "uploaded": day.uploaded,
+        "downloaded": day.downloaded,
+        "credited_uploaded": day.credited_uploaded,
+        "credited_downloaded": day.credited_downloaded,
+        "seeding_seconds": day.seeding_us // 1_000_000,
+        "completed": day.completed,
+    } | (peaks if day.seeders is not None else {})
 
 
 def sums_json(sums: LedgerSums) -> dict[str, object]:

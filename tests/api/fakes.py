@@ -64,6 +64,8 @@ from tracker.ports import (
     RevokedKeyError,
     RuleInForce,
     Sample,
+    SeriesDay,
+    SeriesPage,
     Stats,
     StaysPage,
     StaysQuery,
@@ -312,6 +314,12 @@ class FakeLog:
     ) -> BookPage:
         self._ask(info_hash, moment, query)
         return BookPage([ROW], BookCursor(0, 7), 40, 99)
+
+    async def series(self, whose: int | bytes, first: int, last: int, limit: int) -> SeriesPage:
+        self._ask(whose, first, last, limit)
+        peaks = (None, None) if isinstance(whose, int) else (3, 2)
+        day = SeriesDay(20_000, 5, 6, -7, 8, 9_999_999, 1, *peaks)
+        return SeriesPage([day], 20_000, 40, 99)
 
     async def hit_and_run_rules(self) -> list[RuleInForce]:
         self._ask("rules")

@@ -89,9 +89,9 @@ def tell(events: Any) -> tuple[Any, Any, Any, Any]:
                     moved[at] * choose[at](before["ends"][at], ends[at]) // 100 for at in (0, 1)
                 ]
                 row[:4] = (a + b for a, b in zip(row, moved + credited, strict=False))
-                moves.append((one, name, now, *moved, credited[1]))
+                moves.append((one, name, now, *moved, credited[1], credited[0]))
             else:
-                moves.append((one, name, now, 0, 0, 0))
+                moves.append((one, name, now, 0, 0, 0, 0))
             if one["event"] != "stopped":
                 role = "seeding" if one["left"] == 0 else "partial" * (one["event"] == "paused")
                 stays[one["seq"]] = {**one, "name": name, "seen": now, "role": role, "ends": ends}

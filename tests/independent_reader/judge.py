@@ -169,7 +169,7 @@ class Download:
                 self.violated = when if what == 1 else self.violated
 
     def announced(self, move: Any, rule: Any, size: int) -> None:
-        event, _, now, up, down, credited = move
+        event, _, now, up, down, credited, _ = move
         self.up, self.down, self.left = self.up + up, self.down + down, event["left"] != 0
         self.counted += down if credited else 0
         self.seen = now

@@ -51,6 +51,7 @@ COMMANDS = {
     ),
     "handed": ("handed", "list the replies that an address was handed out in"),
     "received": ("received", "list the peers that an account received"),
+    "series": ("series", "list what an account or a torrent gained, day by day"),
     "export": ("export", "write a table of the log as JSON lines, CSV or Parquet"),
     "key": ("key", "issue, list, revoke or rotate tracker keys, through the running API"),
     "whitelist": ("whitelist", "list or change it, through the running API"),

@@ -76,6 +76,19 @@ def state_at(log: ForwardReplay, moment: Moment | None) -> State:
     return state
 
 
+def account_number(log: ForwardReplay, text: str) -> int:
+    """Returns the number of an account: its owner counts first, as in `tracker ledger`.
+
+    Raises `CannotError` where there is none.
+    """
+    owners = log.at(None).access.owners
+    if text in owners:
+        return owners[text]
+    if not text.isdecimal() or not 0 < int(text) < 2**32:
+        raise CannotError(f"no key was issued to an account of {text}")
+    return int(text)
+
+
 @contextmanager
 def failing_if_interrupted() -> Iterator[None]:
     """Raises `CannotError` on an interrupt: a command that owes one answer has given none."""

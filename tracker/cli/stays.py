@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tracker.cli import trust
 from tracker.cli.moment_options import (
+    account_number,
     add_at,
     add_log_and_json,
     failing_if_interrupted,
@@ -112,21 +113,10 @@ def _sought(log: ForwardReplay, options: argparse.Namespace) -> Sought:
     network, v6 = options.network or (None, False)
     return Sought(
         address=options.address, network=network, network_v6=v6, prefix=options.peer_id or b"",
-        key_ref=options.key, account=_account(log, options.account), listener=options.listener,
+        key_ref=options.key, listener=options.listener,
+        account=account_number(log, options.account) if options.account else None,
         info_hash=bytes.fromhex(options.info_hash) if options.info_hash else None,
     )  # fmt: skip
-
-
-def _account(log: ForwardReplay, text: str | None) -> int | None:
-    """Returns the number of an account: its owner counts first, as in `tracker ledger`."""
-    if text is None:
-        return None
-    owners = log.at(None).access.owners
-    if text in owners:
-        return owners[text]
-    if not text.isdecimal():
-        raise CannotError(f"no key was issued to an account of {text}")
-    return int(text)
 
 
 def _print(

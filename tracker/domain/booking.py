@@ -11,20 +11,21 @@ from array import array
 from typing import TYPE_CHECKING
 
 from tracker.domain import packed
+from tracker.domain.daily import Daily
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracker.domain.accounts import Accounts
     from tracker.domain.judging import Judge
+    from tracker.domain.swarms import Swarms
 
 WORDS = 15
 """Words of 64 bits of a row: see `Gain`, from `uploaded` on."""
 _EMPTY = bytes(8 * WORDS)
 NOTHING_BEFORE = 2**32 - 1
 """The `cut` of a row that counts alone, because what was before it is over."""
-_MOST = 2**64 - 1
-_most, _nothing_before = _MOST, NOTHING_BEFORE  # have types in the .pxd, as `_nowhere`
+_nothing_before = NOTHING_BEFORE  # has a type in the .pxd, as `_nowhere`
 
 
 class Booking:
@@ -32,6 +33,8 @@ class Booking:
 
     `numbers` has the row of each account and torrent, by both (`packed.identity`). `corrections`
     has the number and the signed bytes of an account's corrections.
+
+    `daily`: the same gains by day, of accounts and of torrents, for their series.
 
     `judge`: judges downloads by what is noted; None = nobody wants that.
 
@@ -43,13 +46,16 @@ class Booking:
         "_credited_down",
         "_credited_up",
         "_down",
+        "_leechers",
         "_partial_us",
+        "_seeders",
         "_seeding_us",
         "_sessions",
         "_snatched",
         "_up",
         "corrections",
         "cut",
+        "daily",
         "day",
         "ended",
         "judge",
@@ -60,13 +66,16 @@ class Booking:
 
     def __init__(self, judge: Judge | None = None) -> None:
         self.judge = judge
+        self.daily = Daily()
         self.day = self.cut = self.lead_us = 0
         self.clear()
         self._up = self._down = self._credited_up = self._credited_down = 0
         self._seeding_us = self._partial_us = self._sessions = self._snatched = 0
+        self._seeders = self._leechers = 0
 
     def clear(self) -> None:
         """Forgets all rows, because they were written."""
+        self.daily.clear()
         self.numbers: dict[bytes, int] = {}
         self.rows = array("Q")
         self.corrections: dict[int, tuple[int, int, int]] = {}
@@ -75,8 +84,13 @@ class Booking:
     def __len__(self) -> int:
         return len(self.numbers) + len(self.corrections) + len(self.ended)
 
-    def begin(self, accounts: Accounts, account: int) -> None:
-        """Looks at the totals of an account before they change."""
+    def begin(self, accounts: Accounts, account: int, swarms: Swarms, torrent: int) -> None:
+        """Looks at the totals of an account, and the counts of a torrent, before they change.
+        `torrent`: 0 = a new one.
+        """
+        self._seeders, self._leechers = (
+            packed.counts(swarms.tables.torrents, torrent * 32) if torrent else (0, 0)
+        )
         if len(accounts.uploaded) <= account:
             accounts.reach(account)
         self._up = packed.u64(accounts.uploaded, account)
@@ -94,37 +108,54 @@ class Booking:
         self._snatched = packed.u64(accounts.snatched, account)
 
     def announced(
-        self, accounts: Accounts, account: int, info_hash: bytes, time_us: int, client: int
+        self,
+        accounts: Accounts,
+        account: int,
+        info_hash: bytes,
+        time_us: int,
+        client: int,
+        swarms: Swarms,
+        peer: int,
     ) -> None:
-        """Enters what an announce changed since `begin`."""
+        """Enters what an announce changed since `begin`. `peer`: 0 = it is not listed now."""
         at = self._row(account, info_hash)
         rows, date_us = self.rows, max(1, time_us - self.lead_us)
         up = packed.u64(accounts.uploaded, account)
         down = packed.u64(accounts.downloaded, account)
-        _plus(rows, at, up - self._up)
-        _plus(rows, at + 1, down - self._down)
+        packed.plus(rows, at, up - self._up)
+        packed.plus(rows, at + 1, down - self._down)
         if accounts.credited_uploaded:
             up = packed.u64(accounts.credited_uploaded, account)
             down = packed.u64(accounts.credited_downloaded, account)
-        _plus(rows, at + 2, up - self._credited_up)
-        _plus(rows, at + 3, down - self._credited_down)
+        packed.plus(rows, at + 2, up - self._credited_up)
+        packed.plus(rows, at + 3, down - self._credited_down)
         self._time(accounts, account, at)
-        _plus(rows, at + 6, packed.u64(accounts.sessions, account) - self._sessions)
+        packed.plus(rows, at + 6, packed.u64(accounts.sessions, account) - self._sessions)
         snatched = packed.u64(accounts.snatched, account) - self._snatched
         if snatched:
-            _plus(rows, at + 7, snatched)
+            packed.plus(rows, at + 7, snatched)
             if not packed.u64(rows, at + 11):
                 packed.put_u64(rows, at + 11, date_us)
-        _plus(rows, at + 8, 1)
+        packed.plus(rows, at + 8, 1)
         if not packed.u64(rows, at + 9):
             packed.put_u64(rows, at + 9, date_us)
         packed.put_u64(rows, at + 10, date_us)
         packed.put_u64(rows, at + 12, client)
+        self._enter_day(accounts, account, info_hash, date_us, swarms, peer)
 
-    def left(self, accounts: Accounts, account: int, info_hash: bytes, seen_us: int) -> None:
+    def left(
+        self,
+        accounts: Accounts,
+        account: int,
+        info_hash: bytes,
+        seen_us: int,
+        time_us: int,
+        swarms: Swarms,
+    ) -> None:
         """Enters the time that was counted since `begin`, when a peer left. `seen_us`: date of the
         last announce.
         """
+        self._enter_day(accounts, account, info_hash, max(1, time_us - self.lead_us), swarms, 0)
         if packed.u64(accounts.seeding_us, account) != self._seeding_us or (
             accounts.partial_us and packed.u64(accounts.partial_us, account) != self._partial_us
         ):
@@ -155,13 +186,52 @@ class Booking:
         return self.judge if self.judge is not None and self.judge.on else None
 
     def _time(self, accounts: Accounts, account: int, at: int) -> None:
-        _plus(self.rows, at + 4, packed.u64(accounts.seeding_us, account) - self._seeding_us)
+        packed.plus(self.rows, at + 4, packed.u64(accounts.seeding_us, account) - self._seeding_us)
         if accounts.partial_us:
             partial_us = packed.u64(accounts.partial_us, account)
-            _plus(self.rows, at + 5, partial_us - self._partial_us)
+            packed.plus(self.rows, at + 5, partial_us - self._partial_us)
 
-    def correct(self, account: int, uploaded: int, downloaded: int) -> None:
+    def _enter_day(
+        self,
+        accounts: Accounts,
+        account: int,
+        info_hash: bytes,
+        date_us: int,
+        swarms: Swarms,
+        peer: int,
+    ) -> None:
+        """Enters what was gained since `begin`, and the counts of the swarm before and after, in
+        the series.
+        """
+        daily, seeders, leechers = self.daily, self._seeders, self._leechers
+        if peer:  # else the swarm has not grown
+            torrent, _ = packed.standing(swarms.rows, peer * 72)
+            seeders_now, leechers_now = packed.counts(swarms.tables.torrents, torrent * 32)
+            seeders, leechers = max(seeders, seeders_now), max(leechers, leechers_now)
+        daily.date(date_us)
+        whose = daily.account(account)
+        where = daily.torrent(info_hash, seeders, leechers)
+        up = packed.u64(accounts.uploaded, account)
+        down = packed.u64(accounts.downloaded, account)
+        credited_up, credited_down = up, down
+        if accounts.credited_uploaded:
+            credited_up = packed.u64(accounts.credited_uploaded, account)
+            credited_down = packed.u64(accounts.credited_downloaded, account)
+        seeding_us = packed.u64(accounts.seeding_us, account) - self._seeding_us
+        snatched = packed.u64(accounts.snatched, account) - self._snatched
+        up, down = up - self._up, down - self._down
+        credited_up, credited_down = (
+            credited_up - self._credited_up,
+            credited_down - self._credited_down,
+        )
+        if up or down or seeding_us or snatched or credited_up or credited_down:
+            daily.gain(whose, up, down, credited_up, credited_down, seeding_us, snatched)
+            daily.gain(where, up, down, credited_up, credited_down, seeding_us, snatched)
+
+    def correct(self, account: int, uploaded: int, downloaded: int, time_us: int) -> None:
         """Enters a correction."""
+        self.daily.date(max(1, time_us - self.lead_us))
+        self.daily.correct(account, uploaded, downloaded)
         number, up, down = self.corrections.get(account, (0, 0, 0))
         self.corrections[account] = number + 1, up + uploaded, down + downloaded
 
@@ -193,12 +263,3 @@ class Booking:
         """
         for name, at in self.numbers.items():
             yield int.from_bytes(name[:4], "little"), name[4:], self.rows[at : at + WORDS]
-
-
-def _plus(rows: array[int], at: int, amount: int) -> None:
-    """Adds an amount to a word, up to the largest one."""
-    if amount:
-        total = packed.u64(rows, at)
-        if amount > _most - total:
-            amount = _most - total
-        packed.put_u64(rows, at, total + amount)

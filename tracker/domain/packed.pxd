@@ -46,6 +46,14 @@ cdef inline int count_one(array column, Py_ssize_t at) except -1:
     return 0
 
 
+cdef inline int plus(array column, Py_ssize_t at, uint64_t amount) except -1:
+    if at < 0 or at >= column.ob_size:
+        raise IndexError("no such place in a column")
+    cdef uint64_t *to = <uint64_t *>column.data.as_ulonglongs + at
+    to[0] = to[0] + amount if amount <= 0xFFFFFFFFFFFFFFFFU - to[0] else 0xFFFFFFFFFFFFFFFFU
+    return 0
+
+
 cdef inline (uint32_t, uint32_t, uint32_t, uint32_t) run(array runs, Py_ssize_t at):
     if at < 0:
         raise IndexError("no such torrent")
@@ -426,6 +434,30 @@ cdef inline bytes identity(uint32_t account, bytes peer_id):
     cdef bytes made = PyBytes_FromStringAndSize(NULL, 24)
     memcpy(PyBytes_AS_STRING(made), &account, 4)
     memcpy(PyBytes_AS_STRING(made) + 4, PyBytes_AS_STRING(peer_id), 20)
+    return made
+
+
+cdef inline int _put_big(char *to, uint32_t number) noexcept:
+    to[0], to[1], to[2], to[3] = <char>(number >> 24), <char>(number >> 16), <char>(number >> 8), <char>number
+    return 0
+
+
+cdef inline bytes account_day(uint32_t account, uint32_t day):
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, 25)
+    cdef char *to = PyBytes_AS_STRING(made)
+    memset(to, 0, 25)
+    _put_big(to + 1, account)
+    _put_big(to + 21, day)
+    return made
+
+
+cdef inline bytes torrent_day(char kind, bytes info_hash, uint32_t day):
+    _sized(info_hash, 20)
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, 25)
+    cdef char *to = PyBytes_AS_STRING(made)
+    to[0] = kind
+    memcpy(to + 1, PyBytes_AS_STRING(info_hash), 20)
+    _put_big(to + 21, day)
     return made
 
 

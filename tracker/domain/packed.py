@@ -29,6 +29,11 @@ def count_one(column: array[int], at: int) -> None:
     column[at] += 1
 
 
+def plus(column: array[int], at: int, amount: int) -> None:
+    """Adds an amount to an entry of 64 bits, up to the largest number that it can hold."""
+    column[at] = min(column[at] + amount, 2**64 - 1)
+
+
 # Rows of torrents.
 _run = Struct("=IIII").unpack_from
 
@@ -177,6 +182,9 @@ view = piece
 
 
 identity = Struct("<I20s").pack  # account, peer_id
+# Names in the daily series: see `Daily`.
+account_day = Struct(">xI16xI").pack  # account, day
+torrent_day = Struct(">B20sI").pack  # 1, info hash, day
 _hashed_identity = Struct("<II").pack
 
 

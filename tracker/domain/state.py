@@ -203,7 +203,7 @@ class State:
                 change = stays.change(swarms, peer, rule, peer_id, endpoint, what & 0x10 != 0)
             if account:
                 if book is not None:
-                    book.begin(self.accounts, account)
+                    book.begin(self.accounts, account, swarms, torrent)
                 was, seeded = peer != 0, peer and swarms.rows[peer * 72 + 20] & 0x10
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
@@ -211,7 +211,9 @@ class State:
                 )  # fmt: skip
                 if book is not None:
                     client = packed.client(plain, number)
-                    book.announced(self.accounts, account, info_hash[:20], time_us, client)
+                    book.announced(
+                        self.accounts, account, info_hash[:20], time_us, client, swarms, peer
+                    )
                     if judge is not None:
                         judge.announced(
                             self, account, info_hash[:20], seq, time_us, left, was, seeded != 0, peer != 0,
@@ -326,7 +328,7 @@ class State:
                     swarms.call(peer, account, peer_id)
             if account:
                 if book is not None:
-                    book.begin(self.accounts, account)
+                    book.begin(self.accounts, account, swarms, torrent)
                 was, seeded = peer != 0, peer and swarms.rows[peer * 72 + 20] & 0x10
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
@@ -334,7 +336,7 @@ class State:
                 )  # fmt: skip
                 if book is not None:
                     client = packed.client(plain, number)
-                    book.announced(self.accounts, account, info_hash, time_us, client)
+                    book.announced(self.accounts, account, info_hash, time_us, client, swarms, peer)
                     if judge is not None:
                         judge.announced(
                             self, account, info_hash, seq, time_us, left, was, seeded != 0, peer != 0,
@@ -481,14 +483,15 @@ class State:
         if self.listing.since_seq != NEVER and swarms.identified(peer):
             account = swarms.account_of(peer)
             if book is not None:
-                book.begin(self.accounts, account)
+                book.begin(self.accounts, account, swarms, torrent)
                 last_us = self.seeding.last_us(account, torrent, peer)
             mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
             time_us = self.time_us
             self.seeding.count(account, torrent, peer, mark, seen_us, last_seq, time_us, True)
             if book is not None:
                 info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
-                book.left(self.accounts, account, info_hash, self.dates.of(last_us))
+                last_us = self.dates.of(last_us)
+                book.left(self.accounts, account, info_hash, last_us, time_us, swarms)
                 judge = book.judging()
                 if judge is not None:
                     end_us = seen_us
@@ -500,6 +503,10 @@ class State:
                     )  # fmt: skip
             if remembered and last_seq >= self.listing.since_seq:
                 self._remember(torrent, peer, account)
+        elif book is not None and swarms.identified(peer):  # accounting rules 1 count nothing
+            info_hash, account = swarms.hash_of(torrent), swarms.account_of(peer)
+            book.begin(self.accounts, account, swarms, torrent)
+            book.left(self.accounts, account, info_hash, 0, self.time_us, swarms)
         swarms.remove(torrent, peer)
 
     def expire(self, torrent: int, peer: int) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         JudgedQuery,
         Moment,
         RuleInForce,
+        SeriesPage,
         SumsPage,
         Transition,
         TransitionsPage,
@@ -118,6 +119,10 @@ class LogLedgers:
 
     async def judged(self, query: JudgedQuery, moment: Moment | None) -> JudgedPage:
         return cast("JudgedPage", await self._ask(Question("judged", (query, moment)), self._books))
+
+    async def series(self, whose: int | bytes, first: int, last: int, limit: int) -> SeriesPage:
+        question = Question("series", (whose, first, last, limit))
+        return cast("SeriesPage", await self._ask(question, self._books))
 
     async def judged_history(self, account: int, info_hash: bytes) -> Sequence[Transition]:
         found = await self._ask(Question("judged_history", (account, info_hash)), self._books)

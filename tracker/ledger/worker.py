@@ -10,6 +10,7 @@ same sums later, reads only the events in between.
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,7 +22,7 @@ from tracker.ledger.cases import CaseList, detectors
 from tracker.ledger.judged import Judgements
 from tracker.ledger.pages import EntryPages, SumsPages
 from tracker.ledger.walk import Decryption
-from tracker.ports import BookPage, CasesPage, JudgedPage, TransitionsPage
+from tracker.ports import BookPage, CasesPage, JudgedPage, SeriesPage, TransitionsPage
 from tracker.store import book_files
 from tracker.store.address_keys import Keyring
 from tracker.store.book import open_newest
@@ -140,6 +141,14 @@ class LedgerWorker(Worker):
         if found is None:
             return TransitionsPage([], False, None, read_identity(self._log).hex(), -1)
         return found.transitions(after, limit)
+
+    def series(self, whose: int | bytes, first: int, last: int, limit: int) -> SeriesPage:
+        book = open_newest(self._log, self._keys)
+        if book is None or book.series is None:
+            return SeriesPage([], None, -1, book.upto - 1 if book else -1)
+        days = list(islice(book.series.of(whose, first, last), limit + 1))
+        following = days[limit - 1].day if len(days) > limit else None
+        return SeriesPage(days[:limit], following, book.series.begun, book.upto - 1)
 
     def _judgements(self) -> Judgements | None:
         """Opens the newest book, unless it is still the one that was opened last."""

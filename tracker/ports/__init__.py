@@ -66,6 +66,7 @@ from tracker.ports.ledger import (
     SumsPage,
 )
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
+from tracker.ports.series import SeriesDay, SeriesPage
 from tracker.ports.values import (
     LINE,
     LISTED_AT_ONCE,
@@ -190,6 +191,8 @@ __all__ = [
     "RevokedKeyError",
     "RuleInForce",
     "Sample",
+    "SeriesDay",
+    "SeriesPage",
     "Stats",
     "StaysPage",
     "StaysQuery",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         TransitionsPage,
     )
     from tracker.ports.ledger import BookPage, BookQuery, EntriesPage, SumsPage
+    from tracker.ports.series import SeriesPage
     from tracker.ports.values import (
         Account,
         Client,
@@ -304,6 +305,12 @@ class Ledgers(Protocol):
 
     async def judged(self, query: JudgedQuery, moment: Moment | None) -> JudgedPage:
         """Downloads as they are judged, by the newest book."""
+        ...
+
+    async def series(self, whose: int | bytes, first: int, last: int, limit: int) -> SeriesPage:
+        """The daily series of an account or a torrent, by the newest book. `first` and `last`: days
+        since 1970.
+        """
         ...
 
     async def judged_history(self, account: int, info_hash: bytes) -> Sequence[Transition]:

@@ -18,6 +18,7 @@ from tracker.store import book_files, book_rows, frames
 from tracker.store.book_bytes import NAME_SIZE
 from tracker.store.book_files import BookError, Listed, Opened
 from tracker.store.book_rows import History
+from tracker.store.daily_rows import DailyRows
 from tracker.store.judged_rows import JudgedRows
 from tracker.store.placed_rows import PlacedRows
 
@@ -165,6 +166,8 @@ class Book:
         if judged is not None:
             self.judged = JudgedRows(log, judged.parts, check=True)
             self.placed = PlacedRows(log, judged.placed or (), check=True)
+        series = listed.series
+        self.series = None if series is None else DailyRows(log, series.parts, series.begun)
 
     @property
     def upto(self) -> int:

@@ -12,6 +12,8 @@ cdef enum:
     NAME_SIZE = 25  # bytes
     ROW_SIZE = 124
     PAIR_SIZE = 24
+    DAY_SIZE = 78
+    JUDGED_SIZE = 162
     COUNTS = 28  # places in a row: signs and client are before the counts
     AMOUNTS = 44
     CUT = 116
@@ -69,6 +71,53 @@ cdef inline int put_pair(bytearray pairs, Py_ssize_t at, bytes name) except -1:
     return 0
 
 
+cdef inline bint put_day(
+    bytearray rows, Py_ssize_t at, bytes name, array words, Py_ssize_t start
+) except -1:
+    cdef char *to = _in(rows, at, DAY_SIZE)
+    cdef char *named = _of(name, 0, NAME_SIZE)
+    if start < 0 or start + 8 > words.ob_size:
+        raise IndexError("no such row")
+    cdef uint64_t *word = <uint64_t *>words.data.as_ulonglongs + start
+    cdef uint32_t[3] counts = [<uint32_t>word[5], <uint32_t>word[6], <uint32_t>word[7]]
+    if not (word[0] | word[1] | word[2] | word[3] | word[4] | word[5] | word[6] | word[7]):
+        return False
+    if (word[5] | word[6] | word[7]) >> 32:
+        raise OverflowError("a number without room in its field")
+    memcpy(to, named, NAME_SIZE)
+    to[NAME_SIZE] = 0
+    memcpy(to + NAME_SIZE + 1, word, 40)
+    memcpy(to + NAME_SIZE + 41, counts, 12)
+    return True
+
+
+cdef inline bint add_day(bytearray rows, Py_ssize_t at, bytes newer, Py_ssize_t start) except -1:
+    cdef char *to = _in(rows, at, DAY_SIZE) + NAME_SIZE
+    cdef char *row = _of(newer, start, DAY_SIZE) + NAME_SIZE
+    cdef uint64_t[5] a, b
+    cdef uint32_t[3] c, d
+    cdef int field
+    if to[0] or row[0]:
+        return False
+    memcpy(a, to + 1, 40)
+    memcpy(b, row + 1, 40)
+    memcpy(c, to + 41, 12)
+    memcpy(d, row + 41, 12)
+    for field in range(5):
+        a[field] += b[field]
+        if a[field] < b[field]:
+            return False
+    if c[0] + <uint64_t>d[0] >> 32:
+        return False
+    c[0] += d[0]
+    for field in range(1, 3):
+        if c[field] < d[field]:
+            c[field] = d[field]
+    memcpy(to + 1, a, 40)
+    memcpy(to + 41, c, 12)
+    return True
+
+
 cdef inline int _by_name(const void *one, const void *other) noexcept nogil:
     return memcmp(one, other, NAME_SIZE)
 
@@ -78,11 +127,11 @@ cdef inline int _by_pair(const void *one, const void *other) noexcept nogil:
 
 
 cdef inline int sort(bytearray rows, Py_ssize_t size) except -1:
-    if size != ROW_SIZE and size != PAIR_SIZE:
+    if size != ROW_SIZE and size != PAIR_SIZE and size != DAY_SIZE:
         raise ValueError("neither rows nor pairs")
     qsort(
         PyByteArray_AS_STRING(rows), PyByteArray_GET_SIZE(rows) // size, size,
-        _by_name if size == ROW_SIZE else _by_pair,
+        _by_pair if size == PAIR_SIZE else _by_name,
     )
     return 0
 

@@ -19,6 +19,8 @@ NAME_SIZE = 25
 BODY = Struct("<BHIIII9QII")
 ROW_SIZE = NAME_SIZE + BODY.size  # 124 bytes
 PAIR_SIZE = 24
+DAY_BODY = Struct("<B5Q3I")
+DAY_SIZE = NAME_SIZE + DAY_BODY.size  # 78 bytes: a row of `daily_rows`
 JUDGED_SIZE = 162
 """Bytes of a row of `judged_rows`, of which the newest one of a name counts."""
 
@@ -41,6 +43,38 @@ def put_row(to: bytearray, at: int, name: bytes, words: array[int], start: int) 
 def put_pair(to: bytearray, at: int, name: bytes) -> None:
     """Writes the pair of a row with this name of `Booking`."""
     to[at : at + PAIR_SIZE] = name[4:] + name[3::-1]
+
+
+def put_day(to: bytearray, at: int, name: bytes, words: array[int], start: int) -> bool:
+    """Writes a row of the daily series. `name` and the words from `start` on: those of `Daily`.
+
+    Returns False, and writes nothing, where all of them are 0. Raises `OverflowError` or
+    `struct.error` for a number without room in its field.
+    """
+    numbers = words[start : start + 8]
+    if not any(numbers):
+        return False
+    to[at : at + DAY_SIZE] = name + DAY_BODY.pack(0, *numbers)
+    return True
+
+
+def add_day(to: bytearray, at: int, newer: bytes, start: int) -> bool:
+    """Adds a newer row of the daily series of the same name to one, where it stands.
+
+    Returns False, and changes nothing, where signs or limits matter.
+    """
+    a = DAY_BODY.unpack_from(to, at + NAME_SIZE)
+    b = DAY_BODY.unpack_from(newer, start + NAME_SIZE)
+    if a[0] or b[0]:
+        return False
+    sums = [x + y for x, y in zip(a[1:7], b[1:7], strict=True)]
+    try:
+        to[at + NAME_SIZE : at + DAY_SIZE] = DAY_BODY.pack(
+            0, *sums, max(a[7], b[7]), max(a[8], b[8])
+        )
+    except StructError:  # a sum that is too large for its field
+        return False
+    return True
 
 
 def sort(rows: bytearray, size: int) -> None:

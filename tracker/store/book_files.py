@@ -42,7 +42,7 @@ from eventlog import (
     write_new,
 )
 from tracker.domain.book_days import BookDays
-from tracker.store.book_bytes import JUDGED_SIZE, PAIR_SIZE, ROW_SIZE
+from tracker.store.book_bytes import DAY_SIZE, JUDGED_SIZE, PAIR_SIZE, ROW_SIZE
 from tracker.store.book_rows import Run, merged, pair
 from tracker.store.snapshot_file import OF_RETIRED_KEY, Position
 from tracker.store.snapshots import writing
@@ -93,6 +93,8 @@ JUDGED = Layout(JUDGED_SIZE, 58, 37)
 """What is known of downloads, and in the place of pairs their transitions: see `judged_rows`."""
 PLACED = Layout(50, 1, 1)
 """Transitions in the order of the log; there are no pairs: see `placed_rows`."""
+SERIES = Layout(DAY_SIZE, 1, 1)
+"""Rows of the daily series, and no pairs: see `daily_rows`."""
 
 
 class Part(NamedTuple):
@@ -117,6 +119,13 @@ class Judged(NamedTuple):
     data: dict[str, Any]  # see `Judge.as_data`
 
 
+class Series(NamedTuple):
+    """What a list says of the daily series."""
+
+    parts: tuple[Part, ...]  # the oldest first
+    begun: int  # the first event that is counted
+
+
 class Facts(NamedTuple):
     """What a list says of its book."""
 
@@ -135,12 +144,14 @@ class Listed(NamedTuple):
     parts: tuple[Part, ...]  # the oldest first
     facts: Facts
     judged: Judged | None = None  # None = there never was a rule
+    series: Series | None = None  # None = of a version without series
 
     @property
     def files(self) -> tuple[Part, ...]:
         """All parts that the list has."""
-        judged = self.judged
-        return self.parts + (judged.parts + (judged.placed or ()) if judged else ())
+        judged, series = self.judged, self.series
+        found = self.parts + (judged.parts + (judged.placed or ()) if judged else ())
+        return found + (series.parts if series else ())
 
 
 def found(log: Path) -> list[Path]:
@@ -185,14 +196,20 @@ def read_list(path: Path, log_id: bytes, keys: Keyring | None, digest: str | Non
             raise BookError("is of another log")
         chained = bytes.fromhex(said["chain"])
         position = Position(log_id, said["upto"], said["frame_seq"], chained)
-        parts = tuple(Part(*part) for part in said["parts"])
+        parts = _parts(said["parts"], BOOK)
         facts = Facts(*(said[each] for each in Facts._fields))
         facts = facts._replace(days=BookDays(*said["days"]))
-        judged = None
+        judged = series = None
         if (told := said.get("judged")) is not None:
             own, placed = _parts(told.pop("parts"), JUDGED), told.pop("placed", None)
             judged = Judged(own, None if placed is None else _parts(placed, PLACED), told)
-        return Listed(path, sha256(data).hexdigest(), position, parts, facts, judged)
+        if (told := said.get("series")) is not None:
+            series = Series(_parts(told["parts"], SERIES), told["begun"])
+        return Listed(path, sha256(data).hexdigest(), position, parts, facts, judged, series)
+
+
+def _told(parts: Iterable[Part]) -> list[list[Any]]:
+    return [list(part[:4]) for part in parts]
 
 
 def _parts(listed: Iterable[Iterable[Any]], layout: Layout) -> tuple[Part, ...]:
@@ -399,17 +416,20 @@ def write_list(
     keys: Keyring,
     path: Path | None = None,
     judged: Judged | None = None,
+    series: Series | None = None,
 ) -> Path:
     """Writes a list, whole and durable or not at all. `path`: in place of its own name.
 
     Raises `SecretError`, `OSError`.
     """
     path = path or log / FOLDER / f"{position.seq:020d}.book"
-    more = {}
+    more: dict[str, Any] = {}
     if judged is not None:
-        more["judged"] = {"parts": [list(part[:4]) for part in judged.parts], **judged.data}
+        more["judged"] = {"parts": _told(judged.parts), **judged.data}
         if judged.placed is not None:
-            more["judged"]["placed"] = [list(part[:4]) for part in judged.placed]
+            more["judged"]["placed"] = _told(judged.placed)
+    if series is not None:
+        more["series"] = {"parts": _told(series.parts), "begun": series.begun}
     body = json.dumps(
         {
             "format": FORMAT,
@@ -418,7 +438,7 @@ def write_list(
             "frame_seq": position.frame_seq,
             "chain": position.chain.hex(),
             **facts._asdict(),
-            "parts": [list(part[:4]) for part in parts],
+            "parts": _told(parts),
             **more,
         }
     ).encode()

@@ -11,6 +11,7 @@ from tracker.store import book_bytes
 
 if TYPE_CHECKING:
     from tracker.domain.booking import Booking
+    from tracker.domain.daily import Daily
     from tracker.store.book_rows import History
 
 
@@ -29,6 +30,19 @@ def laid_out(booking: Booking) -> tuple[bytearray, bytearray]:
     return rows, pairs
 
 
+def daily_laid_out(daily: Daily) -> bytes:
+    """Returns the rows of the daily series, sorted, without those that have nothing."""
+    size = book_bytes.DAY_SIZE
+    rows, words = bytearray(len(daily.numbers) * size), daily.rows
+    at = 0
+    for name, start in daily.numbers.items():
+        if book_bytes.put_day(rows, at, name, words, start):
+            at += size
+    del rows[at:]
+    book_bytes.sort(rows, size)
+    return bytes(rows)
+
+
 def in_order(rows: bytearray) -> bytes:
     """Returns rows sorted by their names."""
     book_bytes.sort(rows, book_bytes.ROW_SIZE)
@@ -43,8 +57,9 @@ def joined(older: bytes, newer: bytes, size: int, history: History) -> bytes:
     """
     at = to = 0
     end, whole = len(older), len(newer)
-    is_rows = size == book_bytes.ROW_SIZE
-    named = book_bytes.NAME_SIZE if is_rows or size == book_bytes.JUDGED_SIZE else size
+    is_rows, is_days = size == book_bytes.ROW_SIZE, size == book_bytes.DAY_SIZE
+    is_named = is_rows or is_days or size == book_bytes.JUDGED_SIZE
+    named = book_bytes.NAME_SIZE if is_named else size
     made = bytearray(end + whole)
     for start in range(0, whole, size):
         first, order = at, 1
@@ -56,9 +71,13 @@ def joined(older: bytes, newer: bytes, size: int, history: History) -> bytes:
         book_bytes.copy(made, to, older, first, at - first)
         to += at - first
         if order == 0:
-            if is_rows:
+            if is_rows or is_days:
                 book_bytes.copy(made, to, older, at, size)
-                if not book_bytes.add(made, to, newer, start):
+                if is_rows:
+                    summed = book_bytes.add(made, to, newer, start)
+                else:
+                    summed = book_bytes.add_day(made, to, newer, start)
+                if not summed:
                     row = history.added(older[at : at + size], newer[start : start + size])
                     book_bytes.copy(made, to, row, 0, size)
             else:

@@ -31,13 +31,15 @@ from tracker.store import (
     book_files,
     book_packing,
     book_rows,
+    daily_rows,
     frames,
     judged_rows,
     placed_rows,
     snapshots,
 )
-from tracker.store.book_files import BookError, Facts
+from tracker.store.book_files import BookError, Facts, Series
 from tracker.store.book_rows import EMPTY, History, Row
+from tracker.store.daily_rows import Days
 from tracker.store.replay import collector_off
 from tracker.store.snapshot_file import OPENING_SPARE_BYTES, SPARE_BYTES, Position
 
@@ -84,6 +86,8 @@ class Bookkeeper:
         if listed and listed.judged:
             self._judged, self._placed = listed.judged.parts, listed.judged.placed
         self._judge = judged_rows.judge(log, listed.judged if listed else None)
+        # A list of a version without series has none of the days before.
+        self._series = (listed.series if listed else None) or Series((), seq)
         self._booking = Booking(self._judge)
         self._booking.cut = self._days.cut
         self._last: Header | None = None  # of the last frame that was applied
@@ -96,17 +100,24 @@ class Bookkeeper:
     @property
     def noted(self) -> bool:
         """Tells whether anything was noted that is not written yet."""
-        return len(self._booking) > 0 or len(self._opening_rows) > 0 or self._judge.noted
+        booking = self._booking
+        any_rows = len(booking) + len(booking.daily) + len(self._opening_rows) > 0
+        return any_rows or self._judge.noted
 
     @property
     def full(self) -> bool:
         """Tells whether so much was noted that it should be written."""
-        return max(len(self._booking), len(self._judge.touched)) >= MOST_ROWS
+        return self._held >= MOST_ROWS
 
     @property
     def overfull(self) -> bool:
         """Tells whether memory would grow too far if this could not be written."""
-        return max(len(self._booking), len(self._judge.touched)) >= 4 * MOST_ROWS
+        return self._held >= 4 * MOST_ROWS
+
+    @property
+    def _held(self) -> int:
+        booking = self._booking
+        return max(len(booking), len(booking.daily), len(self._judge.touched))
 
     def apply(self, state: State, frame: Frame) -> None:
         """Applies a frame, and notes what it adds. Raises the errors of `frames.apply`."""
@@ -114,7 +125,9 @@ class Bookkeeper:
             self._begin(state)
         header, ticks = frame.header, state.tally.ticks
         booking, lead_us = self._booking, state.dates.lead_us
-        booking.lead_us, booking.day = lead_us, self._days.on((header.time_us - lead_us) // DAY_US)
+        # The header's lead is that of its events, also where one of them changes it.
+        booking.lead_us = header.lead_us
+        booking.day = self._days.on((header.time_us - lead_us) // DAY_US)
         self._judge.epoch, self._judge.lead_us = header.epoch, lead_us
         frames.apply(state, frame)
         self._last = header
@@ -155,16 +168,17 @@ class Bookkeeper:
             return False
         with self.locking():
             folder = self._log / book_files.FOLDER
-            files = self._parts + self._judged + (self._placed or ())
+            files = self._parts + self._judged + (self._placed or ()) + self._series.parts
             if not all(os.path.lexists(folder / part.name) for part in files):
                 raise LogPrunedError(self._log)
             parts = self._with_noted(state)
-            before = self._judged, self._placed
+            before = self._judged, self._placed, self._series
             try:
                 self._judged, self._placed = self._with_judged(state)
+                self._series = self._with_days(state)
                 self.path = self._list(state, parts, last.chain)
             except BaseException:
-                self._judged, self._placed = before
+                self._judged, self._placed, self._series = before
                 raise
             self._note_written(parts)
             self._written_seq = state.seq
@@ -199,6 +213,17 @@ class Bookkeeper:
     ) -> tuple[Part, ...]:
         none = History(0)
         return book_files.with_rows(self._log, state.seq, parts, noted, none, self.spare, layout)
+
+    def _with_days(self, state: State) -> Series:
+        """Writes the days that were noted. Returns the series, which no list has yet."""
+        rows = daily_rows.noted(self._booking.daily)
+        if not rows:
+            return self._series
+        parts = book_files.with_rows(
+            self._log, state.seq, self._series.parts, (rows, b""), Days(), self.spare,
+            book_files.SERIES,
+        )  # fmt: skip
+        return self._series._replace(parts=parts)
 
     def _with_noted(self, state: State) -> tuple[Part, ...]:
         """Writes what was noted, and removes old rows once a day. Returns the parts, which no list
@@ -246,7 +271,9 @@ class Bookkeeper:
         if self._judge.on:
             now = {"time_us": state.time_us, "lead_us": state.dates.lead_us}
             judged = book_files.Judged(self._judged, self._placed, self._judge.as_data() | now)
-        return book_files.write_list(self._log, position, parts, facts, self._keys, path, judged)
+        return book_files.write_list(
+            self._log, position, parts, facts, self._keys, path, judged, self._series
+        )
 
     def flush(self, state: State) -> None:
         """Writes what was noted, without a list. The folder must stay locked until `name`.
@@ -255,6 +282,7 @@ class Bookkeeper:
         """
         parts = self._with_noted(state)
         self._judged, self._placed = self._with_judged(state)
+        self._series = self._with_days(state)
         self._note_written(parts)
 
     def name(self, state: State, chain: bytes) -> tuple[str, str]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import hash_of
+from tracker.domain import packed
 from tracker.domain.booking import NOTHING_BEFORE, Booking
 from tracker.domain.events import DAY_US
 from tracker.domain.state import State
-from tracker.store import book_packing, book_rows
-from tracker.store.book_bytes import PAIR_SIZE, ROW_SIZE
+from tracker.store import book_packing, book_rows, daily_rows
+from tracker.store.book_bytes import DAY_SIZE, PAIR_SIZE, ROW_SIZE
 from tracker.store.book_rows import EMPTY, History, Row, Run, merged
 
 if TYPE_CHECKING:
@@ -24,20 +25,21 @@ MOST, MOST_COUNT = 2**64 - 1, 2**32 - 1
 
 def noted(dice: random.Random) -> Booking:
     """Returns what some accounts did in some torrents."""
-    booking, accounts = Booking(), State().accounts
+    booking, state = Booking(), State()
+    accounts, swarms = state.accounts, state.swarms
     for time_us in range(1, 300):
         booking.day, booking.cut = time_us, time_us // 2
         account = dice.choice([1, 2, 256, 70_000])
-        booking.begin(accounts, account)
+        booking.begin(accounts, account, swarms, 0)
         for column in (accounts.uploaded, accounts.downloaded, accounts.seeding_us):
             column[account] += dice.randrange(2**40)
         accounts.sessions[account] += dice.randrange(2)
         accounts.snatched[account] += dice.randrange(2)
         info_hash = hash_of(dice.randrange(40))
         if dice.random() < 0.2:
-            booking.left(accounts, account, info_hash, time_us)
+            booking.left(accounts, account, info_hash, time_us, time_us, swarms)
         else:
-            booking.announced(accounts, account, info_hash, time_us, dice.randrange(9))
+            booking.announced(accounts, account, info_hash, time_us, dice.randrange(9), swarms, 0)
     return booking
 
 
@@ -113,6 +115,36 @@ def test_runs_are_summed(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def _run(rows: Iterable[bytes], size: int) -> Run:
     data = b"".join(rows)
     return Run(data, 0, len(data) // size, size)
+
+
+def test_days_are_summed() -> None:
+    """Amounts are added up, with signs and limits; of the counts of peers the largest stays."""
+    dice = random.Random(5)
+
+    def days() -> dict[bytes, bytes]:
+        found = {}
+        for _ in range(300):
+            day = dice.randrange(9)
+            name = dice.choice(
+                [
+                    packed.account_day(dice.randrange(30), day),
+                    packed.torrent_day(1, hash_of(dice.randrange(20)), day),
+                ]
+            )
+            sums = [dice.choice([0, 1, 2**40, MOST]) for _ in range(5)] + [dice.randrange(9)]
+            if dice.random() < 0.2:
+                sums[2:4] = -sums[2], -7
+            found[name] = daily_rows._pack(name, sums, [dice.randrange(9) for _ in range(2)])
+        return dict(sorted(found.items()))
+
+    each = [days() for _ in range(3)]
+    plain = daily_rows.Days()
+    expected = [
+        reduce(plain.added, [rows[name] for rows in each if name in rows])
+        for name in sorted(set().union(*each))
+    ]
+    made = merged([_run(rows.values(), DAY_SIZE) for rows in each], daily_rows.Days())
+    assert b"".join(made) == b"".join(expected)
 
 
 def test_what_is_over_does_not_depend_on_the_merges() -> None:

@@ -340,10 +340,10 @@ class CreditCorrected(AdminEvent):
     corrects: int  # seq of an earlier event
     request: str | None = None  # as in `KeyIssued`
 
-    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
         self.correct(to.accounts, seq)
         if to.book is not None:
-            to.book.correct(self.account, self.uploaded, self.downloaded)
+            to.book.correct(self.account, self.uploaded, self.downloaded, time_us)
         if self.request is not None:
             to.access.requests[_idempotency(self.by)] = Request(self.request, 0, seq)
 

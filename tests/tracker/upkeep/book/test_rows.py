@@ -39,7 +39,7 @@ def test_it_is_made_again_from_what_the_log_names(site: Site) -> None:
         site.follow()
     expected = site.rows()
     (named,) = site.files(".named")
-    parts = book_files.read_list(named, Reader(site.log)._log_id, site.keys).parts
+    parts = book_files.read_list(named, Reader(site.log)._log_id, site.keys).files
     kept = {named.name, *(part.name for part in parts)}
     for path in site.files(".book", ".part"):
         if path.name not in kept:

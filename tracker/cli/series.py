@@ -1,0 +1,102 @@
+"""`tracker series`: lists what an account or a torrent gained, day by day.
+
+Reads the book beside a running tracker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import partial
+from typing import TYPE_CHECKING
+
+from api.v2.ledger_shapes import day_json
+from tracker.cli import trust
+from tracker.cli.moment_options import account_number, add_log_and_json, replayed
+from tracker.cli.options import info_hash, log_and_keys
+from tracker.cli.output import CannotError, note, say
+from tracker.store import book
+from tracker.times import parse_date
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tracker.ports import SeriesDay
+    from tracker.store.address_keys import Keyring
+    from tracker.store.daily_rows import DailyRows
+
+_COLUMNS = (
+    "date", "uploaded", "downloaded", "credited_uploaded", "credited_downloaded",
+    "seeding_seconds", "completed",
+)  # fmt: skip
+_PEAKS = "most_seeders", "most_leechers"
+_WIDE = "{:<10}" + 4 * "  {:>19}" + "  {:>15}" + "  {:>13}"
+NO_SERIES = (
+    "there are no daily series that can be read: a tracker in a private mode keeps them, and reading "
+    "them needs the secrets (--secrets)"
+)
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "List what an account or a torrent gained on each day with a change, by dates in UTC. The "
+        "tracker writes it every ten seconds, and keeps it for ever."
+    )
+    add_log_and_json(parser, "one JSON object a day")
+    parser.add_argument(
+        "--from", dest="first", metavar="DATE", type=_date, default=0, help="from this day on"
+    )
+    parser.add_argument(
+        "--until", metavar="DATE", type=_date, default=2**32 - 1, help="up to this day, inclusive"
+    )
+    parser.add_argument("what", choices=("torrent", "account"))
+    parser.add_argument("whose", metavar="INFO_HASH|OWNER|NUMBER")
+    parser.set_defaults(run=print_series)
+
+
+def print_series(options: argparse.Namespace) -> int:
+    folder, keys = log_and_keys(options)
+    whose = _whose(options)
+    rows = opened(folder, keys)
+    days = rows.of(whose, options.first, options.until)
+    print_all = partial(_print, days, as_json=options.json, peaks=options.what == "torrent")
+    code = trust.listed(print_all, folder, keys, as_json=options.json)
+    if rows.begun:
+        note(f"note: the series count from event {rows.begun} on")
+    return code
+
+
+def _whose(options: argparse.Namespace) -> int | bytes:
+    if options.what == "account":
+        with replayed(options) as log:
+            return account_number(log, options.whose)
+    try:
+        return bytes.fromhex(info_hash(options.whose))
+    except argparse.ArgumentTypeError as error:
+        raise CannotError(f"torrent: {error}") from None
+
+
+def opened(folder: Path, keys: Keyring | None) -> DailyRows:
+    """Opens the series of a log. Raises `CannotError`."""
+    found = book.open_newest(folder, keys, note)
+    if found is None or found.series is None:
+        raise CannotError(NO_SERIES)
+    return found.series
+
+
+def _print(days: Iterable[SeriesDay], *, as_json: bool, peaks: bool) -> None:
+    columns = _COLUMNS + (_PEAKS if peaks else ())
+    line = _WIDE + ("  {:>12}  {:>13}" if peaks else "")
+    if not as_json:
+        say(line.format(*columns))
+    for day in days:
+        said = day_json(day)
+        say(json.dumps(said) if as_json else line.format(*said.values()))
+
+
+def _date(text: str) -> int:
+    day = parse_date(text)
+    if day is None:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a date such as 2027-01-31")
+    return day

@@ -1,0 +1,18 @@
+from tracker.domain cimport packed
+from cpython.array cimport array
+
+cdef unsigned long long _day_us
+
+cdef class Daily:
+    cdef public dict numbers, corrections
+    cdef public array rows
+    cdef public unsigned int day
+
+    cpdef date(self, unsigned long long date_us)
+    cpdef Py_ssize_t account(self, unsigned int account) except -1
+    cpdef Py_ssize_t torrent(self, bytes info_hash, unsigned long long seeders, unsigned long long leechers) except -1
+    cdef Py_ssize_t _row(self, bytes name) except -1
+    cpdef gain(
+        self, Py_ssize_t at, unsigned long long uploaded, unsigned long long downloaded, unsigned long long credited_up,
+        unsigned long long credited_down, unsigned long long seeding_us, unsigned long long completed,
+    )
