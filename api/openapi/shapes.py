@@ -30,12 +30,14 @@ NAME: Final[Schema] = {
 ANYTHING: Final[Schema] = {"type": "object"}
 U32: Final[Schema] = {**WHOLE, "maximum": 2**32 - 1}
 
+DETECTOR: Final[Schema] = {"type": "string", "maxLength": 64, "pattern": "^[a-z0-9_]+$"}
 IN_PATHS: Final[dict[str, Schema]] = {
     "info_hash": HASH,
     "key": KEY_TEXT,
     "seconds": {**WHOLE, "maximum": 10**9},
     "key_ref": NUMBER,
     "account": NUMBER,
+    "detector": DETECTOR,
     "factor": NUMBER,
     "seq": SEQ,
 }

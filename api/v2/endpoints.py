@@ -14,6 +14,7 @@ from api.v2 import params, problems
 from api.v2.about import About
 from api.v2.announces import Announces
 from api.v2.books import Books
+from api.v2.cases import Cases
 from api.v2.clients import Clients
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Rejections, Stream
@@ -53,6 +54,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Series(ports.live, ports.ledgers).endpoints(),
         *HitAndRun(ports.live, ports.ledgers, commands).endpoints(),
         *Transitions(ports.ledgers, streams).endpoints(),
+        *Cases(ports.ledgers, commands).endpoints(),
         *events.endpoints(),
         *Stream(events, streams).endpoints(),
         *Rejections(reads, ports.events).endpoints(),

@@ -468,6 +468,7 @@ def judged(site: Site) -> None:
 async def spoken_of(run: Run) -> None:
     run.service.change_settings(evolve(PRIVATE, listed=False, accounting=2))
     await run.commands.issue_key(NewKey("A" * 32, owner="anna"), BY)
+    await run.announce(Announce(hash_of(1), endpoint4(1), key=b"A" * 32))
     case = 1, "impossible_rate"
     await run.commands.take_case(*case, BY)
     await run.commands.note_case(*case, 'a note: "é" \\ \t 日本', BY)

@@ -43,6 +43,10 @@ COMMANDS = {
         "the rule of hit and run, and what is judged, through the running API",
     ),
     "outages": ("outages", "list when the tracker was down, and why"),
+    "cases": (
+        "cases",
+        "what detectors found about accounts, and what staff says of it, through the running API",
+    ),
     "diff": ("diff", "compare two moments of the log"),
     "ledger": ("ledger", "list the announces behind an account's totals"),
     "explain": (

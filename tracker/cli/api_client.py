@@ -14,7 +14,7 @@ from hashlib import sha256
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 from attrs import field, frozen
@@ -224,6 +224,23 @@ class Client:
 
     def end_immunity(self, account: int) -> dict[str, Any]:
         return self._judge("DELETE", f"accounts/{account}/immunity")
+
+    def cases(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        return self._pages("cases", filters)
+
+    def case(self, account: int, detector: str) -> dict[str, Any]:
+        return self._judge("GET", f"cases/{account}/{quote(detector, safe='')}")
+
+    def say_of_case(
+        self, account: int, detector: str, what: str, form: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """`what`: the last part of the endpoint's path; an empty form sends no body."""
+        path = f"cases/{account}/{quote(detector, safe='')}/{what}"
+        return self._judge("POST", path, form or None)
+
+    def detectors(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._judge("GET", "detectors")["detectors"]
+        return found
 
     def _judge(self, method: str, path: str, form: object = None) -> dict[str, Any]:
         answer: dict[str, Any] = self._ask(method, f"/api/v2/{path}", dict, form)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tracker.domain.detecting.cases import Case, Found, Said
 
 
+MOST_FINDINGS = 1000
+"""The most findings that are shown of a case, the newest ones."""
+
+
 class CaseList:
     """The cases of a log as they were written last. Blocking."""
 
@@ -54,8 +58,8 @@ class CaseList:
         case = self.cases.get((account, detector))
         if case is None:
             return None
-        findings, history = map(_finding, case.found), map(_change, case.said)
-        return ports.CaseTold(_shown(case), list(findings), list(history), self._seq)
+        findings = list(map(_finding, case.found[-MOST_FINDINGS:]))
+        return ports.CaseTold(_shown(case), findings, list(map(_change, case.said)), self._seq)
 
 
 def detectors(found: CaseList | None) -> list[ports.Detector]:

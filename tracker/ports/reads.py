@@ -336,7 +336,7 @@ class Ledgers(Protocol):
         ...
 
     async def case(self, account: int, detector: str) -> CaseTold | None:
-        """A case with its findings and history; None = there is none."""
+        """A case with its newest findings, 1000 at most, and its history; None = there is none."""
         ...
 
     async def detectors(self) -> Sequence[Detector]:

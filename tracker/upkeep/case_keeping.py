@@ -97,9 +97,9 @@ class CaseKeeper:
 
     def _note(self, state: State, found: Iterable[feed.Found]) -> None:
         dates = state.dates
-        for seq, one in found:
+        for seq, time_us, one in found:
             dated = one._replace(begin_us=dates.of(one.begin_us), end_us=dates.of(one.end_us))
-            self._enter(Found(seq, dates.of(state.time_us), dated))
+            self._enter(Found(seq, dates.of(time_us), dated))
 
     def _say(self, state: State, seq: int, record: codec.AdminRecord) -> None:
         event = record.event()

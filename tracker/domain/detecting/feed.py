@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tracker.domain.events.records import AnnounceRefused
     from tracker.domain.state import State
 
-Found = tuple[int, "Finding"]
-"""A finding, and the event that showed it."""
+Found = tuple[int, int, "Finding"]
+"""A finding, behind the number and the log time of the event that showed it."""
 
 
 class Feed:
@@ -106,8 +106,9 @@ class Feed:
 
     def ticked(self, state: State, seq: int) -> Iterator[Found]:
         """Hears that time passed, up to that of the state."""
-        yield from ((seq, finding) for finding in self._watch.ticked(state.time_us))
-        oldest_us = state.time_us - state.settings.policy.remember_days * events.DAY_US
+        time_us = state.time_us
+        yield from ((seq, time_us, finding) for finding in self._watch.ticked(time_us))
+        oldest_us = time_us - state.settings.policy.remember_days * events.DAY_US
         while self._away:
             first = next(iter(self._away))
             if self._away[first].time_us >= oldest_us:
@@ -115,7 +116,8 @@ class Feed:
             del self._away[first]
 
     def _heard(self, interval: Interval) -> Iterator[Found]:
-        return ((interval.seq, finding) for finding in self._watch.heard(interval))
+        seq, time_us = interval.seq, interval.time_us
+        return ((seq, time_us, finding) for finding in self._watch.heard(interval))
 
 
 def _gone(last: Interval, seq: int, time_us: int) -> Interval:

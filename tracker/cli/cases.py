@@ -1,0 +1,153 @@
+"""`tracker cases`: what detectors found about accounts, and what staff does about it.
+
+It uses the running tracker's API.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tracker.cli.api_options import add_change, add_client, client, line, say_json
+from tracker.cli.factor import when
+from tracker.cli.output import say
+from tracker.ports import CASE_GRADES, CASE_OUTCOMES, CASE_STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_ROW = "{:>8}  {:<24}  {:<5}  {:<9}  {:<27}  {:>8}  {:<27}  {}"
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    listing = commands.add_parser(
+        "list", help="list cases that are not closed, without leads, unless that is asked for"
+    )
+    listing.add_argument("account", nargs="?", type=line, help="its number or owner")
+    for name, known in (("state", CASE_STATES), ("grade", CASE_GRADES)):
+        listing.add_argument(
+            f"--{name}", metavar=f"{name.upper()}S", type=partial(_some, known),
+            help=f"some of {', '.join(known)}, with commas between them",
+        )  # fmt: skip
+    listing.add_argument("--detector", metavar="NAME", type=line, help="only of this one")
+    add_client(listing, list_cases)
+    add_client(
+        commands.add_parser("detectors", help="list detectors, and how their cases came out"),
+        list_detectors,
+    )
+    add_client(_about(commands, "show", "print the evidence and history of a case"), show_case)
+    add_change(_about(commands, "take", "look into a case"), partial(_say, "take", _nothing))
+    add_change(
+        _about(commands, "wait", "wait for the member's answer"), partial(_say, "wait", _nothing)
+    )
+    close = _about(commands, "close", "close a case")
+    close.add_argument("outcome", choices=CASE_OUTCOMES)
+    add_change(close, partial(_say, "close", _outcome), reason_needed=True)
+    harmless = _about(commands, "harmless", "close a case as harmless, for some time or until new")
+    harmless.add_argument(
+        "--until", metavar="TIME", type=when, help="nothing found before then opens it again"
+    )
+    add_change(harmless, partial(_say, "close", _harmless), reason_needed=True)
+    note = _about(commands, "note", "add a note to a case")
+    note.add_argument("note", type=line)
+    add_change(note, partial(_say, "notes", _note))
+
+
+def _about(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=what)
+    parser.add_argument("account", type=line, help="its number or owner")
+    parser.add_argument("detector", type=line, help="its name, as `list` shows it")
+    return parser
+
+
+def list_cases(options: argparse.Namespace) -> None:
+    api = client(options)
+    account = None if options.account is None else str(api.account_of(options.account))
+    filters = {
+        "account": account, "state": options.state, "grade": options.grade,
+        "detector": options.detector,
+    }  # fmt: skip
+    if not options.json:
+        say(
+            _ROW.format(
+                *["account", "detector", "grade", "state", "since", "findings", "last", "holder"]
+            )
+        )
+    for one in api.cases({name: value for name, value in filters.items() if value is not None}):
+        if options.json:
+            say_json(one)
+            continue
+        say(
+            _ROW.format(
+                one["account"], one["detector"], one["grade"], one["state"], one["since"],
+                one["findings"], one["last"], one["holder"] or "-",
+            )
+        )  # fmt: skip
+
+
+def list_detectors(options: argparse.Namespace) -> None:
+    for one in client(options).detectors():
+        if options.json:
+            say_json(one)
+            continue
+        say(f"{one['name']}: {one['cases']} cases, of which were closed last as")
+        say(" ".join(["  ", *(f"{name} {one[name]}" for name in CASE_OUTCOMES)]))
+        for name, value in one["parameters"].items():
+            say(f"    {name} {json.dumps(value)}")
+
+
+def show_case(options: argparse.Namespace) -> None:
+    api = client(options)
+    found = api.case(api.account_of(options.account), options.detector)
+    if options.json:
+        say_json(found)
+        return
+    for name, value in found["case"].items():
+        say(f"{name} {'-' if value is None else value}")
+    for one in found["findings"]:
+        say(f"found {one['time']}  {one['grade']}  {one['amount']} {one['unit']}")
+        say(f"    {one['info_hash'] or 'no single torrent'}  {one['begin']} to {one['end']}")
+        say(f"    {' '.join(f'{name} {value}' for name, value in one['facts'].items())}")
+        say(f"    announces {' '.join(map(str, one['evidence']))}")
+    for one in found["history"]:
+        told = (one[name] for name in ("outcome", "until", "note", "reason"))
+        said = "  ".join(each for each in told if each)
+        say(f"{one['type']} {one['time']}  {one['by'] or '-'}  {said}".rstrip())
+
+
+def _say(
+    what: str, form: Callable[[argparse.Namespace], dict[str, Any]], options: argparse.Namespace
+) -> None:
+    api = client(options)
+    account = api.account_of(options.account)
+    seq = api.say_of_case(account, options.detector, what, form(options))["seq"]
+    if options.json:
+        say_json({"seq": seq})
+    else:
+        say(str(seq))
+
+
+def _nothing(_options: argparse.Namespace) -> dict[str, Any]:
+    return {}
+
+
+def _outcome(options: argparse.Namespace) -> dict[str, Any]:
+    return {"outcome": options.outcome}
+
+
+def _harmless(options: argparse.Namespace) -> dict[str, Any]:
+    return {"outcome": "harmless", "until": options.until}
+
+
+def _note(options: argparse.Namespace) -> dict[str, Any]:
+    return {"note": options.note}
+
+
+def _some(known: Sequence[str], text: str) -> str:
+    """An argument's type: some of the known words, with commas between them."""
+    if not set(text.split(",")) <= set(known):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected some of {', '.join(known)}")
+    return text
