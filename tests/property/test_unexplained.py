@@ -94,15 +94,16 @@ def _outages(dice: random.Random, told: list[Told]) -> list[int]:
 
 
 def _heard(told: list[Told], outages: list[int]) -> list[Finding]:
-    detector, now_us = UploadBeyondReceived(), START_US
+    detector, now_us = UploadBeyondReceived(), START_US - 10 * MINUTE_US
     last: dict[Any, int] = {}
     left: dict[Any, int | None] = {}
     found: list[Finding] = []
     for at, one in enumerate(told):
-        while one.time_us not in outages and now_us < one.time_us:
+        if one.time_us in outages:
+            now_us = one.time_us - 10 * MINUTE_US
+        while now_us < one.time_us:
             now_us = min(one.time_us, now_us + 10 * MINUTE_US)
             found += detector.ticked(now_us)
-        now_us = one.time_us
         gone = one.kind in ("stopped", "silent")
         found += detector.heard(
             Interval(

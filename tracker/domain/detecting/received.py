@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from attrs import frozen
 
 from tracker.domain.detecting.intervals import CASE, LEAD, MOST_EVIDENCE, Finding
+from tracker.domain.detecting.outages import Outages
 from tracker.domain.detecting.sent import SentByDay
 from tracker.domain.events import DAY_US, STOPPED
 
@@ -29,8 +30,6 @@ class ReceivedParameters:
     """Percent of the torrent's size that may have been sent beyond that."""
     silent_days: int = 7
     """Days for which a peer that fell silent may go on loading, and the longest window."""
-    outage_seconds: int = 600
-    """Time without an event after which the tracker had been down, because it ticks far oftener."""
     case_days: int = 30
     """Days over which windows are added up for a case."""
     case_windows: int = 3
@@ -98,14 +97,12 @@ class UploadBeyondReceived:
         self.parameters = parameters or ReceivedParameters()
         self._silent_us = self.parameters.silent_days * DAY_US
         self._swarms: dict[bytes, _Swarm] = {}
-        self._heard_us = 0  # log time of what was heard last
-        self._outage_us = 0  # end of the last outage
+        self._outages = Outages()
         self._left: deque[tuple[int, bytes, _Name]] = deque()  # last announces of those away
         self._sent = SentByDay(self.parameters.case_days)
         self._found: dict[int, list[_Unexplained]] = {}  # of each account, in `case_days`
 
     def heard(self, interval: Interval) -> Iterable[Finding]:
-        self._pass_time(interval.time_us)
         if interval.refused:
             return ()
         swarm = self._swarms.get(interval.info_hash)
@@ -141,7 +138,7 @@ class UploadBeyondReceived:
 
     def ticked(self, time_us: int) -> Iterable[Finding]:
         """Forgets peers that went `silent_days` ago."""
-        self._pass_time(time_us)
+        self._outages.ticked(time_us)
         while self._left and self._left[0][0] < time_us - self._silent_us:
             last_us, info_hash, name = self._left.popleft()
             swarm = self._swarms.get(info_hash)
@@ -159,11 +156,6 @@ class UploadBeyondReceived:
         for account in self._sent.forget(time_us):
             self._found.pop(account, None)
         return ()
-
-    def _pass_time(self, time_us: int) -> None:
-        if time_us - self._heard_us > self.parameters.outage_seconds * 1_000_000:
-            self._outage_us = time_us
-        self._heard_us = time_us
 
     def _came(self, swarm: _Swarm, name: _Name, interval: Interval) -> _Peer:
         """Enters a peer that is not listed. One whose announce before is not known has a seq of 0,
@@ -198,7 +190,8 @@ class UploadBeyondReceived:
         """Returns the window that an announce ends; None = it is explained, or cannot be judged."""
         known = peer.seq and swarm.size and interval.account and not interval.first
         # Who comes while the tracker is down is not known.
-        since_us = max(self._outage_us, interval.time_us - self._silent_us)
+        now_us = interval.time_us
+        since_us = max(self._outages.last_us(now_us), now_us - self._silent_us)
         if not known or peer.time_us < since_us:
             return None
         explained = swarm.received - peer.received

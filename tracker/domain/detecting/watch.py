@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracker.domain.detecting.addresses import SharedAddress
+from tracker.domain.detecting.alone import UploadWithoutLeechers
+from tracker.domain.detecting.holding import MoreThanTorrentHolds
+from tracker.domain.detecting.identities import AnotherClient, SharedPeerId
+from tracker.domain.detecting.leeching import GhostLeech
+from tracker.domain.detecting.networks import ManyNetworks
 from tracker.domain.detecting.rates import ImpossibleRate
 from tracker.domain.detecting.received import UploadBeyondReceived
+from tracker.domain.detecting.steady import ConstantRate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +21,15 @@ if TYPE_CHECKING:
 
 DETECTORS: tuple[Callable[[], Detector], ...] = (
     UploadBeyondReceived,
+    GhostLeech,
     ImpossibleRate,
+    MoreThanTorrentHolds,
+    UploadWithoutLeechers,
+    ManyNetworks,
+    SharedPeerId,
+    AnotherClient,
+    SharedAddress,
+    ConstantRate,
 )
 """Makes each detector with its default parameters, in the order in which lists show them."""
 

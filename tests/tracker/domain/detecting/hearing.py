@@ -26,11 +26,10 @@ class Ear:
     """
 
     def __init__(self, *detectors: Detector, size: int = 20 * GB) -> None:
-        self.detectors, self.size, self.time_us = detectors, size, START_US
+        self.detectors, self.size, self.time_us = detectors, size, START_US - 10 * MINUTE_US
         self.found: list[Finding] = []
         self.seq = 0
         self._last: dict[Any, Interval] = {}
-        self._gone: dict[Any, bool] = {}
 
     def announce(
         self, minute: float, account: int, left: int | None = 0, up: int = 0, down: int = 0, *,
@@ -49,10 +48,12 @@ class Ear:
             address or bytes([10, 0, account >> 8, account & 0xFF]), port or 10_000 + account, key,
             client, _EVENTS[event], up - before.uploaded if before else 0,
             down - before.downloaded if before else 0, left, before.left if before else None, up,
-            down, before is None, False, event == "stopped", self.size if size is None else size,
+            down, before is None, False, False, self.size if size is None else size,
         )  # fmt: skip
         self._last[name] = interval
         self.hear([interval])
+        if event == "stopped":
+            self.hear([_gone(interval, self.seq, time_us)])
         return interval
 
     def silent(
@@ -63,12 +64,7 @@ class Ear:
         self.tick(time_us)
         name = account, torrent, (peer or b"-XX0001-%d" % account).ljust(20, b".")
         self.seq += 1
-        last = self._last[name]
-        gone = last._replace(
-            seq=self.seq, time_us=time_us, before_us=last.time_us, up=0, down=0,
-            left_before=last.left, first=False, gone=True,
-        )  # fmt: skip
-        self.hear([gone])
+        self.hear([_gone(self._last[name], self.seq, time_us)])
 
     def refused(self, minute: float, account: int, *, torrent: bytes = TORRENT) -> None:
         """Says that an announce of an account was refused."""
@@ -100,7 +96,16 @@ class Ear:
     def down(self, minute: float) -> None:
         """Lets time pass while the tracker is down."""
         self.time_us = START_US + int(minute * MINUTE_US)
+        for detector in self.detectors:
+            self.found += detector.ticked(self.time_us)
 
     def amounts(self) -> list[tuple[int, int]]:
         """Account and amount of each finding."""
         return [(each.account, each.amount) for each in self.found]
+
+
+def _gone(last: Interval, seq: int, time_us: int) -> Interval:
+    return last._replace(
+        seq=seq, time_us=time_us, before_us=last.time_us, event=NONE, up=0, down=0,
+        left_before=last.left, first=False, gone=True,
+    )  # fmt: skip
