@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.e2e.process import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 HASH, OTHER = torrent(0xCD), torrent(0x22)
 
@@ -21,7 +23,7 @@ class Site:
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
-        self.keys: list[str] = []
+        self.keys: list[str] = []  # of all members, also those that are not in force any more
 
     def http(self, key: str, info_hash: bytes, peer: int, **fields: int | str) -> bytes:
         target = announce_target(info_hash, peer, 6000 + peer, **fields)
@@ -52,11 +54,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert b"failure" in site.http(anna, HASH, 1, left=0, uploaded=900)
         tracker.stop()
         tracker.start()
-        site.keys[0] = rotated
+        site.keys.append(rotated)
         site.udp(bert, HASH, 2, left=0, downloaded=900, event=1)
         site.http(rotated, HASH, 1, left=0, uploaded=20)  # a new session
         site.udp(bert, HASH, 2, left=0, downloaded=900, event=3)
         tracker.stop()
+        (tracker.folder / "members").write_text("\n".join(site.keys))
         yield site
     finally:
         tracker.close()
@@ -89,9 +92,15 @@ def test_every_outcome_is_as_recorded(site: Site) -> None:
 
 
 WRONG = [
-    (("--check", "0"), "needs a part of the log"),
-    (("--check", "0", "now", "--at", "3"), "needs a part of the log"),
-    (("0", "now"), "belong to --check"),
+    (("--check", "0"), "need a part of the log, A B"),
+    (("--check", "0", "now", "--at", "3"), "need a part of the log, A B"),
+    (("0", "now"), "needs --check or --against"),
+    (("--speed", "2"), "belong to --against"),
+    (("--trace",), "belongs to --check"),
+    (("--check", "--against", "udp://127.0.0.1:1", "0", "now"), "do not go together"),
+    (("--against", "ftp://127.0.0.1:1", "0", "now"), "expected http://HOST:PORT/announce"),
+    (("--against", "http://192.0.2.1:6969/announce", "0", "now"), "Give --yes if it is a test"),
+    (("--against", "http://127.0.0.1:1/announce", "--keys", "members", "0", "now"), "127.0.0.1:1"),
     (("--check", "0", "99999999"), "is not in the log"),
 ]
 
@@ -100,7 +109,7 @@ WRONG = [
 def test_parts_that_cannot_be(site: Site, arguments: tuple[str, ...], said: str) -> None:
     """A part that is not whole, or not in the log, gets exit code 1 and a line that says so."""
     done = site.tracker.command("replay", *arguments)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
     assert said in done.stderr
 
 
@@ -130,3 +139,52 @@ def test_what_other_settings_would_have_made_of_it(site: Site) -> None:
     done = tracker.command("what-if", *hidden)
     assert (done.returncode, done.stdout) == (1, "")
     assert "name the secrets (--secrets)" in done.stderr
+
+
+def instance(site: Site, folder: Path, extra: str = "") -> Tracker:
+    """Starts an empty private tracker behind a proxy, where the members' keys are in force."""
+    made = Tracker(folder, extra=f"[core.net]\non_reverse_proxy = true\n{extra}")
+    made.switch_on("private")
+    made.start()
+    for key in site.keys:
+        assert ask(made, "POST", "/api/v2/keys", {"key": key}).status in (200, 201)
+    return made
+
+
+def test_a_test_instance_over_http(site: Site, tmp_path: Path) -> None:
+    """An instance with the same settings and keys gets the same announces, and answers as then.
+    Without the keys nothing is sent.
+    """
+    with closing(instance(site, tmp_path)) as made:
+        host, port = made.http[0]
+        url, announces = f"http://{host}:{port}/announce", site.tracker.events("--type", "announced")  # fmt: skip
+        done = site.tracker.command("replay", "--against", url, "0", "now")
+        assert done.stdout.endswith(": 0 announces sent, 0 answered as then, 0 otherwise, 8 not sent\n")  # fmt: skip
+        assert "8 announces not sent, because its key is not known" in done.stderr
+        command = ("replay", "--json", "--keys", "members", "--speed", "100", "0", "now")
+        done = site.tracker.command(*command, "--against", url)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [(one["sent"], one["differing"]) for one in lines(done)] == [(8, 0)]
+        sent = made.events_until(lambda events: len(events) == 8, "--type", "announced")
+        told = ("info_hash", "peer_id", "port", "uploaded", "downloaded", "left", "event", "numwant", "address")  # fmt: skip
+        assert sorted(str([one[name] for name in told]) for one in sent) == sorted(
+            str([one[name] for name in told]) for one in announces
+        )
+
+
+def test_a_test_instance_over_udp(site: Site, tmp_path: Path) -> None:
+    """What an instance with another setting answers otherwise is shown, and what it refuses."""
+    interval = "[core.announce_policy]\ninterval = 300\n"
+    with closing(instance(site, tmp_path, interval)) as made:
+        host, port = made.udp[0]
+        command = ("replay", "--json", "--speed", "1e6", "0", "now", "--against")
+        done = site.tracker.command(*command, f"udp://{host}:{port}", "--keys", "members")
+        *found, summary = lines(done)
+        assert (done.returncode, summary["sent"], summary["differing"]) == (1, 8, 8)
+        assert [each for one in found for each in one["differences"]] == [
+            {"what": "interval", "recorded": 120, "now": 300}
+        ] * 8
+        done = site.tracker.command(*command, f"udp://{host}:{port}/announce/{'x' * 32}")
+        *found, summary = lines(done)
+        assert (done.returncode, summary["differing"], len(found)) == (1, 8, 8)
+        assert all("Failed to read key" in one["differences"][0]["now"] for one in found)

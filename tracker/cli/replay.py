@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
@@ -12,17 +14,19 @@ from tracker.offline.state_summary import digest, summary
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
+
+_FASTEST = 1e9  # seconds of the log for each second
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Replay the log to a moment and print the state with its digest, and the history digest up to "
         "there. Equal states have equal digests; copies with the same events have equal history digests. "
-        "With --check, decide the events from A to B anew and compare each outcome with the recorded one."
+        "With --check, decide the events from A to B anew and compare each outcome with the recorded one. "
+        "With --against, send their announces to a test instance and compare its answers."
     )
-    add_log_and_json(parser, "one JSON object; with --check one for each line")
+    add_log_and_json(parser, "one JSON object; with --check and --against one for each line")
     add_at(parser)
     parser.add_argument(
         "--check", action="store_true",
@@ -31,6 +35,21 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trace", action="store_true", help="with --check: print each decision as a line"
     )
+    parser.add_argument(
+        "--against", metavar="URL",
+        help="send the announces from A to B to this test instance: http://HOST:PORT/announce[/KEY] or udp://HOST:PORT",
+    )  # fmt: skip
+    parser.add_argument(
+        "--speed", metavar="X", type=_speed,
+        help="with --against: so many seconds of the log for each second (default: 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keys", metavar="FILE", type=Path,
+        help="with --against: the members' keys, one a line, because the log has their hashes only",
+    )  # fmt: skip
+    parser.add_argument(
+        "--yes", action="store_true", help="with --against: also to a host outside of private networks"
+    )  # fmt: skip
     for name, which in (("A", "first"), ("B", "last")):
         parser.add_argument(
             which, metavar=name, nargs="?", type=moment,
@@ -39,19 +58,44 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
+def _speed(text: str) -> float:
+    """An argument's type: a factor above 0."""
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor <= _FASTEST:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0, such as 60")
+    return factor
+
+
 def run(options: argparse.Namespace) -> int:
-    part = options.first is not None
-    if options.check:
-        if options.last is None or options.at is not None:
+    """Prints the state at a moment, or what a part of the log comes to again."""
+    part = options.first is not None and options.last is not None
+    whole = options.last is None and options.first is None
+    if options.trace and not options.check:
+        raise CannotError("--trace belongs to --check")
+    if (options.speed or options.keys or options.yes) and not options.against:
+        raise CannotError("--speed, --keys and --yes belong to --against URL")
+    if not (options.check or options.against):
+        if not whole:
             raise CannotError(
-                "--check needs a part of the log: `tracker replay --check A B`, without --at"
+                "a part of the log, A B, needs --check or --against; a moment is --at"
             )
+        return print_state(options)
+    if options.check and options.against:
+        raise CannotError(
+            "--check and --against do not go together: the one asks this version, the other a running tracker"
+        )
+    if not part or options.at is not None:
+        raise CannotError("--check and --against need a part of the log, A B, and no --at")
+    if options.check:
         from tracker.cli.rerun import print_check
 
         return print_check(options)
-    if part or options.trace:
-        raise CannotError("A, B and --trace belong to --check; a moment is --at")
-    return print_state(options)
+    from tracker.cli.against import print_against
+
+    return print_against(options)
 
 
 def print_state(options: argparse.Namespace) -> int:

@@ -80,6 +80,21 @@ def wanted(settings: Settings, one: Asked, *, early: bool) -> int:
     return cap if one.numwant is None else min(one.numwant, cap)
 
 
+def counted(state: State, one: Asked, torrent: int, peer: int, want: int) -> tuple[int, int]:
+    """Returns how many peers of IPv4 and of IPv6 the reply to `peer` lists, of `want` at most. No
+    secret is needed, because draws decide only which ones.
+    """
+    found = [0, 0]
+    if torrent and want:
+        v6 = one.path in (events.HTTP6, events.UDP6)
+        for family in (v6,) if one.udp else (v6, not v6):
+            directory = state.swarms.v6 if family else state.swarms.v4
+            others = directory.run(torrent)[1] - (peer != 0 and peer in directory)
+            found[family] = min(want, others)
+            want -= found[family]
+    return found[0], found[1]
+
+
 def endpoints(
     state: State, secret: bytes, one: Asked, torrent: int, peer: int, want: int
 ) -> list[bytes]:

@@ -15,7 +15,6 @@ from attrs import define, evolve, field, frozen
 from tracker.config.schema import MOST_PEERS
 from tracker.config.structure import structure
 from tracker.domain import events, refusals
-from tracker.domain.directory import NOWHERE
 from tracker.domain.events import codec
 from tracker.domain.events.admin import SettingsChanged
 from tracker.domain.events.errors import ReplayError
@@ -311,14 +310,7 @@ class WhatIf:
         """Counts the reply to an announce that the state has applied; returns its bytes."""
         asked = replies.asked(one)
         want = replies.wanted(state.settings, asked, early=early)
-        found = [0, 0]
-        order = (1, 0) if one.v6 else (0, 1)
-        for family in order[:1] if one.udp else order:
-            directory = (state.swarms.v4, state.swarms.v6)[family]
-            if torrent and want:
-                there = directory.run(torrent)[1] - (peer != 0 and directory.position(peer) != NOWHERE)  # fmt: skip
-                found[family] = min(want, there)
-                want -= found[family]
+        found = replies.counted(state, asked, torrent, peer, want)
         size = _reply_bytes(state, one, *found)
         served.replies += 1
         served.peers += sum(found)
