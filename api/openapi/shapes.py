@@ -40,6 +40,7 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "detector": DETECTOR,
     "factor": NUMBER,
     "seq": SEQ,
+    "table": {"type": "string", "pattern": "^[a-z_]{1,40}$"},
 }
 """The schemas of parameters in paths, by name."""
 

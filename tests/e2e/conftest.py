@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.clients import ask
 from tests.e2e.process import Listeners, Tracker
 
 if TYPE_CHECKING:
@@ -31,6 +32,27 @@ def new_tracker(tmp_path: Path) -> Iterator[Callable[..., Tracker]]:
 def tracker(new_tracker: Callable[..., Tracker]) -> Tracker:
     """A running public tracker with one listener of each kind."""
     return new_tracker().start()
+
+
+@pytest.fixture(scope="module")
+def private_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Tracker]]:
+    """`private_site({key: owner, ...})` starts a private tracker for all tests of a module, with a
+    key of each text for its owner.
+    """
+    tracker = Tracker(tmp_path_factory.mktemp("site"))
+    tracker.switch_on("private")
+
+    def start(owners: dict[str, str]) -> Tracker:
+        tracker.start()
+        for key, owner in owners.items():
+            form = {"key": key, "owner": owner, "label": f"member {key[-1]}"}
+            assert ask(tracker, "POST", "/api/v2/keys", form).status == 201
+        return tracker
+
+    try:
+        yield start
+    finally:
+        tracker.close()
 
 
 @pytest.fixture(scope="module")

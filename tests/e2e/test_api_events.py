@@ -25,30 +25,22 @@ from tests.e2e.clients import (
 from tests.e2e.process import DEADLINE, Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 KEYS = {1: "A" * 32, 2: "B" * 32, 3: "C" * 32}
 BY_THEMSELVES = ("tick", "counted", "refusals_counted")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+def site(private_site: Callable[..., Tracker]) -> Tracker:
     """A private tracker with three keys, two of one owner, and some announces."""
-    tracker = Tracker(tmp_path_factory.mktemp("site"))
-    tracker.switch_on("private")
-    try:
-        tracker.start()
-        for number, owner in ((1, "anna"), (2, "bert"), (3, "anna")):
-            form = {"key": KEYS[number], "owner": owner}
-            assert ask(tracker, "POST", "/api/v2/keys", form).status == 201
-        for number in range(20):
-            announce_by(tracker, 1 + number % 3, number % 5, uploaded=100 * number)
-        assert ask(tracker, "DELETE", "/api/v2/keys/2").status == 204
-        announce_by(tracker, 2, 1)
-        tracker.events_until(bool, "--type", "announce_refused")
-        yield tracker
-    finally:
-        tracker.close()
+    tracker = private_site({KEYS[1]: "anna", KEYS[2]: "bert", KEYS[3]: "anna"})
+    for number in range(20):
+        announce_by(tracker, 1 + number % 3, number % 5, uploaded=100 * number)
+    assert ask(tracker, "DELETE", "/api/v2/keys/2").status == 204
+    announce_by(tracker, 2, 1)
+    tracker.events_until(bool, "--type", "announce_refused")
+    return tracker
 
 
 def announce_by(tracker: Tracker, key: int, number: int, **fields: int | str) -> None:

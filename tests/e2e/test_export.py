@@ -6,19 +6,21 @@ import csv
 import json
 import re
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
-from tests.e2e.clients import announce_target, ask, get, torrent
+from tests.e2e.clients import announce_target, ask, get, peer_id, torrent
 from tests.e2e.process import DEADLINE, Tracker
 from tracker.offline.export_files import FORMATS
 from tracker.offline.exporting import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from subprocess import CompletedProcess
 
     from tests.e2e.process import Event
 
@@ -30,37 +32,42 @@ PRIVATE = {"address", "port", "peer_id", "client_key_hash"}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
-    """A private tracker with a book. Each member announces the first, next and last of its life."""
-    tracker = Tracker(tmp_path_factory.mktemp("site"))
-    tracker.switch_on("private")
-    try:
-        tracker.start()
+def site(private_site: Callable[..., Tracker]) -> Tracker:
+    """A private tracker with a book. Each member announces the first, next and last of its life,
+    is judged, and has a correction.
+    """
+    tracker = private_site({key: f"owner-of-{number}" for number, key in enumerate(KEYS)})
+    why = {"X_Reason": "a note about member 2"}
+    assert ask(tracker, "PUT", "/api/v2/hit-and-run/rule", {}, **why).status == 200
+    facts = f"/api/v2/torrents/{torrent(7).hex()}/facts"
+    assert ask(tracker, "PUT", facts, {"size": 100}).status == 200
+    for uploaded, left, event in ((0, 100, "started"), (50, 0, "completed"), (70, 0, "")):
         for number, key in enumerate(KEYS):
-            form = {"key": key, "owner": f"owner-of-{number}", "label": f"member {number}"}
-            assert ask(tracker, "POST", "/api/v2/keys", form).status == 201
-        for uploaded, left, event in ((0, 100, "started"), (50, 0, "completed"), (70, 0, "")):
-            for number, key in enumerate(KEYS):
-                target = announce_target(
-                    torrent(7), number, 7000 + number, uploaded=uploaded * number,
-                    downloaded=100 - left, left=left, event=event,
-                )  # fmt: skip
-                get(tracker.http[0], target.replace("announce", f"announce/{key}", 1))
-        tracker.events_until(lambda found: len(found) == 9, "--type", "announced")
-        wait_for_book(tracker)
-        yield tracker
-    finally:
-        tracker.close()
+            target = announce_target(
+                torrent(7), 4321 * number, 7000 + number, uploaded=uploaded * number,
+                downloaded=100 - left, left=left, event=event,
+            )  # fmt: skip
+            get(tracker.http[0], target.replace("announce", f"announce/{key}", 1))
+    found = tracker.events_until(lambda found: len(found) == 9, "--type", "announced")
+    for number in (1, 2, 3):
+        amounts = {"uploaded": 8_000_000 + number, "corrects": found[0]["seq"]}
+        path = f"/api/v2/accounts/{number}/corrections"
+        assert ask(tracker, "POST", path, amounts, **why).status == 201
+    wait_for_book(tracker)
+    return tracker
 
 
 def wait_for_book(tracker: Tracker) -> None:
-    """Waits until the follower has written every announce into the book, as it does soon."""
-    give_up = time.monotonic() + DEADLINE
-    counted = 0
-    while counted < 9 and time.monotonic() < give_up:
-        rows = tracker.command("export", "book").stdout.splitlines()
-        counted = sum(json.loads(row)["announces"] for row in rows)
-    assert counted == 9
+    """Waits until the follower has written everything into the book and the index of stays, as it
+    does soon.
+    """
+    end = tracker.events()[-1]["seq"]
+    give_up, upto = time.monotonic() + DEADLINE, 0
+    while upto < end and time.monotonic() < give_up:
+        book = ask(tracker, "GET", "/api/v2/accounts/1/series").json["seq"]
+        stays = ask(tracker, "GET", "/api/v2/stays").json.get("upto", 0) - 1
+        upto = min(book, stays)
+    assert upto >= end
 
 
 def exported(site: Tracker, table: str, *options: str) -> list[Event]:
@@ -94,7 +101,7 @@ def test_events_are_those_of_the_log(site: Tracker) -> None:
 
 def test_book_is_the_ledger(site: Tracker) -> None:
     """The rows of the book add up to the totals of the accounts."""
-    rows = exported(site, "book")
+    rows = [row for row in exported(site, "book") if row["info_hash"]]  # without corrections
     totals = [ask(site, "GET", f"/api/v2/accounts/{account}").json for account in (1, 2, 3)]
     assert [one["account"] for one in rows] == [1, 2, 3]
     for row, total in zip(rows, totals, strict=True):
@@ -103,17 +110,31 @@ def test_book_is_the_ledger(site: Tracker) -> None:
         assert row["info_hash"] == torrent(7).hex()
 
 
+def test_series_are_the_ledger(site: Tracker) -> None:
+    """The rows of the series add up to the totals of the accounts, and by torrent to the same."""
+    rows = exported(site, "series")
+    for account in (1, 2, 3):
+        total = ask(site, "GET", f"/api/v2/accounts/{account}").json
+        own = [row for row in rows if row["account"] == account]
+        for name in ("uploaded", "downloaded", "credited_uploaded", "credited_downloaded"):
+            assert sum(row[name] for row in own) == total[name]
+    there = [row for row in rows if row["info_hash"]]
+    assert sum(row["uploaded"] for row in there) == 70 + 140
+    assert sum(row["completed"] for row in there) == 3
+    assert max(row["most_seeders"] for row in there) == 3
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_formats_hold_the_same(site: Tracker, tmp_path: Path, table: str) -> None:
     """Each format has the columns and the same values."""
     columns = TABLES[table].columns
-    options = ("--to", "12") if "seq" in columns else ()
+    options = ("--to", "12") if table in ("announces", "events") else ()
     for form in FORMATS:
         file = str(tmp_path / f"rows.{form}")
         assert site.command("export", table, *options, "--out", file).returncode == 0
     lines = (tmp_path / "rows.jsonl").read_text().splitlines()
     rows = [list(json.loads(line).values()) for line in lines]
-    assert rows or table == "clients"
+    assert rows or table in ("clients", "cases")
     assert all(list(json.loads(line)) == list(columns) for line in lines)
     head, *texts = csv.reader((tmp_path / "rows.csv").read_text().splitlines())
     kinds = list(columns.values())
@@ -134,6 +155,8 @@ def _in_csv(value: object) -> str:
 def _from_parquet(value: Any, kind: str) -> object:
     if kind == "time" and value is not None:
         return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if kind == "date":
+        return value.isoformat()
     return json.loads(value) if kind == "json" else value
 
 
@@ -141,7 +164,7 @@ def _from_parquet(value: Any, kind: str) -> object:
 def test_queries_of_the_docs(site: Tracker, tmp_path: Path, query: str) -> None:
     """Each query runs on exported files, and finds something."""
     for table in TABLES:
-        if table in query:
+        if f"'{table}.parquet'" in query:
             file = tmp_path / f"{table}.parquet"
             assert site.command("export", table, "--out", str(file)).returncode == 0
     assert duckdb.sql(_in(tmp_path, query)).fetchall()
@@ -164,7 +187,18 @@ def test_daily_bytes_are_exact(site: Tracker, tmp_path: Path) -> None:
 
 
 WRONG = [
-    (("nothing",), "invalid choice: 'nothing'"),
+    (("nothing",), "there is no table nothing; choose from announces, events,"),
+    (("stays", "--personal"), "give --reason TEXT"),
+    (
+        ("stays", "--personal", "--reason", "x", "--url", "http://127.0.0.1:1", "--token", "y"),
+        "could not log the export",
+    ),
+    (("new", "--account", "nobody"), "no key was issued to an account of nobody"),
+    (("new", "--account", "99"), "there is no account 99"),
+    (("new", "--account", "1"), "give --reason TEXT"),
+    (("new", "--account", "1", "--format", "csv"), "--account writes JSON lines into FOLDER"),
+    (("new", "--account", "1", "--from", "3"), "--account has no --from"),
+    (("..", "--account", "1"), ".. is there already"),
     (("book", "--from", "3"), "book has no --from and no --to"),
     (("announces", "--format", "parquet"), "Parquet needs a file: --out FILE"),
     (("announces", "--out", "rows.txt"), "say which --format"),
@@ -189,6 +223,75 @@ def test_no_file_is_overwritten(site: Tracker, tmp_path: Path) -> None:
 
 
 def test_columns_are_documented() -> None:
-    for table, (columns, _) in TABLES.items():
+    for table, (columns, _, personal) in TABLES.items():
         (row,) = re.findall(rf"^\| `{table}` \|.*$", AUDIT, re.MULTILINE)
-        assert all(f"`{name}`" in row for name in columns)
+        assert all(f"`{name}`" in row for name in columns | personal)
+
+
+def by_reason(site: Tracker, *arguments: str) -> CompletedProcess[str]:
+    """Runs an export with a reason, which the running tracker logs."""
+    url = "http://{}:{}".format(*site.api)
+    options = ("--url", url, "--token", "MyAccessToken", "--reason", "ticket 7")
+    done = site.command("export", *arguments, *options)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_personal_data_are_an_event(site: Tracker) -> None:
+    """They come only where they are asked for, and the tracker logs who did, and why."""
+    expected = {
+        "announces": PRIVATE, "events": set(), "stays": {"network", "pseudonym", "address"},
+    }  # fmt: skip
+    for table, more in expected.items():
+        without = [list(row) for row in exported(site, table)]
+        rows = [
+            json.loads(line) for line in by_reason(site, table, "--personal").stdout.splitlines()
+        ]
+        assert set(rows[0]) - set(without[0]) == more
+        assert "127.0.0.1" in json.dumps(rows)
+        look = site.events("--type", "addresses_seen")[-1]
+        assert look["asked"] == f"/api/v2/exports/{table}"
+        assert (look["by"]["reason"], look["by"]["token"]) == ("ticket 7", "admin")
+    folders = ("--log", str(site.folder / "log"), "--secrets", str(site.folder / "secrets"))
+    before = len(site.events("--type", "addresses_seen"))
+    assert exported(site, "stays", "--personal", *folders)[0]["address"] == "127.0.0.1"
+    assert len(site.events("--type", "addresses_seen")) == before
+
+
+def test_a_members_data_are_nobody_elses(site: Tracker, tmp_path: Path) -> None:
+    """Nothing of another member stands in any byte, and all that is the member's is there."""
+    folder = tmp_path / "answer"
+    by_reason(site, str(folder), "--account", "owner-of-1")
+    look = site.events("--type", "addresses_seen")[-1]
+    assert (look["asked"], look["by"]["reason"]) == ("/api/v2/accounts/2/exports", "ticket 7")
+    written = {path.name: path.read_text() for path in folder.iterdir()}
+    whole = "\n".join([*written, *written.values()])
+    for number in (0, 2):
+        peer = peer_id(4321 * number)
+        others = (
+            f"owner-of-{number}", f"member {number}", KEYS[number], f'"port":{7000 + number}',
+            peer.hex(), sha256(KEYS[number].encode()).hexdigest(), str(8_000_001 + number),
+        )  # fmt: skip
+        assert not [text for text in others if text in whole]
+    mine = (KEYS[1], sha256(KEYS[1].encode()).hexdigest(), "a note about", "MyAccessToken", "admin")
+    assert not [text for text in mine if text in whole]
+    rows = {
+        name.removesuffix(".jsonl"): [json.loads(line) for line in text.splitlines()]
+        for name, text in written.items()
+        if name != "about.json"
+    }
+    owned = ("account", "key_ref")
+    for row in (row for table in rows.values() for row in table):
+        assert {row[name] for name in owned if row.get(name) is not None} <= {2}
+    assert len(rows["announces"]) == 3
+    assert {(row["address"], row["port"]) for row in rows["announces"]} == {("127.0.0.1", 7001)}
+    assert {row["type"] for row in rows["events"]} == {"key_issued", "credit_corrected"}
+    assert [(row["owner"], row["label"]) for row in rows["keys"]] == [("owner-of-1", "member 1")]
+    assert {row["address"] for row in rows["stays"]} == {"127.0.0.1"}
+    assert sum(row["uploaded"] for row in rows["book"]) == 70
+    assert sum(row["completed"] for row in rows["series"]) == 1
+    assert [row["downloaded"] for row in rows["hit_and_run"]] == [100]
+    assert rows["hit_and_run_history"][0]["state"] == "liable"
+    about = json.loads(written["about.json"])
+    assert (about["account"], about["owner"], about["uploaded"]) == (2, "owner-of-1", 70)
+    assert folder.stat().st_mode & 0o777 == 0o700

@@ -125,6 +125,12 @@ class Client:
         """Yields every whitelisted info hash, ascending. Raises `ApiError`."""
         return self._pages("whitelist", {})
 
+    def note_export(self, path: str) -> None:
+        """Has the tracker log an export of personal data: `POST /api/v2/<path>`. Raises `ApiError`,
+        also where the token has no right to addresses.
+        """
+        self._ask("POST", f"/api/v2/{path}", None)
+
     def torrent(self, info_hash: str) -> dict[str, Any]:
         """Returns a torrent's counts and facts. Raises `ApiError`."""
         torrent: dict[str, Any] = self._ask("GET", f"/api/v2/torrents/{info_hash}", dict)

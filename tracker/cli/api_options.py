@@ -41,6 +41,13 @@ def add_change(
 def add_client(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
     """Adds the options that `client` reads, and has `run` carry the command out."""
     add_config(parser)
+    add_api(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.set_defaults(run=lambda options: _run(run, options))
+
+
+def add_api(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that `client` reads beside `--config`."""
     parser.add_argument("--url", help="the API, instead of the configured one on this machine")
     token = parser.add_mutually_exclusive_group()
     token.add_argument(
@@ -49,8 +56,6 @@ def add_client(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespac
     token.add_argument(
         "--token-label", metavar="LABEL", help="take the configured token of that label"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
-    parser.set_defaults(run=lambda options: _run(run, options))
 
 
 def _run(command: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:

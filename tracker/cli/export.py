@@ -1,22 +1,36 @@
-"""`tracker export`: writes tables of the log for other programs. Reads beside a running tracker."""
+"""`tracker export`: writes tables of the log for other programs, or all that is about a member.
+
+Reads beside a running tracker. Where personal data are asked for, the tracker first has to log who
+exports them, and why.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracker.cli import trust
-from tracker.cli.moment_options import failing_if_interrupted, moment
+from tracker.cli.api_client import ApiError
+from tracker.cli.api_options import add_api, client, line
+from tracker.cli.moment_options import account_number, failing_if_interrupted, moment
 from tracker.cli.options import add_config, add_log, log_and_keys
-from tracker.cli.output import CannotError, flush, note, progress
-from tracker.offline import export_files, exporting
+from tracker.cli.output import CannotError, flush, note, progress, say
+from tracker.cli.series import NO_SERIES
+from tracker.ledger.cases import CaseList
+from tracker.ledger.judged import Judgements
+from tracker.offline import export_files, exporting, stays, subject_access
 from tracker.ports import LogPart, Moment
 from tracker.store import book
+from tracker.store.address_keys import day_name
+from tracker.store.case_files import CasesError, NoCasesError
 from tracker.store.moments import ForwardReplay
+from tracker.store.stay_files import StaysError
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +40,9 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
     from tracker.offline.exporting import Row
     from tracker.store.address_keys import Keyring
+    from tracker.store.stay_files import Stays
+
+    Report = Callable[[int, int | None], None]
 
 _EVENTS = ("announces", "events")
 _NO_BOOK = (
@@ -37,13 +54,15 @@ _NO_BOOK = (
 def add_to(parser: argparse.ArgumentParser) -> None:
     tables = "; ".join(f"{name}: {table.about}" for name, table in exporting.TABLES.items())
     parser.description = (
-        f"Write a table of the log for other programs, without personal data. {tables}."
+        "Write a table of the log for other programs, without personal data unless they are asked "
+        f"for; or, with --account, a folder with all that is about a member. {tables}."
     )
     add_config(parser)
     add_log(parser)
     parser.add_argument(
-        "table", metavar="TABLE", choices=tuple(exporting.TABLES), help=", ".join(exporting.TABLES)
-    )
+        "what", metavar="TABLE|FOLDER",
+        help=f"{', '.join(exporting.TABLES)}; with --account a new folder",
+    )  # fmt: skip
     parser.add_argument(
         "--format",
         choices=export_files.FORMATS,
@@ -60,17 +79,36 @@ def add_to(parser: argparse.ArgumentParser) -> None:
             name, dest=dest, metavar="SEQ|TIME", type=moment, default=Moment(),
             help=f"announces and events: {text}",
         )  # fmt: skip
+    parser.add_argument(
+        "--personal", action="store_true", help="with addresses, owners and the like; see --reason"
+    )
+    parser.add_argument(
+        "--account", metavar="OWNER|NUMBER", help="write all that is about this member"
+    )
+    parser.add_argument(
+        "--reason", type=line, default="",
+        help="why personal data are exported, which the running tracker logs; not with --log",
+    )  # fmt: skip
+    add_api(parser)
     parser.set_defaults(run=export)
 
 
 def export(options: argparse.Namespace) -> int:
+    if options.account is not None:
+        return _export_account(options)
+    table, personal = options.what, options.personal
+    if table not in exporting.TABLES:
+        known = ", ".join(exporting.TABLES)
+        raise CannotError(f"there is no table {table}; choose from {known}")
     form = _form(options)
     folder, keys = log_and_keys(options)
-    columns = exporting.TABLES[options.table].columns
+    columns = exporting.columns_of(table, personal=personal)
+    if personal:
+        _note_export(options, f"exports/{table}")
     with failing_if_interrupted(), progress("Reading the log") as report:
         state = ForwardReplay(folder, report, keys).at(None)
-    with failing_if_interrupted(), progress("Exporting") as report:
-        rows = _rows(options, folder, keys, state, partial(_report, report, state.seq))
+    with failing_if_interrupted(), progress("Exporting") as report, ExitStack() as stack:
+        rows = _rows(options, folder, keys, state, report, stack)
         if options.out is None:
             export_files.write_text(sys.stdout, form, columns, rows)
             flush()
@@ -79,7 +117,25 @@ def export(options: argparse.Namespace) -> int:
     return trust.end(trust.of(folder, keys))
 
 
-def _report(report: Callable[[int, int | None], None], end: int, seq: int) -> None:
+def _note_export(options: argparse.Namespace, path: str) -> None:
+    """Has the running tracker log that personal data are exported. Raises `CannotError`.
+
+    With `--log` the folder itself is read, which no tracker can see.
+    """
+    if options.log is not None:
+        return
+    if not options.reason:
+        raise CannotError("give --reason TEXT: the tracker logs who exports personal data, and why")
+    try:
+        client(options).note_export(path)
+    except ApiError as error:
+        raise CannotError(
+            f"the tracker could not log the export: {error}. Where it does not run, read the log's "
+            "folder: --log FOLDER --secrets FOLDER"
+        ) from None
+
+
+def _report(report: Report, end: int, seq: int) -> None:
     report(min(seq, end), end)
 
 
@@ -102,8 +158,8 @@ def _form(options: argparse.Namespace) -> str:
             raise CannotError(str(error)) from None
     if options.out is not None and os.path.lexists(options.out):
         raise CannotError(f"{options.out} is there already: remove it, or choose another name")
-    if options.table not in _EVENTS and (options.first, options.last) != (Moment(), Moment()):
-        raise CannotError(f"{options.table} has no --from and no --to: it is as it is now")
+    if options.what not in _EVENTS and (options.first, options.last) != (Moment(), Moment()):
+        raise CannotError(f"{options.what} has no --from and no --to: it is as it is now")
     return form
 
 
@@ -112,20 +168,58 @@ def _rows(
     folder: Path,
     keys: Keyring | None,
     state: State,
-    report: Callable[[int], None],
+    report: Report,
+    stack: ExitStack,
 ) -> Iterable[Row]:
-    if options.table == "clients":
+    """Returns the rows of a table. `stack` closes what they are read from."""
+    table, personal = options.what, options.personal
+    if table in _EVENTS:
+        first, last = options.first, options.last
+        part = LogPart(
+            first=first.seq or 0, last=last.seq, from_us=first.time_us, to_us=last.time_us
+        )
+        account_of: array[int] = state.access.account_of
+        walked = partial(_report, report, state.seq)
+        return exporting.events_of(table, folder, part, keys, account_of, walked, personal=personal)
+    if table == "clients":
         return exporting.clients(state)
-    if options.table == "book":
-        opened = book.open_newest(folder, keys, note)
-        if opened is None:
-            raise CannotError(_NO_BOOK)
-        note(f"The book counts the events before {opened.upto}, of {state.seq}")
+    if table == "cases":
+        return _cases(folder)
+    if table == "stays":
+        addresses = stays.Addresses(folder, keys) if personal else None
+        return exporting.stays(_index(folder, keys, report, stack), addresses)
+    return _rows_of_book(table, folder, keys, state)
+
+
+def _rows_of_book(table: str, folder: Path, keys: Keyring | None, state: State) -> Iterable[Row]:
+    opened = book.open_newest(folder, keys, note)
+    if opened is None:
+        raise CannotError(_NO_BOOK)
+    note(f"The book counts the events before {opened.upto}, of {state.seq}")
+    if table == "book":
         return exporting.book(opened)
-    first, last = options.first, options.last
-    part = LogPart(first=first.seq or 0, last=last.seq, from_us=first.time_us, to_us=last.time_us)
-    account_of: array[int] = state.access.account_of
-    return exporting.events_of(options.table, folder, part, keys, account_of, report)
+    if table == "hit_and_run":
+        return exporting.hit_and_run(Judgements(opened))
+    if opened.series is None:
+        raise CannotError(NO_SERIES)
+    return exporting.series(opened.series)
+
+
+def _index(folder: Path, keys: Keyring | None, report: Report, stack: ExitStack) -> Stays:
+    try:
+        return stack.enter_context(stays.opened(folder, keys, note, report))
+    except StaysError as error:
+        raise CannotError(str(error)) from None
+
+
+def _cases(folder: Path) -> Iterable[Row]:
+    try:
+        return exporting.cases(CaseList(folder))
+    except NoCasesError:
+        note("note: the tracker has written no cases yet")
+        return ()
+    except CasesError as error:
+        raise CannotError(f"there are no cases that can be read: {error}") from None
 
 
 def _write(path: Path, form: str, columns: dict[str, str], rows: Iterable[Row]) -> None:
@@ -151,3 +245,54 @@ def _new_file(path: Path) -> Iterator[Path]:
         scratch.rename(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _export_account(options: argparse.Namespace) -> int:
+    """Writes a folder with all that is about a member."""
+    target = Path(options.what)
+    if options.out is not None or options.format is not None:
+        raise CannotError("--account writes JSON lines into FOLDER: leave --out and --format away")
+    if (options.first, options.last) != (Moment(), Moment()):
+        raise CannotError("--account has no --from and no --to: it exports all that there is")
+    if os.path.lexists(target):
+        raise CannotError(f"{target} is there already: remove it, or choose another name")
+    folder, keys = log_and_keys(options)
+    with failing_if_interrupted(), progress("Reading the log") as report:
+        log = ForwardReplay(folder, report, keys)
+        account, state = account_number(log, options.account), log.at(None)
+    if not state.access.has_account(account):
+        raise CannotError(f"there is no account {options.account}")
+    _note_export(options, f"accounts/{account}/exports")
+    with failing_if_interrupted(), progress("Exporting") as report, ExitStack() as stack:
+        index = _index(folder, keys, report, stack)
+        of = subject_access.Sources(
+            folder, keys, state, book.open_newest(folder, keys, note), index,
+            stays.Addresses(folder, keys),
+        )  # fmt: skip
+        try:
+            _write_folder(target, of, account, partial(_report, report, state.seq))
+        except OSError as error:
+            raise CannotError(f"cannot write {target}: {error.strerror or error}") from None
+    if of.book is None:
+        note(f"note: {_NO_BOOK}")
+    for day in sorted(index.unknown_days):
+        note(f"note: addresses of {day_name(day)} are missing, because there is no key to them")
+    say(str(target))
+    return trust.end(trust.of(folder, keys))
+
+
+def _write_folder(
+    target: Path, of: subject_access.Sources, account: int, report: Callable[[int], None]
+) -> None:
+    """Writes a folder that has its name only when it is whole. Raises `OSError`."""
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    scratch.mkdir(mode=0o700)
+    try:
+        about = json.dumps(subject_access.about(of, account), ensure_ascii=False, indent=2)
+        (scratch / "about.json").write_text(f"{about}\n", encoding="utf-8")
+        for name, columns, rows in subject_access.files(of, account, report):
+            with (scratch / name).open("w", encoding="utf-8", newline="") as out:
+                export_files.write_text(out, export_files.JSONL, columns, rows)
+        scratch.rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

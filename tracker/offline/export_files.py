@@ -7,7 +7,7 @@ import json
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tracker.offline.exporting import BOOL, INT, JSON, TEXT, TIME
+from tracker.offline.exporting import BOOL, DATE, INT, JSON, TEXT, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,7 +74,7 @@ def write_parquet(path: Path, columns: dict[str, str], rows: Iterable[Row]) -> N
 
     types = {
         INT: pa.int64(), BOOL: pa.bool_(), TEXT: pa.string(),
-        TIME: pa.timestamp("us", tz="UTC"), JSON: pa.string(),
+        TIME: pa.timestamp("us", tz="UTC"), DATE: pa.date32(), JSON: pa.string(),
     }  # fmt: skip
     kinds = tuple(columns.values())
     schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
@@ -94,7 +94,7 @@ def _groups(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _array(pa: Any, values: tuple[Any, ...], kind: str, to: Any) -> Any:
-    if kind == TIME:
+    if kind in (TIME, DATE):
         return pa.array(values, pa.string()).cast(to)
     if kind == JSON:
         values = tuple(_json(each) for each in values)
