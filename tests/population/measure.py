@@ -18,9 +18,15 @@ from tracker.domain.detecting.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.population.people import Member
     from tests.population.simulator import Claim, Population
 
 CLASSES = (0.0, 0.2, 1.0, 5.0, 1e18)  # sizes of the torrent, beyond what others can have received
+
+
+def is_honest(member: Member) -> bool:
+    """Tells whether a member is no cheat."""
+    return not member.cheat
 
 
 @define
@@ -41,25 +47,12 @@ class Measured:
         if not self.population.all[finding.account].cheat:
             self.honest.append(finding)
 
-    def by_detector(self) -> dict[str, Counter[int]]:
-        """Returns the entries of honest members: for each detector how many have which grade."""
+    def by_detector(self, chosen: Callable[[Member], bool] = is_honest) -> dict[str, Counter[int]]:
+        """Returns for each detector how many members, of those chosen, have which highest grade."""
         told: dict[str, Counter[int]] = defaultdict(Counter)
         for (name, account), grade in self.grades.items():
-            if not self.population.all[account].cheat:
+            if chosen(self.population.all[account]):
                 told[name][grade] += 1
-        return told
-
-    def cheats(self) -> dict[tuple[str, float], tuple[int, int, int]]:
-        """Returns for each kind and size: how many there are, are found, and have a case."""
-        best: dict[int, int] = defaultdict(int)
-        for (_, account), grade in self.grades.items():
-            best[account] = max(best[account], grade)
-        told: dict[tuple[str, float], tuple[int, int, int]] = {}
-        for member in self.population.all.values():
-            if member.cheat:
-                key, grade = (member.cheat, member.amount), best[member.account]
-                there, found, cases = told.get(key, (0, 0, 0))
-                told[key] = there + 1, found + (grade >= LEAD), cases + (grade >= CASE)
         return told
 
     def ghosts(self, excess: Callable[[Claim], float]) -> list[tuple[float, int, int]]:
@@ -149,18 +142,31 @@ def report(measured: Measured) -> Iterator[str]:
         f"{len(people.swarms):,} torrents, {measured.announces:,} announces"
     )
     yield "Among the honest:"
-    for name, grades in sorted(measured.by_detector().items()):
-        counts = ", ".join(f"{grades[one]} {GRADES[one]}s" for one in (LEAD, CASE, PROOF))
-        yield f"  {name}: {counts}"
-    if cheats:
-        yield "Cheats:"
-        for (kind, size), (there, found, cases) in sorted(measured.cheats().items()):
-            yield f"  {kind} {size:g}: {there}, found {found}, with a case {cases}"
+    yield from _report_grades(measured.by_detector())
+    for kind, size in people.cheats.all() if cheats else ():
+        yield from _report_kind(measured, kind, size)
     if people.claims:
         for words, excess in GHOSTS:
             yield f"Ghost uploads in a torrent, beyond what others {words}, in sizes of it:"
             for least, pairs, found in measured.ghosts(excess):
                 yield f"  above {least:g}: {pairs}, found {found}"
+
+
+def _report_grades(detectors: dict[str, Counter[int]]) -> Iterator[str]:
+    for name, grades in sorted(detectors.items()):
+        counts = ", ".join(f"{grades[one]} {GRADES[one]}s" for one in (LEAD, CASE, PROOF))
+        yield f"  {name}: {counts}"
+
+
+def _report_kind(measured: Measured, kind: str, size: float) -> Iterator[str]:
+    """Yields lines on the cheats of a kind and size that cheated at least once."""
+
+    def chosen(member: Member) -> bool:
+        return member.cheat == kind and member.amount == size and member.acts > 0
+
+    count = sum(map(chosen, measured.population.all.values()))
+    yield f"{count} cheats, {kind} {size:g}:"
+    yield from _report_grades(measured.by_detector(chosen))
 
 
 def told(measured: Measured, finding: Finding) -> str:

@@ -33,6 +33,7 @@ class Member:
     account: int
     cheat: str | None = None
     amount: float = 0.0
+    acts: int = 0  # times that it cheated
     traits: set[str] = field(factory=set)
     clients: list[Client] = field(factory=list)
 

@@ -104,6 +104,10 @@ class Population:
             if said:
                 yield from said
                 said.clear()
+        for member in self.all.values():
+            for client in member.clients:
+                for peer in client.peers.values():
+                    self._vanished(peer)  # for who sees announces only
 
     def at(self, when: float, do: Callable[[Any, Any], None], one: Any, other: Any = None) -> None:
         """Plans a call."""
@@ -363,6 +367,7 @@ class Population:
         self._connect(peer)
         if peer.client.member.cheat == "dark leech" and not peer.seeds:
             peer.silent = True  # until it has everything
+            self._vanished(peer)
             return
         self._plan(peer)
 
@@ -424,6 +429,7 @@ class Population:
         peer.until = self._seeds_until()
         if peer.silent and member.cheat == "dark leech" and peer.silent_at < 0:
             peer.silent = False
+            member.acts += 1
             self.at(self.now + dice.uniform(1, 60), self._reopen, peer)
             return
         if peer.silent:
@@ -553,10 +559,13 @@ class Population:
         elif member.cheat == "beyond" and peer.seeds and peer.claim < amount * swarm.size:
             peer.claim += int(amount * swarm.size)
         elif member.cheat == "ghost leech":
+            member.acts += peer.down > 0
             return uploaded, int(peer.down * amount)
         uploaded += peer.claim
         if peer.claim > claim and peer.told:  # what the first announce says counts for nobody
             moved = uploaded - peer.said
+            member.acts += 1
             self.claims.append(Claim(member.account, swarm, before, self.now, moved))
+        member.acts += member.cheat == "shared"
         peer.said = uploaded
         return uploaded, peer.down
