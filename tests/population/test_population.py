@@ -13,7 +13,7 @@ import pytest
 from attrs import evolve
 
 from eventlog import Reader
-from tests.population.measure import feed_of, measure, report
+from tests.population.measure import beyond_receivable, feed_of, measure, report
 from tests.population.shares import Cheats
 from tests.population.simulator import Population
 from tests.population.writing import write
@@ -67,6 +67,20 @@ def test_honest_members_are_left_in_peace(members: int, days: int) -> None:
     grades = measured.by_detector().values()
     assert sum(one[CASE] for one in grades) <= 2, "\n".join(report(measured))
     assert not sum(one[PROOF] for one in grades), "\n".join(report(measured))
+
+
+@pytest.mark.parametrize(
+    ("members", "days"), [(200, 8), pytest.param(1500, 10, marks=pytest.mark.faults)]
+)
+def test_ghost_uploads_are_found(members: int, days: int) -> None:
+    """95 % of those who claim, in a torrent, more than 20 % of its size beyond what others can have
+    received.
+    """
+    measured = measure(Population(members, days, 4, cheats=evolve(Cheats(), share=0.2)))
+    classes = [one for one in measured.ghosts(beyond_receivable) if one[0] >= 0.2]
+    pairs, found = sum(one[1] for one in classes), sum(one[2] for one in classes)
+    assert pairs >= members // 25
+    assert found >= 0.95 * pairs, "\n".join(report(measured))
 
 
 def test_a_log_has_what_the_population_said(tmp_path: Path) -> None:
