@@ -124,8 +124,8 @@ class EventLog:
     end: End  # of the durable part
     _unwritten: list[OpenFrame] = field(factory=list)  # taken from the pool, but not yet durable
     _in_flight_bytes: int = 0  # of `_unwritten`
-    # Bytes of frames since the log was opened beyond which `has_room` says no. Whoever removes old
-    # segments moves it on; nobody does before.
+    # Bytes of frames since the log was opened that announces do not exceed: `has_room` says no
+    # where the next batch might. Whoever removes old segments moves it on; nobody does before.
     grow_until: int = sys.maxsize
 
     # Signals between the tasks.
@@ -181,14 +181,14 @@ class EventLog:
 
         `reserved`: for records that may use the last of the disk, such as administrators' changes.
         """
-        pending = self._in_flight_bytes + self.pool.size
+        pending = self._in_flight_bytes + self.pool.reach
         return (
             self._failure is None
             and not self._closed
             and not self._blocked
             and (reserved or not self._committer.disk_low)
             and (reserved or time.monotonic() < self._hung_from)
-            and (reserved or self._committer.written_bytes + pending < self.grow_until)
+            and (reserved or self._committer.written_bytes + pending <= self.grow_until)
             and pending < MAX_PENDING_BYTES
         )
 

@@ -103,6 +103,13 @@ class Pool:
         for each batch."""
         return self._closed_bytes + (_FRAME_AT_MOST if self._frames else 0)
 
+    @property
+    def reach(self) -> int:
+        """Upper bound of the bytes that wait once the next batch is appended: the frame that takes
+        it counts as full, also before it is opened.
+        """
+        return self._closed_bytes + _FRAME_AT_MOST
+
     def frame(self, kind: int, schema: int, time_us: int, *, lasting: bool = False) -> OpenFrame:
         """Return the frame that takes records of this kind: the open one, or a new one after it.
 

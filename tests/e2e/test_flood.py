@@ -186,9 +186,8 @@ def test_the_bound_of_the_log_holds(new_tracker: Callable[..., Tracker]) -> None
             ):
                 pass
             assert reply[:4] == struct.pack(">I", 1)
-    # The room is looked at for each batch and frame, so a frame (64 KiB, as a segment here) may be
-    # filled behind the third segment, and a part of a batch come on top of it.
-    assert KEEP < watch.largest <= KEEP + 4 * SEGMENT + 16_384
+    # A frame is as large as a segment here.
+    assert KEEP < watch.largest <= KEEP + 4 * SEGMENT
     assert texts <= {b"Tracker error: the tracker cannot record announces now, try again later"}
     removed = tracker.events_until(bool, "--type", "log_pruned")
     assert {each["by"]["token"] for each in removed} == {"keep_bytes"}

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from eventlog import EventLog, LogFailedError, Reader, open_log
+from eventlog import FRAME_BYTES, EventLog, LogFailedError, Reader, open_log
 from eventlog.log import MANY_BYTES, WATERMARK_SECONDS, lingering
 from tests.eventlog.logs import (
     RECORD_SIZES,
@@ -360,12 +360,14 @@ async def test_no_room_behind_a_hung_disk(
     log: EventLog, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bytes in flight and bytes waiting both count, and room comes back with the disk."""
-    monkeypatch.setattr("eventlog.log.MAX_PENDING_BYTES", 1000)
+    monkeypatch.setattr("eventlog.log.MAX_PENDING_BYTES", log.pool.reach + 1000)
     async with running(log):
         append(log, b"x" * 600)
         await gate.entered()
         assert log.has_room()
-        seq = append(log, b"y" * 600)
+        append(log, b"y" * FRAME_BYTES)
+        assert log.has_room()  # an open frame counts as full anyway
+        seq = append(log, b"z")
         assert not log.has_room()
         gate.open()
         await log.wait_durable(seq)
@@ -408,15 +410,16 @@ async def test_no_room_beyond_a_bound(folder: Path) -> None:
         append(log, b"one")
         await log.wait_segment_begun(0)
         assert log.segments_begun == 1
-        log.grow_until = log.statistics().written_bytes
+        log.grow_until = log.statistics().written_bytes + log.pool.reach - 1
         assert not log.has_room()
         assert log.has_room(reserved=True)
-        log.grow_until += 10
+        log.grow_until += 1
         assert log.has_room()
-        append(log, b"ten and more bytes")
-        assert not log.has_room()
+        append(log, b"a frame that is counted as full")
+        assert log.has_room()
         await log.wait_segment_begun(1)
         assert log.segments_begun == 2
+        assert not log.has_room()
 
 
 async def test_a_clock_that_was_set_begins_a_segment(folder: Path) -> None:

@@ -88,7 +88,13 @@ def judge(told: Any) -> list[tuple[int, str, str, int]]:
         dry = [(max(a, start) + 24 * HOUR, b) for a, b in gaps if b > max(a, start) + 24 * HOUR]
         plain = merged([*immune, *delisted, *((a, b) for a, _, b in outages if b > began)])
         here = merged(chain(*listed[name].values()))
-        sown = merged((max(a, begin[2]), b) for a, b in listed[name]["seeding"] if b > begin[2])
+        sown = [
+            merged((max(a, begin[2]), b) for a, b in spans if b > begin[2])
+            for spans in (
+                listed[name]["seeding"],
+                listed[name]["seeding"] + listed[name]["partial"],
+            )
+        ]
         one = Download(name, plain, merged([*plain, *dry]), here, sown, found)
         staff = [e for e in events if e["type"] in ("hit_and_run_pardoned", "hit_and_run_voided")]
         own = [move for move in of[name] if move[0]["seq"] >= begin[0]["seq"]]
@@ -110,13 +116,21 @@ def judge(told: Any) -> list[tuple[int, str, str, int]]:
 
 def size(events: Any, move: Any) -> int:
     said = [e for e in events if e["type"] == "torrent_described" and e["info_hash"] == move[1][1]]
-    return next((e.get("size", 0) for e in reversed(said) if e["seq"] < move[0]["seq"]), 0)
+    found = next((e.get("size", 0) for e in reversed(said) if e["seq"] < move[0]["seq"]), 0)
+    return found or max(
+        e["left"] or 0
+        for e in events
+        if e["seq"] <= move[0]["seq"]
+        and e["type"] == "announced"
+        and e["info_hash"] == move[1][1]
+        and e["event"] != "stopped"
+    )
 
 
 class Download:
     def __init__(self, name: Any, plain: Any, dry: Any, here: Any, sown: Any, found: Any) -> None:
         self.name, self.plain, self.dry, self.here = name, plain, dry, here
-        self.sown, self.found, self.state, self.since = sown, found, "", 0
+        self.by_rule, self.found, self.state, self.since = sown, found, "", 0
         self.up = self.down = self.counted = self.liable = self.violated = self.seen = 0
         self.rule: Any = None
         self.met = self.left = False
@@ -124,6 +138,10 @@ class Download:
     def to(self, state: str, when: int) -> None:
         self.state, self.since = state, when
         self.found.append((*self.name, state, when))
+
+    @property
+    def sown(self) -> Any:
+        return self.by_rule[self.rule["partial_counts"]]
 
     def need(self) -> int:
         rows = [seconds for least, seconds in self.rule["seed_by_size"] if self.size >= least]

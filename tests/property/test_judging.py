@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.independent_reader import judge as independent
 from tests.support import START_US, few_or_many, try_examples
 from tests.tracker.domain.judged import judge, seen
-from tests.tracker.domain.test_judging import PRIVATE, TORRENT, Site
+from tests.tracker.domain.test_judging import GIB, PRIVATE, TORRENT, Site
 from tracker.domain import events
 from tracker.domain.events.admin import (
     CreditFactorEnded,
@@ -62,12 +62,17 @@ def _rule(dice: random.Random) -> Rule:
         grace_absent=9 * HOUR,
         window=dice.choice([None, None, 30 * HOUR]),
         freeleech_exempts=dice.random() < 0.3,
+        partial_counts=dice.random() < 0.5,
     )
 
 
 def _lived(dice: random.Random) -> Site:
     """Lives some days with three members of one torrent."""
-    site = Site(None, evolve(SWEPT, listed=dice.random() < 0.4))
+    known = dice.random() < 0.7
+    site = Site(None, evolve(SWEPT, listed=dice.random() < 0.4), size=10 * GIB if known else None)
+    if not known:  # a torrent that was completed is remembered without peers, and so its size
+        site.announce(0, 3, events.STARTED, who=3)
+        site.announce(0, 0, events.COMPLETED, who=3)
     if dice.random() < 0.8:
         site.say(HitAndRunRuleSet(_rule(dice)))
     clients: dict[int, list[float]] = {}  # downloaded and uploaded, in GiB
@@ -86,7 +91,10 @@ def _lived(dice: random.Random) -> Site:
                 got[0] += dice.choice([0, 0, 0.7, 1, 5, 10])
             got[1] += dice.choice([0, 0, 1, 4])
             event = dice.choice([0, 0, 0, events.STARTED, events.STOPPED])
-            site.announce(got[0], 0 if seeds else 4, event, up=got[1], who=who)
+            if not seeds and not event and dice.random() < 0.6:
+                event = events.PAUSED
+            left = 0 if seeds else dice.choice([4, 4, 4, 40])
+            site.announce(got[0], left, event, up=got[1], who=who)
             if event == events.STOPPED and dice.random() < 0.5:
                 clients[who] = [0, 0]
     site.to(1, (site.at_us - START_US) / 3.6e9 + 50)

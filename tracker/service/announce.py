@@ -156,8 +156,8 @@ class Announcing:
         Returns log time in microseconds.
         """
         now = self._now_us = self._clock.now_us()
-        self._open = self._log.has_room()
         frame = self._log.pool.frame(events.ANNOUNCE, SCHEMA, now)
+        self._open = self._log.has_room()  # afterwards, because it counts the open frame as full
         self._plain = frame.plain
         self._protected = frame.protected
         self._seq = self._state.seq

@@ -19,6 +19,7 @@ import trio
 from attrs import Factory, define, field, frozen
 
 from eventlog import (
+    FRAME_BYTES,
     LogError,
     RepeatedWarning,
     base_seq_of,
@@ -48,8 +49,9 @@ SCHEDULE_SECONDS = 3600.0
 RETRY_SECONDS = 60.0
 """Seconds until a removal that failed is tried again."""
 SLACK = 3
-"""Segments by which the log may exceed `keep_bytes` while the oldest ones are being removed. What
-is on its way to the disk, and events that are never refused, come on top: less than one segment.
+"""Segments by which the log may exceed `keep_bytes` while the oldest ones are being removed. A
+frame, so that the smallest segments can be finished, and events that are never refused come on top:
+one segment at most.
 """
 MOST_AT_ONCE = 4
 """Segments in one removal, because the log may grow by `SLACK` only until it is done."""
@@ -193,12 +195,12 @@ class Pruner:
         return self.log_bytes + self.log.statistics().written_bytes - self._written
 
     def bound(self) -> None:
-        """Lets the log grow to `SLACK` segments above `keep_bytes`, and no further.
+        """Lets the log grow to `SLACK` segments and a frame above `keep_bytes`, and no further.
 
         A log that was larger at the start may grow as much above what is still to be removed.
         """
         self._bound = max(self.keep_bytes, min(self._bound, self.log_bytes))
-        more = self._bound + SLACK * self.log.segment_bytes - self.log_bytes
+        more = self._bound + SLACK * self.log.segment_bytes + FRAME_BYTES - self.log_bytes
         self.log.grow_until = self._written + more
 
     async def wait_until_due(self) -> None:

@@ -43,6 +43,7 @@ class Site:
     settings: Settings = PRIVATE
     rig: Rig = field(factory=Rig)
     at_us: int = START_US + 8 * HOUR
+    size: int | None = 10 * GIB  # as the site says it; None = it says nothing
 
     def __attrs_post_init__(self) -> None:
         self.rig.time.wall = self.at_us
@@ -51,7 +52,8 @@ class Site:
         self.rig.service.change_settings(self.settings)
         for number in (1, 2, 3):
             self.rig.issue(number)
-        self.say(TorrentDescribed(TORRENT, size=10 * GIB))
+        if self.size is not None:
+            self.say(TorrentDescribed(TORRENT, size=self.size))
         if self.settings.listed:
             self.say(TorrentWhitelisted(TORRENT))
         if self.rule is not None:
