@@ -84,8 +84,9 @@ class Events:
         page = await self.log.read(part(given), self.wanted(given), params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
-        found = await self.looks.shown(page.events)
-        return await json_array(found, encode, '{"events":[', tail)
+        open_to = await self.looks.opened(page.events)
+        show = encode if open_to else partial(_hidden_json, right=g.addresses)
+        return await json_array(page.events, show, '{"events":[', tail)
 
     def wanted(self, given: dict[str, str]) -> EventFilter:
         types = request.args.getlist("type")
@@ -234,6 +235,10 @@ def _resumed(given: dict[str, str]) -> int | None:
 
 def _event_text(event: dict[str, Any]) -> str:
     return text_of(event["seq"], event["type"], event)
+
+
+def _hidden_json(event: dict[str, Any], *, right: bool) -> str:
+    return encode(looks.hidden(event, right=right))
 
 
 def _hidden_text(event: dict[str, Any], *, right: bool) -> str:

@@ -47,13 +47,19 @@ def demand() -> None:
 class Looks:
     commands: Commands
 
-    async def shown(self, found: Any) -> Any:
-        """Returns JSON values as the sender of the current request may see them."""
+    async def opened(self, found: Any) -> bool:
+        """Tells whether the sender of the current request may see the addresses in JSON values, and
+        writes the event of it.
+        """
         if not wanted():
-            return hidden(found, right=g.addresses)
+            return False
         if count := counted(found):
             await self.note(count)
-        return found
+        return True
+
+    async def shown(self, found: Any) -> Any:
+        """Returns JSON values as the sender of the current request may see them."""
+        return found if await self.opened(found) else hidden(found, right=g.addresses)
 
     async def note(
         self, count: int | None, sought: Container[str] = (), pseudonym: str | None = None
@@ -83,10 +89,12 @@ def hidden(value: Any, *, right: bool) -> Any:
         return [hidden(each, right=right) for each in value]
     if not isinstance(value, dict):
         return value
-    found = {}
+    found = dict(value)
     for name, each in value.items():
-        shown = each if name == "by" and right else hidden(each, right=right)
-        found[name] = None if name in _HIDDEN else shown
+        if name in _HIDDEN:
+            found[name] = None
+        elif isinstance(each, (dict, list)) and not (name == "by" and right):
+            found[name] = hidden(each, right=right)
     return found
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 from eventlog import FrameId
 from tests.support import START_US
 from tracker.domain.events import DAY_US
+from tracker.domain.events.announce import V4_MAPPED
 from tracker.store.address_keys import Keyring, day_name, day_of, parse_day
 from tracker.store.server_secret import SecretError
 
@@ -53,6 +54,23 @@ def test_the_page_describes_the_encryption(tmp_path: Path) -> None:
     )
     assert encrypted.data == bytes(a ^ b for a, b in zip(TEXT, stream, strict=False))
     assert encrypted.check == int.from_bytes(derived[32:40], "little")
+
+
+def test_equal_pseudonyms_are_of_one_address_and_day(tmp_path: Path) -> None:
+    """Whichever form the address has. Without the day's key there is none, and none is made."""
+    keyring, days = Keyring(tmp_path), (TODAY, TODAY + 1)
+    for day in days:
+        keyring.prepare(day)
+    addresses = [bytes([127, 0, 0, last]) for last in (1, 2)]
+    addresses += [bytes([32, 1, *bytes(13), last]) for last in (1, 2)]
+    named = {each: keyring.pseudonym(*each) for each in product(days, addresses)}
+    assert len(set(named.values())) == len(named)
+    assert named == {each: Keyring(tmp_path).pseudonym(*each) for each in named}
+    for day, address in product(days, addresses[:2]):
+        assert keyring.pseudonym(day, V4_MAPPED + address) == named[day, address]
+    keyring.destroy(TODAY)
+    assert keyring.pseudonym(TODAY, addresses[0]) is None
+    assert keyring.days() == [TODAY + 1]
 
 
 def test_no_two_places_share_a_key_stream(tmp_path: Path) -> None:
