@@ -102,7 +102,8 @@ def addresses(body: str) -> list[str]:
 
 def looks(site: Tracker) -> list[dict[str, Any]]:
     """Returns the looks that the log has; each is durable before its answer."""
-    return site.events("--type", "addresses_seen")
+    found: list[dict[str, Any]] = api(site, "/api/v2/events?type=addresses_seen")["events"]
+    return found
 
 
 def wait_for_stays(site: Tracker) -> None:
