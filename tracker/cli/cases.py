@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.cli.api_options import add_change, add_client, client, line, say_json
 from tracker.cli.factor import when
-from tracker.cli.output import say
+from tracker.cli.output import count, say
 from tracker.ports import CASE_GRADES, CASE_OUTCOMES, CASE_STATES
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def list_detectors(options: argparse.Namespace) -> None:
         if options.json:
             say_json(one)
             continue
-        say(f"{one['name']}: {one['cases']} cases, of which were closed last as")
+        say(f"{one['name']}: {count(one['cases'], 'case')}, closed last as")
         say(" ".join(["  ", *(f"{name} {one[name]}" for name in CASE_OUTCOMES)]))
         for name, value in one["parameters"].items():
             say(f"    {name} {json.dumps(value)}")

@@ -8,6 +8,7 @@ docs/hit-and-run.md the rule.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -551,5 +552,10 @@ def pardons(event: HitAndRunPardoned, one: Download) -> bool:
 def size_of(state: State, info_hash: bytes) -> int:
     """Returns the size of a torrent as it is known now; 0 = it is not."""
     said = state.facts.get(info_hash)
-    size = json.loads(said).get("size") if said else None
-    return int(size or state.swarms.least_size(info_hash))
+    return (_declared(said) if said else 0) or int(state.swarms.least_size(info_hash))
+
+
+@lru_cache(maxsize=65_536)
+def _declared(said: str) -> int:
+    """Returns the size that the site declared, from a torrent's facts; 0 = it did not."""
+    return int(json.loads(said).get("size") or 0)

@@ -31,8 +31,9 @@ class CaseList:
     def __init__(self, log: Path) -> None:
         """Raises `CasesError`, where there are none, and what reading the log raises."""
         timeline = case_files.read(log)
+        self.listed = timeline.listed
         self.cases = cases(timeline.entries)
-        self._seq = timeline.listed.upto - 1
+        self._seq = self.listed.upto - 1
 
     def page(self, query: ports.CasesQuery) -> ports.CasesPage:
         chosen = list(islice(self._chosen(query), query.limit + 1))

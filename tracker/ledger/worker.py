@@ -26,7 +26,7 @@ from tracker.ports import BookPage, CasesPage, JudgedPage, SeriesPage, Transitio
 from tracker.store import book_files
 from tracker.store.address_keys import Keyring
 from tracker.store.book import open_newest
-from tracker.store.case_files import CasesError
+from tracker.store.case_files import CasesError, read_list
 from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Worker, serve
 
@@ -60,6 +60,7 @@ class LedgerWorker(Worker):
         self._walks: dict[object, EntryPages | SumsPages] = {}  # the one used last is the last
         self._newest: list[Path] = []  # the list of the book that was opened last
         self._judged: Judgements | None = None  # what that book says
+        self._case_list: CaseList | None = None  # as it was read last
 
     def entries(
         self,
@@ -170,10 +171,14 @@ class LedgerWorker(Worker):
         return detectors(self._cases())
 
     def _cases(self) -> CaseList | None:
+        """Reads the cases, unless they are still those that were read last."""
         try:
-            return CaseList(self._log)
+            listed = read_list(self._log)
+            if self._case_list is None or self._case_list.listed != listed:
+                self._case_list = CaseList(self._log)
         except CasesError:
-            return None  # the follower makes them anew
+            self._case_list = None  # the follower makes them anew
+        return self._case_list
 
     def _keep(self, name: object, pages: Pages) -> Pages:
         self._walks[name] = pages

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -36,7 +37,7 @@ from tracker.domain.events import codec
 from tracker.domain.events.admin import CaseEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 FOLDER, LIST, TIMELINE = "cases", "list.json", "timeline.jsonl"
@@ -69,27 +70,38 @@ class Timeline:
     entries: list[Found | Said]
 
 
-def read(log: Path) -> Timeline:
-    """Reads the timeline of a log. Raises `CasesError`, and what reading the log raises."""
-    try:
-        data = read_file(log / FOLDER / LIST)
-        lines = read_file(log / FOLDER / TIMELINE)
-    except FileNotFoundError:
-        raise NoCasesError("there are no cases") from None
-    except NotAFileError as error:
-        raise CasesError(str(error)) from None
-    with border(CasesError, CasesError):
-        said: Any = parse_json(data)
+def read_list(log: Path) -> Listed:
+    """Reads how far the cases of a log go. Raises `CasesError`, and what reading the log raises."""
+    with _opening():
+        said: Any = parse_json(read_file(log / FOLDER / LIST))
         if said["format"] != FORMAT or said["log_id"] != read_identity(log).hex():
             raise CasesError("the list of cases is of another format or log")
-        listed = Listed(said["upto"], bytes.fromhex(said["chain"]), said["bytes"], said["crc"])
-        lines = lines[: listed.size]
+        return Listed(said["upto"], bytes.fromhex(said["chain"]), said["bytes"], said["crc"])
+
+
+def read(log: Path) -> Timeline:
+    """Reads the timeline of a log. Raises what `read_list` raises."""
+    listed = read_list(log)
+    with _opening():
+        lines = read_file(log / FOLDER / TIMELINE)[: listed.size]
         if len(lines) != listed.size or crc32(lines) != listed.crc:
             raise CasesError("the timeline of cases is damaged")
         entries = [_entry(parse_json(line)) for line in lines.splitlines()]
     if not holds_frame(log, listed.upto, listed.chain):
         raise CasesError("the cases were made of another history than this log's")
     return Timeline(listed, entries)
+
+
+@contextmanager
+def _opening() -> Iterator[None]:
+    """Turns what a file may be into `CasesError`."""
+    try:
+        with border(CasesError, CasesError, NotAFileError):
+            yield
+    except FileNotFoundError:
+        raise NoCasesError("there are no cases") from None
+    except NotAFileError as error:
+        raise CasesError(str(error)) from None
 
 
 def name_of(entry: Found | Said) -> bytes:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog import Frame
-    from tracker.domain.detecting import feed
+    from tracker.domain.detecting.feed import Found as Heard
     from tracker.domain.events import codec
     from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
@@ -69,7 +69,9 @@ class CaseKeeper:
         if state.gone is None:  # the first frame of all
             state.gone = []
             self._begin(state)
-        self._note(state, self._hear(state, frame))
+        for seq, record in frames.admin(frame):
+            self._say(state, seq, record)
+        self._note(state, hear(self._feed, state, frame))
         self._heard = state.seq
         if header.records:
             self._chain = header.chain
@@ -80,22 +82,7 @@ class CaseKeeper:
             for seq, record in frames.admin(frame):
                 self._say(state, seq, record)
 
-    def _hear(self, state: State, frame: Frame) -> Iterator[feed.Found]:
-        header = frame.header
-        if header.kind == events.ANNOUNCE:
-            yield from self._feed.announced(state, header.base_seq, frames.announces(frame))
-        elif header.kind == events.ADMIN:
-            for seq, record in frames.admin(frame):
-                self._say(state, seq, record)
-        elif header.kind == AnnounceRefused.kind and frames.known(frame):
-            for seq, one in enumerate(AnnounceRefused.unpack(frame.plain), header.base_seq):
-                yield from self._feed.refused(state, seq, one)
-        last_seq = state.seq - 1
-        yield from self._feed.left(state, last_seq)
-        if header.kind == Tick.kind:
-            yield from self._feed.ticked(state, last_seq)
-
-    def _note(self, state: State, found: Iterable[feed.Found]) -> None:
+    def _note(self, state: State, found: Iterable[Heard]) -> None:
         dates = state.dates
         for seq, time_us, one in found:
             dated = one._replace(begin_us=dates.of(one.begin_us), end_us=dates.of(one.end_us))
@@ -120,3 +107,16 @@ class CaseKeeper:
         if self._heard > self._writer.upto:
             self._writer.write(self._noted, self._heard, self._chain)
             self._noted = []
+
+
+def hear(feed: Feed, state: State, frame: Frame) -> Iterator[Heard]:
+    """Has a feed hear a frame that was applied. Yields what was found. Raises `CodecError`."""
+    header = frame.header
+    if header.kind == events.ANNOUNCE:
+        yield from feed.announced(state, header.base_seq, frames.announces(frame))
+    elif header.kind == AnnounceRefused.kind and frames.known(frame):
+        for seq, one in enumerate(AnnounceRefused.unpack(frame.plain), header.base_seq):
+            yield from feed.refused(state, seq, one)
+    yield from feed.left(state, state.seq - 1)
+    if header.kind == Tick.kind:
+        yield from feed.ticked(state, state.seq - 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
@@ -168,6 +170,35 @@ def test_an_unfinished_writing_does_not_count(site: Site) -> None:
     rmtree(site.log / case_files.FOLDER)
     follow(site)
     assert entries(site) == rest
+
+
+@pytest.mark.parametrize("call", ["pwrite", "ftruncate", "fsync"])
+def test_a_failed_writing_is_made_up_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """By the same keeper: nothing is lost, and nothing is there twice."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    site.go_on(20)
+    follow(site)
+    expected = entries(site)
+    rmtree(site.log / case_files.FOLDER)
+    keeper = CaseKeeper(site.log, site.keys, watch=Watch([Everything()]))
+    state, reader = snapshots.start(site.log, site.keys, at_most=keeper.seq, to_end=True)
+    for number, frame in enumerate(reader.frames()):
+        frames.apply(state, frame)
+        keeper.after(state, frame)
+        if number % 3:
+            keeper.write()
+        else:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, call, fail)
+                with pytest.raises(OSError, match="full"):
+                    keeper.write()
+    keeper.write()
+    assert entries(site) == expected
 
 
 def test_the_follower_keeps_cases(site: Site) -> None:

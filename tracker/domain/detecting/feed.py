@@ -34,6 +34,11 @@ class Feed:
         self._last: dict[int, Interval] = {}  # by its number
         self._away: dict[int, Interval] = {}  # of peers that may come back; the oldest first
 
+    @property
+    def listed(self) -> set[int]:
+        """The numbers of the last announces of the peers with an account that are listed."""
+        return set(self._last)
+
     def announced(
         self, state: State, seq: int, rows: Iterable[tuple[Plain, Private | None]]
     ) -> Iterator[Found]:

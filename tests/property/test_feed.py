@@ -1,0 +1,80 @@
+"""The feed of the detectors knows the peers that the state lists, in any history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+from hypothesis import strategies as st
+
+from tests.property.world import FIRST_SETTINGS, Step, World, steps
+from tests.support import HandTime, MemoryLog, few_or_many, try_examples
+from tracker.domain.detecting.feed import Feed
+from tracker.domain.detecting.watch import Watch
+from tracker.domain.state import State
+from tracker.upkeep.case_keeping import hear
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tracker.domain.detecting.intervals import Finding, Interval
+
+DAY = 86_400  # seconds
+waits = st.tuples(st.just("wait"), st.sampled_from([DAY // 3, DAY, 2 * DAY]))
+
+
+class Listens:
+    """Keeps what it hears."""
+
+    name, parameters = "listens", None
+
+    def __init__(self) -> None:
+        self.heard_of: list[Interval] = []
+
+    def heard(self, interval: Interval) -> Iterable[Finding]:
+        self.heard_of.append(interval)
+        return ()
+
+    def ticked(self, time_us: int) -> Iterable[Finding]:  # noqa: ARG002  # the interface's name
+        return ()
+
+
+def listed(state: State) -> set[int]:
+    """Returns the last announces of the peers with an account."""
+    swarms = state.swarms
+    rows = map(swarms.peer, filter(swarms.present, range(1, swarms.peer_slots)))
+    return {row.last_seq for row in rows if row.key_ref}
+
+
+@few_or_many(15, 150)
+def test_it_knows_who_is_listed_after_each_frame(count: int) -> None:
+    """Also where addresses cannot be read: then it hears the same, but for who called."""
+    history = st.lists(st.one_of(steps, steps, waits), min_size=10, max_size=40)
+    gone = st.lists(st.booleans(), min_size=1, max_size=8)
+    try_examples(count, _agree, history=history, gone=gone)
+
+
+def _agree(history: list[Step], gone: list[bool]) -> None:
+    log = MemoryLog()
+    world = World(log, State(), HandTime(), first_settings=evolve(FIRST_SETTINGS, private=True))
+    world.start()
+    for step in history:
+        world.step(step)
+        log.frames()
+    heard = []
+    for blind in ([False], gone):
+        state, listens = State(), Listens()
+        feed, state.gone = Feed(Watch([listens])), []
+        for number, frame in enumerate(log.frames()):
+            hidden = b"" if blind[number % len(blind)] else frame.protected
+            read = frame._replace(protected=memoryview(bytes(hidden)))
+            header = frame.header
+            state.apply(header.kind, header.schema, header.base_seq, read.plain, read.protected)
+            list(hear(feed, state, read))
+            assert feed.listed == listed(state)
+        heard.append([_seen(one) for one in listens.heard_of])
+    assert heard[0] == heard[1]
+
+
+def _seen(one: Interval) -> Interval:
+    return one._replace(peer_id=one.peer_id[:8], address=None, port=0, key=None)
