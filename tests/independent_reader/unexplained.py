@@ -41,7 +41,7 @@ def find(
         size = sizes[told[end].info_hash]
         allowed = size * 5 // 100
         received = sum(
-            _received(told[at], size)
+            _received(told, at, size)
             for at in range(begin + 1, judged + 1)
             if _other(told, end, at) and told[at].kind != "silent" and _begin(told, at) < end
         )
@@ -92,8 +92,11 @@ def _begin(told: list[Told], at: int) -> int:
     return at if told[at].kind == "first" else -1
 
 
-def _received(one: Told, size: int) -> int:
-    before = size if one.kind == "first" else one.left_before
+def _received(told: list[Told], at: int, size: int) -> int:
+    one, begin = told[at], _begin(told, at)
+    before = one.left_before
+    if one.kind == "first":
+        before = size if begin == at else told[begin].left
     if one.left is None or before is None:
         return size
     return max(one.down, before - one.left, 0)

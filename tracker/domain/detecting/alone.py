@@ -87,10 +87,11 @@ class UploadWithoutLeechers:
         leeches = left != 0 and stays
         if leeches:
             swarm.present.add(name)
-        if leeches or interval.refused or interval.first or name in swarm.present:
+        new = interval.refused or (interval.first and interval.event != STOPPED)
+        if leeches or new or name in swarm.present:
             for window in swarm.waiting:
                 window.somebody |= window.peer != name and window.due_us >= interval.time_us
-        if not leeches and (name in swarm.present or interval.refused or interval.first):
+        if not leeches and (new or name in swarm.present):
             swarm.present.discard(name)
             swarm.went = _latest(interval.time_us, name, swarm.went)
             if interval.gone:  # it did not stop

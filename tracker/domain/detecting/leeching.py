@@ -115,7 +115,7 @@ class GhostLeech:
             if left or before:
                 download = self._downloads[name] = _Download(interval, swarm)
                 self._by_member[name[:2]] = download
-            elif interval.first:
+            elif interval.first and interval.event != STOPPED:
                 self._came_complete(interval)
         received = _received(interval)
         swarm.sent += interval.up

@@ -46,12 +46,13 @@ _Name = tuple[int, bytes]  # of a peer in its torrent: account and peer_id
 class _Peer:
     """A peer after an announce: as long as it is listed, and `silent_days` after it."""
 
-    __slots__ = ("left", "received", "seq", "time_us", "used")
+    __slots__ = ("lacks", "left", "received", "seq", "time_us", "used")
 
     def __init__(self, seq: int, time_us: int) -> None:
         self.seq, self.time_us = seq, time_us  # of its last announce
         self.received = 0  # by all in the torrent up to then
-        self.left = 0  # of one that fell silent: what it can still have received
+        self.left: int | None = None  # in its last announce
+        self.lacks = 0  # of one that fell silent: what it can still have received
         # Of that, the bytes that explained windows of each account; None = none did.
         self.used: dict[int, int] | None = None
 
@@ -118,7 +119,7 @@ class UploadBeyondReceived:
             peer = self._came(swarm, name, interval)
         if interval.up:
             self._sent.add(interval.account, interval.time_us, interval.up)
-        received = _received(interval, swarm.size)
+        received = _received(interval, swarm.size, peer)
         window = None
         if interval.up * 100 > self.parameters.size_percent * swarm.size:
             window = self._window(swarm, peer, name, interval)
@@ -131,6 +132,7 @@ class UploadBeyondReceived:
             if not window.waits:
                 judged = [*judged, *self._judge(swarm, interval)]
         peer.seq, peer.time_us, peer.received = interval.seq, interval.time_us, swarm.received
+        peer.left = interval.left
         if interval.event == STOPPED:
             swarm.listed.pop(name, None)
             self._goes(swarm, name, peer, interval)
@@ -165,7 +167,7 @@ class UploadBeyondReceived:
         swarm.silent.pop(name, None)
         if peer is None or interval.time_us - peer.time_us > self._silent_us:
             peer = _Peer(interval.seq if interval.first else 0, interval.before_us)
-        peer.left, peer.used = 0, None
+        peer.lacks, peer.used = 0, None
         swarm.listed[name] = peer
         return peer
 
@@ -173,9 +175,8 @@ class UploadBeyondReceived:
         peer = swarm.listed.pop(name, None)
         if peer is None:
             return ()
-        left = swarm.size if interval.left is None else interval.left
-        if left:
-            peer.left = left
+        peer.lacks = swarm.size if interval.left is None else interval.left
+        if peer.lacks:
             swarm.silent[name] = peer
         self._goes(swarm, name, peer, interval)
         return self._go_on(swarm, peer, 0, True, interval) if swarm.windows else ()
@@ -239,7 +240,7 @@ class UploadBeyondReceived:
             if name != window.peer and window.time_us <= peer.time_us + self._silent_us:
                 peer.used = peer.used or {}
                 before = peer.used.get(window.account, 0)
-                some = min(need - used, peer.left - before)
+                some = min(need - used, peer.lacks - before)
                 peer.used[window.account] = before + some
                 used += some
         return used
@@ -265,9 +266,15 @@ class UploadBeyondReceived:
         )  # fmt: skip
 
 
-def _received(interval: Interval, size: int) -> int:
-    """Returns the most bytes that a peer can have received in an interval."""
-    left, before = interval.left, size if interval.first else interval.left_before
+def _received(interval: Interval, size: int, peer: _Peer) -> int:
+    """Returns the most bytes that a peer can have received since the announce before.
+
+    The tracker calls an announce after `stopped` a first one, and so is a second `stopped`, as over
+    IPv4 and IPv6. The peer is remembered all the same.
+    """
+    left, before = interval.left, interval.left_before
+    if interval.first:
+        before = size if peer.seq == interval.seq else peer.left
     if left is None or before is None:
         return size
     return max(interval.down, before - left, 0)

@@ -35,13 +35,17 @@ class Ear:
         self, minute: float, account: int, left: int | None = 0, up: int = 0, down: int = 0, *,
         event: str = "none", torrent: bytes = TORRENT, peer: bytes = b"", address: bytes = b"",
         port: int = 0, key: int | None = None, client: int = 1, size: int | None = None,
+        new: bool = False,
     ) -> Interval:  # fmt: skip
-        """Announces totals `up` and `down` of a peer, whose peer_id is `peer` or the account's."""
+        """Announces totals `up` and `down` of a peer, whose peer_id is `peer` or the account's.
+
+        `new`: the tracker has forgotten its announces before.
+        """
         time_us = START_US + int(minute * MINUTE_US)
         self.tick(time_us)
         peer_id = (peer or b"-XX0001-%d" % account).ljust(20, b".")
         name = account, torrent, peer_id
-        before = self._last.get(name)
+        before = None if new else self._last.get(name)
         self.seq += 1
         interval = Interval(
             self.seq, time_us, before.time_us if before else time_us, account, torrent, peer_id,

@@ -99,6 +99,16 @@ def test_a_first_announce_can_have_received_what_is_not_left(
     assert ear.amounts() == [(A, 49 * GB - received * 105 // 100)]
 
 
+def test_a_first_announce_of_a_peer_that_stopped_has_one_before_it() -> None:
+    """The tracker forgets who stopped. Over IPv4 and IPv6 a client stops twice."""
+    ear = _ear()
+    ear.announce(2, B, left=15 * GB, event="stopped")
+    ear.announce(3, A)
+    ear.announce(4, B, left=12 * GB, event="stopped", new=True)
+    ear.announce(33, A, up=10 * GB)
+    assert ear.amounts() == [(A, 9 * GB - 3_150_000_000)]
+
+
 def test_what_one_who_fell_silent_had_left_explains_windows_until_it_is_used() -> None:
     ear = _ear()
     ear.announce(1, C, left=10 * GB)
