@@ -88,9 +88,9 @@ class Booking:
         """Looks at the totals of an account, and the counts of a torrent, before they change.
         `torrent`: 0 = a new one.
         """
-        self._seeders, self._leechers = (
-            packed.counts(swarms.tables.torrents, torrent * 32) if torrent else (0, 0)
-        )
+        self._seeders = self._leechers = 0
+        if torrent:
+            self._seeders, self._leechers = packed.counts(swarms.tables.torrents, torrent * 32)
         if len(accounts.uploaded) <= account:
             accounts.reach(account)
         self._up = packed.u64(accounts.uploaded, account)
