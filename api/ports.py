@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from tracker.ports import Commands, Events, Gauges, Ledgers, Live, Past
+    from tracker.ports import Commands, Events, Gauges, Ledgers, Live, Past, Webhooks
 
 
 @frozen
@@ -20,3 +20,4 @@ class Ports:
     ledgers: Ledgers
     gauges: Gauges
     past: Past
+    webhooks: Webhooks

@@ -12,7 +12,14 @@ import tomli
 from api.app import create_app
 from api.auth import Tokens
 from api.ports import Ports
-from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel, FakePast
+from tests.api.fakes import (
+    FakeCommands,
+    FakeGauges,
+    FakeLog,
+    FakeModel,
+    FakePast,
+    FakeWebhooks,
+)
 from tests.tracker.metrics.test_swarmlog import metric_names
 from tracker.cli import _parser
 from tracker.domain import events
@@ -73,6 +80,7 @@ def endpoints() -> list[tuple[str, str]]:
             ledgers=FakeLog(),
             gauges=FakeGauges(),
             commands=FakeCommands(),
+            webhooks=FakeWebhooks(),
         ),
         Tokens({"admin": "secret"}),
     )

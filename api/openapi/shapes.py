@@ -39,6 +39,7 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "account": NUMBER,
     "detector": DETECTOR,
     "factor": NUMBER,
+    "name": {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"},
     "seq": SEQ,
     "table": {"type": "string", "pattern": "^[a-z_]{1,40}$"},
 }

@@ -29,6 +29,7 @@ from api.v2.settings import Settings
 from api.v2.stays import Stays
 from api.v2.torrents import Torrents
 from api.v2.transitions import Transitions
+from api.v2.webhooks import Hooks
 from api.v2.whitelist import Whitelist
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Rejections(reads, ports.events).endpoints(),
         *Announces(reads, looks).endpoints(),
         *Stays(reads, looks).endpoints(),
+        *Hooks(ports.webhooks).endpoints(),
         *Clients(reads).endpoints(),
         *Settings(reads).endpoints(),
         *About(described).endpoints(),

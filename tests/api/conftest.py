@@ -11,7 +11,14 @@ from attrs import fields
 from api.app import create_app
 from api.auth import Tokens
 from api.ports import Ports
-from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel, FakePast
+from tests.api.fakes import (
+    FakeCommands,
+    FakeGauges,
+    FakeLog,
+    FakeModel,
+    FakePast,
+    FakeWebhooks,
+)
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
@@ -42,7 +49,13 @@ def log() -> FakeLog:
 @pytest.fixture
 def ports(live: FakeModel, past: FakePast, log: FakeLog, commands: FakeCommands) -> Ports:
     return Ports(
-        live=live, past=past, events=log, ledgers=log, gauges=FakeGauges(), commands=commands
+        live=live,
+        past=past,
+        events=log,
+        ledgers=log,
+        gauges=FakeGauges(),
+        commands=commands,
+        webhooks=FakeWebhooks(),
     )
 
 

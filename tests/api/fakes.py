@@ -28,6 +28,7 @@ from tracker.ports import (
     Client,
     CommandError,
     Correction,
+    DeadLetter,
     Detector,
     DuplicateKeyError,
     EntriesPage,
@@ -79,6 +80,7 @@ from tracker.ports import (
     UnknownAccountError,
     UnknownFactorError,
     UnknownKeyError,
+    WebhookState,
 )
 
 if TYPE_CHECKING:
@@ -452,6 +454,29 @@ class FakePast:
         if self.failure is not None:
             raise self.failure
         return StaysPage([STAY], 7, 100, ["2027-01-15"], "cc" * 8)
+
+
+class FakeWebhooks:
+    """One webhook with a dead letter; it keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int | None]] = []
+
+    def all(self) -> list[WebhookState]:
+        dead = DeadLetter(3, 4, NOW_US, "status 500")
+        return [
+            WebhookState(
+                "site", "https://site.example/hook", ("key_issued",), 7, 2, NOW_US, "status 500",
+                (dead,), 1,
+            )
+        ]  # fmt: skip
+
+    def replay(self, name: str, first: int) -> None:
+        self.asked.append((name, first))
+
+    def retry(self, name: str) -> int:
+        self.asked.append((name, None))
+        return 1
 
 
 @attrs.define

@@ -34,7 +34,14 @@ from api.v1 import forms
 from api.v2 import bodies
 from api.v2 import params as params_v2
 from api.v2.problems import Problem
-from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel, FakePast
+from tests.api.fakes import (
+    FakeCommands,
+    FakeGauges,
+    FakeLog,
+    FakeModel,
+    FakePast,
+    FakeWebhooks,
+)
 from tests.fuzz.target import Target
 from tracker import cli
 from tracker.cli.api_client import Client, _meaning
@@ -88,6 +95,7 @@ def api_requests(_folder: Path, closing: ExitStack) -> Target:
         ledgers=log,
         gauges=FakeGauges(),
         commands=commands,
+        webhooks=FakeWebhooks(),
     )
     app = create_app(ports, Tokens({"admin": "MyAccessToken"}))
     health = create_health([])

@@ -252,6 +252,20 @@ class Client:
         answer: dict[str, Any] = self._ask(method, f"/api/v2/{path}", dict, form)
         return answer
 
+    # Webhooks. Each raises `ApiError`.
+
+    def webhooks(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._ask("GET", "/api/v2/webhooks", dict)["webhooks"]
+        return found
+
+    def replay_webhook(self, name: str, first: int) -> None:
+        self._ask("POST", f"/api/v2/webhooks/{quote(name, '')}/replay", dict, {"from": first})
+
+    def retry_webhook(self, name: str) -> int:
+        """Returns the number of dead letters."""
+        done = self._ask("POST", f"/api/v2/webhooks/{quote(name, '')}/retry", dict)
+        return int(done["dead_letters"])
+
     def _pages(self, name: str, filters: Mapping[str, str], path: str = "") -> Iterator[Any]:
         query = {**filters, "limit": str(_PAGE)}
         while True:

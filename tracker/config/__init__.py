@@ -22,6 +22,7 @@ from tracker.config.schema import (
     TrackerPolicy,
     UdpNetwork,
     UdpTracker,
+    Webhook,
 )
 from tracker.config.structure import ConfigError, effective
 from tracker.config.values import Address, UnixAddress
@@ -48,6 +49,7 @@ __all__ = [
     "UdpNetwork",
     "UdpTracker",
     "UnixAddress",
+    "Webhook",
     "effective",
     "load",
 ]

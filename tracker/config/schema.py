@@ -32,8 +32,12 @@ from tracker.config.values import (
     UnixAddress,
     array,
     client,
+    event_type,
     limit,
+    name,
     ports,
+    some,
+    url,
     whole,
     whole_or_duration,
 )
@@ -55,6 +59,10 @@ DaysOrNever = Annotated[int, Reader(whole(0, 36500, "days"))]
 LingerMs = Annotated[int, Reader(whole(0, 1000, "milliseconds"))]
 # The lower bound leaves room for a header and full batches; the upper one keeps offsets in 32 bits.
 SegmentBytes = Annotated[int, Reader(whole(65_536, 2**30, "bytes"))]
+Hours = Annotated[int, Reader(whole(1, 8760, "hours"))]
+HookName = Annotated[str, Reader(name)]
+Url = Annotated[str, Reader(url)]
+EventTypes = Annotated[tuple[str, ...], Reader(some(array(event_type)))]
 KeepBytes = Annotated[int, Reader(whole(131_072, 2**63 - 1, "bytes"))]
 
 READERS: dict[object, Reader] = {
@@ -331,6 +339,20 @@ class EventLog:
 
 
 @frozen
+class Webhook:
+    """One `[[webhooks]]` entry: which events are posted where. `ca_path` None = the system's
+    certificate authorities.
+    """
+
+    name: HookName
+    url: Url
+    secret: Secret = field(repr=False)
+    types: EventTypes
+    ca_path: Text | None = None
+    give_up_hours: Hours = 24
+
+
+@frozen
 class Policy(policy.Policy):
     """`[policy]`: the site's own rules. To those for announces it adds what the front ends alone
     need.
@@ -358,3 +380,9 @@ class Config:
     health_check_api: HealthCheckApi = HealthCheckApi()
     event_log: EventLog = field(factory=EventLog)  # not at import, because it looks at folders
     policy: Policy = Policy()
+    webhooks: tuple[Webhook, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        names = [hook.name for hook in self.webhooks]
+        if twice := sorted({each for each in names if names.count(each) > 1}):
+            raise KeyProblemsError({"webhooks": f"several have the name {', '.join(twice)}"})

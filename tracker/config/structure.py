@@ -68,6 +68,8 @@ def effective(config: Config) -> dict[str, Any]:
     if plain["http_api"] is not None:
         tokens = plain["http_api"]["access_tokens"]
         plain["http_api"]["access_tokens"] = dict.fromkeys(tokens, "***")
+    for hook in plain["webhooks"]:
+        hook["secret"] = "***"  # noqa: S105  # a mask
     return plain
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
@@ -17,6 +18,7 @@ UNIX = "unix:"
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
 _HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]{1,64}", re.ASCII)
+_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
@@ -291,6 +293,47 @@ def external_ip(value: object) -> IPv4Address | IPv6Address | None:
         raise ValueError(f"must be an IP address, not {shown(value)}") from None
     plain = (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
     return None if plain.is_unspecified else plain
+
+
+def url(value: object) -> str:
+    """Reads an http or https URL without a user and a fragment."""
+    given = value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
+    try:
+        parts = urlsplit(given)
+        right = parts.port != 0 and parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # no port
+        right = False
+    if right and " " not in given and "@" not in parts.netloc and not parts.fragment:
+        return given
+    wanted = 'an http or https URL, such as "https://site.example/hook"'
+    raise ValueError(f"must be {wanted}, without a user and a fragment")
+
+
+def name(value: object) -> str:
+    """Reads a name that can be that of a file: 1 to 64 of a-z, 0-9, `-` and `_`."""
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    raise ValueError(f"must be 1 to 64 of a-z, 0-9, - and _, not {shown(value)}")
+
+
+def event_type(value: object) -> str:
+    """Reads the type of an event of the log."""
+    from tracker.domain.events.codec import EVENT_TYPES  # takes a while, for a few sites
+
+    if isinstance(value, str) and value in EVENT_TYPES:
+        return value
+    raise ValueError(f'must hold types of events, such as "key_revoked", not {shown(value)}')
+
+
+def some(parse: Callable[[object], tuple[str, ...]]) -> Callable[[object], tuple[str, ...]]:
+    """Returns a reader of arrays that are not empty."""
+
+    def parse_some(value: object) -> tuple[str, ...]:
+        if value == []:
+            raise ValueError("must not be empty")
+        return parse(value)
+
+    return parse_some
 
 
 Text = Annotated[str, Reader(text)]

@@ -106,6 +106,7 @@ from tracker.ports.values import (
     is_line,
     is_name,
 )
+from tracker.ports.webhooks import DeadLetter, Webhooks, WebhookState
 
 __all__ = [
     "CASE_GRADES",
@@ -136,6 +137,7 @@ __all__ = [
     "CommandError",
     "Commands",
     "Correction",
+    "DeadLetter",
     "Detector",
     "DuplicateKeyError",
     "EntriesPage",
@@ -208,6 +210,8 @@ __all__ = [
     "UnknownFactorError",
     "UnknownKeyError",
     "UnreadableLogError",
+    "WebhookState",
+    "Webhooks",
     "is_key",
     "is_line",
     "is_name",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import field, frozen
 
+from tracker.history.events import LogEvents
 from tracker.history.past import PastReads
 from tracker.ledger.client import LogLedgers
 from tracker.metrics.gauges import LiveGauges
@@ -23,6 +24,7 @@ from tracker.upkeep.replaying import Replaying
 from tracker.upkeep.rereading import Rereading
 from tracker.upkeep.retention import Pruner
 from tracker.upkeep.shredding import Shredder
+from tracker.webhooks.hooks import Hooks
 
 if TYPE_CHECKING:
     from eventlog import EventLog
@@ -61,6 +63,7 @@ class Runtime:
     past: PastReads
     keyring: Keyring
     ledgers: LogLedgers
+    hooks: Hooks
     stop: trio.Event
 
     @property
@@ -124,8 +127,9 @@ def build(
         replaying=replaying,
         noted=session.noted,
     )
-    past = PastReads(event_log, secrets_path, usage_statistics=usage)
     stop = trio.Event()
+    told = LogEvents(event_log, service.state.access.account_of, stop)  # without addresses
+    past = PastReads(event_log, secrets_path, usage_statistics=usage)
     return Runtime(
         config=config,
         version=version,
@@ -144,6 +148,7 @@ def build(
         gauges=gauges,
         past=past,
         keyring=keyring,
+        hooks=Hooks(config.webhooks, told, event_log.path),
         ledgers=LogLedgers(
             event_log, secrets_path, lambda: settings.follower == "on" and not follower.alarm, stop
         ),

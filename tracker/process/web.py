@@ -79,6 +79,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
             ledgers=runtime.ledgers,
             gauges=runtime.gauges,
             past=runtime.past,
+            webhooks=runtime.hooks,
         ),
         Tokens(config.access_tokens, config.token_scopes, config.token_addresses),
         Proxies(config.trusted_proxies, config.forwarded_header),
