@@ -16,7 +16,7 @@ from attrs import asdict
 from tracker.cli import trust
 from tracker.cli.moment_options import replayed
 from tracker.cli.output import CANNOT, CannotError, count, note, say
-from tracker.cli.rerun import bounds
+from tracker.cli.rerun import bounds, whole_or_none
 from tracker.frontends.addresses import is_local
 from tracker.offline.against import Against
 from tracker.offline.asking import NoAnswerError, asking
@@ -42,7 +42,7 @@ def print_against(options: argparse.Namespace) -> int:
             partial(_print, stop=lambda: log.report(whole, whole), as_json=options.json),
             lambda done: log.report(min(done, whole), whole),
         )  # fmt: skip
-        print_all = partial(_run, run, first, as_json=options.json)
+        print_all = whole_or_none(partial(_run, run, first, as_json=options.json))
         code = trust.listed(print_all, log.folder, log.keys, as_json=options.json)
     return CANNOT if run.different else code
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict
 
 from tracker.cli import trust
-from tracker.cli.moment_options import replayed
-from tracker.cli.output import CANNOT, count, note, say
+from tracker.cli.moment_options import failing_if_interrupted, replayed
+from tracker.cli.output import CANNOT, CannotError, count, note, say
 from tracker.history import event_json
 from tracker.history.deciding import ALIKE
 from tracker.offline.rerun import MOST_DIFFERENCES, Rerun
@@ -19,6 +19,7 @@ from tracker.ports import LogPart
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from tracker.offline.rerun import Outcome
     from tracker.store.moments import ForwardReplay
@@ -37,18 +38,34 @@ def part_of(options: argparse.Namespace) -> LogPart:
 def bounds(log: ForwardReplay, options: argparse.Namespace) -> tuple[int, int]:
     """Returns the first event of the part, and the event after its last.
 
-    Raises `NoMomentError`, also for a number that the log does not hold.
+    Raises `NoMomentError`, also for a number that the log does not hold, and `CannotError` if there
+    is no event between.
     """
     for moment in (options.first, options.last):
         log.resolve(moment)
-    return log.bounds(part_of(options))
+    first, end = log.bounds(part_of(options))
+    if first >= end:
+        raise CannotError("no event is from A to B: A has to come first")
+    return first, end
+
+
+def whole_or_none(work: Callable[[], None]) -> Callable[[], None]:
+    """Makes an interrupt an error, because a comparison that was cut short found nothing to rely
+    on. For `trust.listed`, which takes a list that was cut short for a list.
+    """
+
+    def checked() -> None:
+        with failing_if_interrupted():
+            work()
+
+    return checked
 
 
 def print_check(options: argparse.Namespace) -> int:
     with replayed(options) as log:
         first, end = bounds(log, options)
         rerun, found = Rerun(log, first, end), Counter[str]()
-        print_all = partial(_print, log, rerun, found, options)
+        print_all = whole_or_none(partial(_print, log, rerun, found, options))
         code = trust.listed(print_all, log.folder, log.keys, as_json=options.json)
     return CANNOT if found[DIFFERS] else code
 
