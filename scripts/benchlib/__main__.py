@@ -1,4 +1,4 @@
-"""Measures our tracker and others under the same load: scripts/bench udp|http|log|api|memory|flood.
+"""Measures our tracker and others under the same load: scripts/bench LOAD (options.py lists them).
 
 This module is the benchmark's composition root: options, which benchmark, clean-up.
 """
@@ -12,7 +12,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from benchlib import apibench, floodbench, logbench, machine, memorybench, report, rivals
+from benchlib import (
+    apibench,
+    auditbench,
+    floodbench,
+    logbench,
+    machine,
+    memorybench,
+    report,
+    rivals,
+)
 from benchlib.compiler import ROOT, CompilerError, compile_loadgen
 from benchlib.load import Generator, LoadError, Population
 from benchlib.loadbench import Bench, contenders
@@ -40,6 +49,7 @@ def main() -> int:
             "api": _bench_api,
             "memory": _bench_memory,
             "flood": _bench_flood,
+            "audit": _bench_audit,
         }
         bench = own.get(options.what, _bench_load)
         return bench(options, folder)
@@ -47,7 +57,8 @@ def main() -> int:
         _say(f"bench: {failure}")
         return 2
     except (
-        ServerError, LoadError, logbench.PartError, memorybench.MemoryPartError, report.NoMarkersError,
+        ServerError, LoadError, auditbench.PartError, logbench.PartError, memorybench.MemoryPartError,
+        report.NoMarkersError,
     ) as failure:  # fmt: skip
         _say(f"bench: {failure}")
         return 1
@@ -114,6 +125,14 @@ def _bench_memory(options: argparse.Namespace, folder: Path) -> int:
     lines = memorybench.bench(options.sizes, _say)
     if options.write:
         _write(options, "memory", memorybench.block(_command(), facts, lines))
+    return 0
+
+
+def _bench_audit(options: argparse.Namespace, folder: Path) -> int:
+    facts = machine.describe(folder)
+    lines = auditbench.bench(options.events, folder, _say)
+    if options.write:
+        _write(options, "audit", memorybench.block(_command(), facts, lines))
     return 0
 
 

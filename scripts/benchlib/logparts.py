@@ -58,15 +58,15 @@ def generate(folder: Path, announces: int, peers: int) -> Numbers:
     chance, _, crowd = _crowd(peers)
     announcing = islice(chain(crowd, _again(chance, crowd)), announces)
     log = _opened(folder)
-    return _timed(announces, lambda: trio.run(_write, log, State(), announcing))
+    return timed(announces, lambda: trio.run(_write, log, State(), announcing))
 
 
 def _opened(folder: Path) -> EventLog:
     """Opens a log for appending; its secrets are beside it."""
-    return _noted(folder).log
+    return opened_noted(folder).log
 
 
-def _noted(folder: Path) -> NotedLog:
+def opened_noted(folder: Path) -> NotedLog:
     """Opens a log with the note that a start looks for."""
     secrets = folder.with_name("secrets")
     server_secret.load_or_create(secrets)
@@ -95,7 +95,7 @@ def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
     new = (_peer(chance, hashes, number) for number in count(peers))
     announcing = (next(known if number % NEW_SHARE else new) for number in range(announces))
     log = _opened(folder)
-    numbers = _timed(announces, lambda: trio.run(_write, log, state, announcing))
+    numbers = timed(announces, lambda: trio.run(_write, log, state, announcing))
     return {**numbers, "before": before}
 
 
@@ -131,7 +131,7 @@ def _peer(chance: random.Random, hashes: list[bytes], number: int) -> Peer:
 async def _write(log: EventLog, state: State, announcing: Iterator[Peer]) -> None:
     """Runs the tracker's write path while these peers announce."""
     numbered = enumerate(announcing)
-    async with _running(log):
+    async with running(log):
         service = Service(log, state, LogClock(state.time_us), bytes(32))
         service.append(TrackerStarted("bench", log.epoch))
         service.change_settings(Settings())
@@ -140,7 +140,7 @@ async def _write(log: EventLog, state: State, announcing: Iterator[Peer]) -> Non
             for number, peer in batch:
                 _announce(service, peer, number)
             service.end()
-            await _breathe(log)
+            await breathe(log)
 
 
 def _announce(service: Service, peer: Peer, number: int) -> None:
@@ -162,17 +162,17 @@ def append(folder: Path, records: int) -> Numbers:
 
     async def main() -> None:
         log = _opened(folder)
-        async with _running(log):
+        async with running(log):
             for number in range(records // BATCH):
                 frame = log.pool.frame(events.ANNOUNCE, announce.SCHEMA, number)
                 frame.plain += plain
                 frame.protected += protected
                 log.appended()
-                await _breathe(log)
+                await breathe(log)
             await log.wait_durable(log.next_seq - 1)
             commits.append(log.statistics().commits)
 
-    return {**_timed(records, lambda: trio.run(main)), "commits": commits[0]}
+    return {**timed(records, lambda: trio.run(main)), "commits": commits[0]}
 
 
 def live(folder: Path, records: int) -> Numbers:
@@ -194,7 +194,7 @@ async def _live(log: EventLog | None, records: int, work: bytes) -> tuple[float,
     plain, protected = bytes(codec.PLAIN.size) * LIVE_BATCH, bytes(codec.PROTECTED.size)
     protected *= LIVE_BATCH
     worked, commits, now = 0.0, 0, time.time_ns() // 1000
-    async with _running(log) if log else nullcontext():
+    async with running(log) if log else nullcontext():
         before = log.statistics().commits if log else 0
         began = time.process_time()
         for _ in range(records // LIVE_BATCH):
@@ -228,8 +228,8 @@ def acknowledge(folder: Path) -> Numbers:
     record = codec.encode_admin(TrackerStopped.number, 0, {"reason": "bench"})
 
     async def main() -> None:
-        noted = _noted(folder)
-        async with _running(noted.log), trio.open_nursery() as nursery:
+        noted = opened_noted(folder)
+        async with running(noted.log), trio.open_nursery() as nursery:
             await nursery.start(noted.run, lambda: 0)
             for _ in range(ACKNOWLEDGED):
                 began = time.perf_counter()
@@ -238,7 +238,7 @@ def acknowledge(folder: Path) -> Numbers:
                 waits.append((time.perf_counter() - began) * 1000)
             nursery.cancel_scope.cancel()
 
-    numbers = _timed(ACKNOWLEDGED, lambda: trio.run(main))
+    numbers = timed(ACKNOWLEDGED, lambda: trio.run(main))
     return {**numbers, "median_ms": statistics.median(waits), "max_ms": max(waits)}
 
 
@@ -251,9 +251,9 @@ def replay_all(folder: Path, peers: int) -> Numbers:
     state = State()
     state.recent.start(state.swarms)
     found = reader.frames()
-    first = _timed(0, lambda: apply_all(state, _until(found, state, peers)))
+    first = timed(0, lambda: apply_all(state, _until(found, state, peers)))
     seq = state.seq
-    rest = _timed(0, lambda: apply_all(state, found))
+    rest = timed(0, lambda: apply_all(state, found))
     known = state.seq - seq
     return {**rest, "events": known, "first": seq, "first_cpu": first["cpu"]}
 
@@ -273,11 +273,11 @@ def snapshots(folder: Path) -> Numbers:
     state = _replayed(folder)
     keys.prepare(day_of(state.time_us))
     try:
-        wrote = _timed(0, lambda: files.write(folder, state, keys))
+        wrote = timed(0, lambda: files.write(folder, state, keys))
         size = sum(path.stat().st_size for path in files.found(folder))
         loaded: list[State] = []
-        load = _timed(0, lambda: loaded.append(files.start(folder, keys, to_end=True)[0]))
-        slices_s = _timed(0, lambda: [state.digest_of_slice(at) for at in range(100)])["cpu"]
+        load = timed(0, lambda: loaded.append(files.start(folder, keys, to_end=True)[0]))
+        slices_s = timed(0, lambda: [state.digest_of_slice(at) for at in range(100)])["cpu"]
         if not loaded[0].seq:
             raise SystemExit("the snapshot was not used")
         return {
@@ -291,28 +291,28 @@ def snapshots(folder: Path) -> Numbers:
 def verify(folder: Path) -> Numbers:
     verification = Verification(folder, Keyring(folder.with_name("secrets")))
     found: list[object] = []
-    numbers = _timed(0, lambda: found.extend(verification.findings(lambda _done, _total: None)))
+    numbers = timed(0, lambda: found.extend(verification.findings(lambda _done, _total: None)))
     if found:
         raise SystemExit(f"the log that was generated is damaged: {found[0]}")
     return {**numbers, "events": verification.state.seq}
 
 
 @asynccontextmanager
-async def _running(log: EventLog) -> AsyncIterator[None]:
+async def running(log: EventLog) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
         await nursery.start(log.run)
         yield
         nursery.cancel_scope.cancel()
 
 
-async def _breathe(log: EventLog) -> None:
+async def breathe(log: EventLog) -> None:
     """Gives the committer its turn, and waits for it when it is far behind."""
     await trio.lowlevel.checkpoint()
     if log.statistics().pending_bytes > 16 << 20:
         await log.wait_durable(log.next_seq - 1)
 
 
-def _timed(count: int, part: Callable[[], object]) -> Numbers:
+def timed(count: int, part: Callable[[], object]) -> Numbers:
     began, cpu = time.perf_counter(), time.process_time()
     part()
     return {

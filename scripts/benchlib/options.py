@@ -22,6 +22,7 @@ Measures the tracker under load, and beside it every other tracker whose binary 
   log         what the event log costs, without load from outside
   api         what listing all torrents and writing cost announces
   memory      what a peer takes in memory, in public and private mode, without load from outside
+  audit       what the follower and questions about the past cost on a private site's log of --events
   flood       how long the health check and administrators wait while UDP and HTTP are flooded together
 """
 END = """\
@@ -29,7 +30,7 @@ The server has one core and the load generator another. A rate is a lower bound 
 full and the server's was not: "the generator is the limit". Exit status: 0 measured; 1 a server failed or gave
 wrong answers; 2 nothing can be measured here. docs/performance.md explains the figures.
 """
-ALONE = ("log", "api", "memory", "flood")  # they measure our tracker alone
+ALONE = ("log", "api", "memory", "flood", "audit")  # they measure our tracker alone
 HTTP_ONLY = ("keep_alive", "tls", "resume")
 
 
@@ -138,7 +139,9 @@ def _parser(page: str) -> argparse.ArgumentParser:
         "--rounds", type=int, default=3, help="turns of each server (3; at least 5 for a claim)"
     )
     how.add_argument("--seconds", type=float, default=5.0, help="of each timed phase (5)")
-    how.add_argument("--events", type=int, default=3_000_000, help="log: events in it (3,000,000)")
+    how.add_argument(
+        "--events", type=int, help="log, audit: events in it (log 3,000,000; audit 10,000,000)"
+    )
     how.add_argument(
         "--after", type=int, default=500_000, help="log: events after the snapshot (500,000)"
     )
@@ -225,6 +228,8 @@ def _fill_in(options: argparse.Namespace) -> None:
         torrents, peers = 100_000, 2_000_000
     if options.what == "log":
         peers = 1_000_000
+    if options.events is None:
+        options.events = 10_000_000 if options.what == "audit" else 3_000_000
     if options.ipv6:
         torrents, peers, addresses = 3_000, IPV6_PEERS, 1
     options.torrents = torrents if options.torrents is None else options.torrents
