@@ -22,6 +22,8 @@ PROGRAMS = (
     (b"-UT355W-", b"uTorrent/3.5.5", 0.05, 0),
 )
 """Beginning of the peer_id, User-Agent, share, and the port that it came with, 0 = a random one."""
+STUCK = (b"-XX0100-", b"Stuck/1.0", 0.0, 0)
+"""The same of a version that always reports 0 as `downloaded`."""
 LINES = ((10, 1, 0.1), (50, 10, 0.3), (100, 20, 0.2), (250, 40, 0.2), (1000, 500, 0.2))
 """Down and up in Mbit/s, and the share of the lines at home."""
 
@@ -108,9 +110,12 @@ class People:
     def _client(self, member: Member, kind: str) -> None:
         dice, shares, home = self.dice, self.shares, kind != "seedbox"
         number = dice.choices(range(len(PROGRAMS)), [one[2] for one in PROGRAMS])[0]
-        prefix, agent, _, default = PROGRAMS[number]
+        stuck = dice.random() < shares.stuck_version
+        prefix, agent, _, default = STUCK if stuck else PROGRAMS[number]
+        if stuck:
+            number = len(PROGRAMS)
         if dice.random() < shares.other_client:
-            number = len(PROGRAMS) + member.account
+            number = len(PROGRAMS) + member.account  # 0 is no account
             agent += b" (%d)" % member.account
             member.traits.add("a version of its own")
         if home:
@@ -132,7 +137,7 @@ class People:
         if dice.random() < shares.wrong_clock:
             client.clock = dice.uniform(0.8, 1.2)
             member.traits.add("wrong clock")
-        if dice.random() < shares.stuck_downloaded:
+        if stuck or dice.random() < shares.stuck_alone:
             client.stuck = True
             member.traits.add("downloaded stays 0")
         self._connect(client, home)

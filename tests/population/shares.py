@@ -25,7 +25,8 @@ class Shares:
     laptop_moves: float = 0.5  # of the times that a laptop wakes up: in another network
 
     # Clients.
-    stuck_downloaded: float = 0.01  # clients that report 0 as `downloaded`, always
+    stuck_version: float = 0.01  # clients of a version that always reports 0 as `downloaded`
+    stuck_alone: float = 0.001  # clients that do so, though others of their version do not
     silent_end: float = 0.15  # of the times that a client ends: without `stopped`
     super_seeding: float = 0.1  # first seeders that hand each piece out about once
     wrong_clock: float = 0.03  # clients whose timer is up to 20 % fast or slow
@@ -42,7 +43,7 @@ class Shares:
     silent_leecher: float = 0.03  # of the downloads: the client falls silent before the end
     partial: float = 0.06  # of the downloads: some files are deselected
     existing: float = 0.06  # of the added torrents: the files are there, whole or nearly
-    again: float = 0.04  # of the downloads: one that the member had before
+    again: float = 0.2  # of the wishes for a torrent that the member had before: downloads again
     cross_seed: float = 0.5  # of the completed torrents with a twin: the twin is added, too
     recheck_days: float = 60.0  # mean days between rechecks of a torrent
     checks_aloud: float = 0.3  # of the checks: the client announces meanwhile, with a lower `left`

@@ -213,7 +213,7 @@ class Population:
         if not client.online or swarm in client.peers:
             return
         if swarm in client.had:
-            if dice.random() > shares.again * 5:
+            if dice.random() > shares.again:
                 return
             member.traits.add("downloads again")
         peer = self._add(client, swarm)
