@@ -39,15 +39,20 @@ from tests.nonsense.test_forged_files import READERS
 from tests.nonsense.test_serve_and_verify import damaged
 from tests.nonsense.whole import OURS, findings, no_progress, put, refusal, whole
 from tracker.cli.moment_options import moment
+from tracker.domain.detecting.cases import Found, Said
+from tracker.domain.detecting.intervals import CASE, Finding
 from tracker.domain.events import codec
+from tracker.domain.events.admin import CaseClosed
 from tracker.domain.events.errors import ReplayError
 from tracker.domain.state import State
 from tracker.history import event_json
 from tracker.history.event_scan import Filter, Scan
+from tracker.ledger.cases import CaseList
 from tracker.offline.record_checks import RecordChecks
 from tracker.offline.verify import Verification
-from tracker.ports import EventFilter, LogPart, Moment, NoMomentError
+from tracker.ports import CasesQuery, EventFilter, LogPart, Moment, NoMomentError
 from tracker.store import (
+    case_files,
     frames,
     high_water_mark,
     secret_checks,
@@ -430,7 +435,32 @@ def other_reader(folder: Path, _closing: ExitStack) -> Target:
     return Target([bytes([one]) for one in range(20)], run)
 
 
+def timeline(folder: Path, _closing: ExitStack) -> Target:
+    """What detectors found and staff said, with a right list."""
+    site, _ = _site(folder)
+    log = site / "log"
+    last = [one.header for one in Reader(log, to_end=True).frames()][-1]
+    finding = Finding("x", CASE, 1, bytes(20), 5, 6, 7, "bytes", (1, 2), {"up": 3})
+    said = CaseClosed(1, "x", "harmless", 2, 3, by={"token": "ops"})
+    case_files.Writer.open(log, None).write(
+        [Found(1, 2, finding), Said(3, 4, said)], last.next_seq, last.chain
+    )
+    path, listed = log / case_files.FOLDER, json.loads((log / "cases/list.json").read_bytes())
+
+    def run(data: bytes) -> None:
+        (path / case_files.TIMELINE).write_bytes(data)
+        body = listed | {"bytes": len(data), "crc": crc32(data)}
+        (path / case_files.LIST).write_bytes(json.dumps(body).encode())
+        with suppress(case_files.CasesError):
+            found = CaseList(log)
+            found.page(CasesQuery(limit=9))
+            found.told(1, "x")
+
+    return Target([(path / case_files.TIMELINE).read_bytes()], run, b'"found":~"said":75~null~"a"')
+
+
 TARGETS = (
+    timeline,
     log_segment,
     kept,
     image,

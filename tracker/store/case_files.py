@@ -179,4 +179,12 @@ def _entry(body: Any) -> Found | Said:
     if said["info_hash"] is not None:
         said["info_hash"] = bytes.fromhex(said["info_hash"])
     said["grade"], said["evidence"] = GRADES.index(said["grade"]), tuple(said["evidence"])
-    return Found(seq, date_us, Finding(**said))
+    finding = Finding(**said)
+    texts = finding.detector, finding.unit, *finding.facts
+    numbers = (
+        finding.account, finding.begin_us, finding.end_us, finding.amount, *finding.evidence,
+        *finding.facts.values(),
+    )  # fmt: skip
+    if {*map(type, numbers)} != {int} or {*map(type, texts)} != {str}:
+        raise CasesError(f"what event {seq} showed has another shape")
+    return Found(seq, date_us, finding)
