@@ -67,6 +67,7 @@ def test_every_endpoint(site: Tracker) -> None:
     assert [one["address"] for one in announces] == list(HOSTS)
     filled = {
         "seq": announces[1]["seq"], "account": 1, "key_ref": 1, "factor": 1, "info_hash": HASH.hex(),
+        "detector": "impossible_rate",
     }  # fmt: skip
     wait_for_stays(site)
     shown = set()

@@ -108,7 +108,7 @@ class Detector:
     """A detector, and how its closed cases came out."""
 
     name: str
-    parameters: Mapping[str, int]
+    parameters: Mapping[str, int | Sequence[str]]
     cases: int  # that have a finding
     confirmed: int
     harmless: int
