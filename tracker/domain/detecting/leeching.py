@@ -96,6 +96,8 @@ class GhostLeech:
         # Torrents in which others sent what was not reported, with the time of the last.
         self._torrents: dict[int, dict[bytes, int]] = {}
         self._members: dict[bytes, dict[int, int]] = {}  # by client, those who have such torrents
+        # By client, the members for whom it counted a download, with the time of the last.
+        self._counted: dict[bytes, dict[int, int]] = {}
         self._day = 0
 
     def heard(self, interval: Interval) -> Iterable[Finding]:
@@ -117,6 +119,9 @@ class GhostLeech:
                 self._by_member[name[:2]] = download
             elif interval.first and interval.event != STOPPED:
                 self._came_complete(interval)
+        if interval.down:
+            members = self._counted.setdefault(interval.peer_id[:8], {})
+            members[interval.account] = interval.time_us
         received = _received(interval)
         swarm.sent += interval.up
         swarm.received += received
@@ -216,11 +221,12 @@ class GhostLeech:
             members[account] = ended.end_us
         others = len(members) - (account in members)
         case = info_hash in torrents and len(torrents) >= to.case_torrents
-        case = case and others < to.habit_members
+        counts = account in self._counted.get(peer_id[:8], ())
+        case = case and counts and others < to.habit_members
         facts = {
             "came": ended.came, "sent_by_others": sent, "received_by_others": received,
             "twice": int(download.twice), "torrents": len(torrents), "members": others,
-            "dark": int(ended.dark),
+            "counts": int(counts), "dark": int(ended.dark),
         }  # fmt: skip
         yield Finding(
             self.name, CASE if case else LEAD, account, info_hash, download.begin_us, ended.end_us,
@@ -230,7 +236,7 @@ class GhostLeech:
     def _forget(self, time_us: int) -> None:
         """Forgets what is older than `case_days`, and torrents of which nothing was heard."""
         since_us = time_us - self.parameters.case_days * DAY_US
-        for lists in (self._torrents, self._members):
+        for lists in (self._torrents, self._members, self._counted):
             _drop_before(lists, since_us)
         old = [name for name, swarm in self._swarms.items() if swarm.heard_us < since_us]
         for name in old:

@@ -237,6 +237,8 @@ class UploadBeyondReceived:
         percent, used = self.parameters.overhead_percent, 0
         need = (rest * 100 + percent - 1) // percent
         for name, peer in sorted(swarm.silent.items(), key=lambda each: each[1].seq):
+            if peer.seq > window.seq:
+                break  # it fell silent after the window
             if name != window.peer and window.time_us <= peer.time_us + self._silent_us:
                 peer.used = peer.used or {}
                 before = peer.used.get(window.account, 0)

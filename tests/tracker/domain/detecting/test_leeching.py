@@ -33,7 +33,16 @@ def _download(ear: Ear, day: float, account: int = A, **changed: Any) -> None:
 
 
 def _ear() -> Ear:
-    return Ear(GhostLeech())
+    """Makes an ear that knows that A's client counts downloads, where it wants to."""
+    ear = Ear(GhostLeech())
+    _count(ear)
+    return ear
+
+
+def _count(ear: Ear, minute: float = 0, peer: bytes = b"") -> None:
+    torrent = b"counted %012d" % minute
+    ear.announce(minute, A, left=SIZE, torrent=torrent, peer=peer)
+    ear.announce(minute, A, left=0, down=SIZE, torrent=torrent, peer=peer)
 
 
 def _grades(ear: Ear) -> list[int]:
@@ -49,14 +58,17 @@ def test_a_ghost_leech_is_a_case_in_its_third_torrent() -> None:
     assert ear.amounts() == [(A, SIZE)] * 3
     assert ear.found[2].facts == {
         "came": SIZE, "sent_by_others": SIZE, "received_by_others": 0, "twice": 1, "torrents": 3,
-        "members": 0, "dark": 0,
+        "members": 0, "counts": 1, "dark": 0,
     }  # fmt: skip
 
 
 def test_only_torrents_of_30_days_count() -> None:
     ear = _ear()
-    for day in (1, 2, 32):
+    _count(ear, 1500)
+    for day in (2, 3):
         _download(ear, day)
+    _count(ear, 20 * DAY)
+    _download(ear, 33.5)
     assert _grades(ear) == [LEAD, LEAD, LEAD]
 
 
@@ -82,13 +94,23 @@ def test_what_may_be_a_check_of_files_makes_no_case(changed: dict[str, int]) -> 
     assert _grades(ear) == [LEAD] * 4
 
 
-def test_a_client_that_never_counts_makes_no_case() -> None:
+def test_a_client_that_never_counts_for_its_member_makes_no_case() -> None:
+    ear = Ear(GhostLeech())
+    for day in (1, 2, 3, 4):
+        _download(ear, day)
+    _count(ear, 5 * DAY)
+    _download(ear, 6)
+    assert _grades(ear) == [LEAD] * 4 + [CASE]
+
+
+def test_a_client_that_does_not_count_for_others_either_makes_no_case() -> None:
     ear = _ear()
     for member in (11, 12, 13):
         _download(ear, 1 + member / 100, member, peer=b"-XX0001-%d" % member)
     for day in (2, 3, 4):
         _download(ear, day)
     assert [found.grade for found in ear.found if found.account == A] == [LEAD] * 3
+    _count(ear, 5 * DAY - 1, b"-YY0001-1")
     for day in (5, 6, 7):
         _download(ear, day, peer=b"-YY0001-1")
     assert [found.grade for found in ear.found][-3:] == [CASE] * 3  # six torrents by now

@@ -123,6 +123,18 @@ def test_what_one_who_fell_silent_had_left_explains_windows_until_it_is_used() -
     assert ear.amounts()[1:] == [(A, 300_000_000)]
 
 
+def test_one_who_fell_silent_after_a_window_does_not_explain_it() -> None:
+    ear = _ear()
+    ear.announce(1, B, left=10 * GB)
+    ear.announce(2, C)
+    ear.announce(3, A)
+    ear.announce(33, A, up=5 * GB)
+    ear.announce(34, B, left=10 * GB)  # it received nothing in the window
+    ear.silent(124, B)
+    ear.announce(125, C)
+    assert ear.amounts() == [(A, 4 * GB)]
+
+
 def test_what_explains_one_member_explains_another_too() -> None:
     ear = _ear()
     ear.announce(1, B)
