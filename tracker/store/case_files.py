@@ -185,6 +185,7 @@ def _entry(body: Any) -> Found | Said:
         finding.account, finding.begin_us, finding.end_us, finding.amount, *finding.evidence,
         *finding.facts.values(),
     )  # fmt: skip
-    if {*map(type, numbers)} != {int} or {*map(type, texts)} != {str}:
+    fits = all(isinstance(each, int) for each in numbers)
+    if not fits or not all(isinstance(each, str) for each in texts):
         raise CasesError(f"what event {seq} showed has another shape")
     return Found(seq, date_us, finding)
