@@ -27,6 +27,7 @@ pytestmark = pytest.mark.clients
 HOME, AWAY = "127.0.0.1", "127.0.0.2"
 ELSEWHERE: settings_pack = {"listen_interfaces": f"{AWAY}:0", "outgoing_interfaces": AWAY}
 SLOW = 400_000  # bytes a second, so that a download lasts longer than the tracker is down
+CLAIM = 10**10  # bytes that Carl says he sent, from one announce to the next
 ANNA, BEN, CARL = 1, 2, 3  # key_refs and accounts: the seeder, the downloader, the cheat
 
 
@@ -70,10 +71,13 @@ def test_a_dispute(new_tracker: Callable[..., Tracker], tmp_path: Path) -> None:
     who_was_there_is_known(site)
     the_peers_are_known(site)
     what_ben_owes_is_known(site)
+    the_cheat_is_a_case(site)
 
 
 def opened(tracker: Tracker) -> Site:
     tracker.switch_on("private")
+    text = tracker.config.read_text()
+    tracker.config.write_text(text.replace("[event_log]\n", "[event_log]\ncases = true\n"))
     tracker.start()
     keys = [
         ask(tracker, "POST", "/api/v2/keys", {"owner": owner}).json["key"]
@@ -103,7 +107,9 @@ def transferred(site: Site, folder: Path) -> str:
         with closing(Client(site.theirs, want, settings=ELSEWHERE)) as moved:
             moved.wait_announced()
             moved.leave()
-            site.tracker.events_until(lambda _: site.announces(BEN)[-1]["event"] == "stopped")
+            site.until(lambda: site.announces(BEN)[-1]["event"] == "stopped")
+        seed.leave()
+        site.until(lambda: site.announces(ANNA)[-1]["event"] == "stopped")
         (rotated,) = site.told("key", "rotate", site.keys[0], "--reason", "stolen")
         assert rotated["key"] not in site.keys
         refused = get(site.tracker.http[0], f"/announce/{site.keys[0]}?{target(site, 9)}")
@@ -112,8 +118,9 @@ def transferred(site: Site, folder: Path) -> str:
 
 
 def cheated(site: Site) -> None:
-    """Carl uploads 40 GB to nobody."""
-    for uploaded in range(0, 50 * 10**9, 10**10):
+    """Carl uploads 40 GB to nobody. Before the first tick of a log nobody is judged."""
+    site.tracker.events_until(bool, "--type", "tick")
+    for uploaded in range(0, 5 * CLAIM, CLAIM):
         answer = get(
             site.tracker.http[0], f"/announce/{site.keys[2]}?{target(site, 7, uploaded=uploaded)}"
         )
@@ -179,3 +186,15 @@ def what_ben_owes_is_known(site: Site) -> None:
     assert (found["state"], found["position"]["seq"]) == ("liable", shown["seq"])
     assert found["since"] == shown["time"]
     assert found["facts"]["absent_since"] == site.announces(BEN)[-1]["time"]
+
+
+def the_cheat_is_a_case(site: Site) -> None:
+    """What Carl claims is put before staff, and names his announces; the others have no case."""
+    cases = site.until(lambda: site.told("cases", "list"))
+    assert {one["account"] for one in cases} == {CARL}
+    assert "upload_beyond_received" in [one["detector"] for one in cases]
+    shown = site.told("cases", "show", "carl", "upload_beyond_received")[0]
+    found = shown["findings"][-1]
+    seqs = [one["seq"] for one in site.announces(CARL)]
+    assert set(found["evidence"]) <= set(seqs)
+    assert found["facts"]["sent_in_all"] == 4 * CLAIM
