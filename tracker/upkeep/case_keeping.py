@@ -15,7 +15,7 @@ from tracker.domain import events
 from tracker.domain.detecting.cases import Found, Said
 from tracker.domain.detecting.feed import Feed
 from tracker.domain.detecting.watch import Watch
-from tracker.domain.events.admin import CaseEvent
+from tracker.domain.events.admin import CaseEvent, TrackerStarted
 from tracker.domain.events.records import AnnounceRefused, Tick
 from tracker.store import case_files, checked_segments, frames
 
@@ -118,5 +118,10 @@ def hear(feed: Feed, state: State, frame: Frame) -> Iterator[Heard]:
         for seq, one in enumerate(AnnounceRefused.unpack(frame.plain), header.base_seq):
             yield from feed.refused(state, seq, one)
     yield from feed.left(state, state.seq - 1)
-    if header.kind == Tick.kind:
+    # A start is a tick, too: from then on the detectors know who comes.
+    if header.kind == Tick.kind or _starts(frame):
         yield from feed.ticked(state, state.seq - 1)
+
+
+def _starts(frame: Frame) -> bool:
+    return any(isinstance(record.event(), TrackerStarted) for _, record in frames.admin(frame))

@@ -7,13 +7,13 @@ LONGEST_PAUSE_US = 600_000_000
 
 
 class Outages:
-    """Knows when the last outage ended, from the times of ticks."""
+    """Knows when the last outage ended, from the times of ticks and of starts of the tracker."""
 
     __slots__ = ("_ended_us", "_ticked_us")
 
     def __init__(self) -> None:
         self._ticked_us = 0
-        self._ended_us = 0  # before the first event the tracker was down, too
+        self._ended_us = 0  # before the first of these times it was down, too
 
     def ticked(self, time_us: int) -> None:
         self._ended_us, self._ticked_us = self.last_us(time_us), time_us
