@@ -16,7 +16,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from eventlog import A_FILE, LogCorruptError, Reader, make_folder, read_identity
+from eventlog import A_FILE, LogCorruptError, Reader, make_folder, read_identity, segments_of
 from tracker.store import checked_segments, format_border, opening_balance, snapshot_file
 from tracker.store.snapshot_file import ForgedSnapshotError, Position, SnapshotError
 
@@ -32,7 +32,9 @@ DELETE = "delete the file: the log holds all that it does"
 PLACE = "replay.place"
 """Name of the file beside the snapshots with the place of the daily replay."""
 KEPT = 3
-"""Snapshots that stay; older ones are removed."""
+"""The newest snapshots, which stay in any case."""
+MOST_OLD = 32
+"""The most older ones that stay, so that a look at the past replays little."""
 
 _NAME = re.compile(r"([0-9]{20})\.snap")
 _TEMPORARY = re.compile(r"([0-9]{20}\.snap|replay\.place)\.[0-9]+\.tmp")
@@ -53,7 +55,7 @@ def seq_of(path: Path) -> int:
 
 def write(log: Path, state: State, keys: Keyring) -> Path | None:
     """Writes the snapshot of a state whose events are all durable, and keeps it with the newest
-    others, `KEPT` in all, and with the one from which the book goes on.
+    others, `KEPT` in all, with some older ones, and with the one from which the book goes on.
 
     Others may have higher numbers and be of no use: after an older copy of the log took its place
     they tell of events that are lost.
@@ -79,10 +81,35 @@ def write(log: Path, state: State, keys: Keyring) -> Path | None:
         needed = _newest_before(log, _end_of_book(log))
         snapshot_file.write(path, position, state, keys)
         others = [each for each in found(log) if each.is_file() and each != path]
-        for old in others[: 1 - KEPT]:
+        for old in _superfluous(log, others):
             if old != needed:
                 old.unlink(missing_ok=True)
     return path
+
+
+def _superfluous(log: Path, others: list[Path]) -> list[Path]:
+    """Returns the older snapshots to remove; they may take half as many bytes as the log."""
+    old = {seq_of(path): path for path in others[: 1 - KEPT]}
+    room = sum(path.stat().st_size for path in segments_of(log)) // 2
+    sizes = {seq: path.stat().st_size for seq, path in old.items()}
+    end = seq_of(others[1 - KEPT]) if old else 0
+    return [old[seq] for seq in thinned(sizes, end, room)]
+
+
+def thinned(sizes: dict[int, int], end: int, room: int) -> list[int]:
+    """Chooses the older snapshots to remove, so that the rest is spread evenly over the log.
+
+    `sizes`: bytes of each, by its first event, ascending. `end`: the first event of the oldest one
+    that stays in any case. `room`: bytes that the rest may take.
+    """
+    seqs, gone = list(sizes), []
+    taken = sum(sizes.values())
+    while len(seqs) > MOST_OLD or taken > room:
+        ends = [0, *seqs, end]
+        least = min(range(len(seqs)), key=lambda at: ends[at + 2] - ends[at])
+        gone.append(seqs.pop(least))
+        taken -= sizes[gone[-1]]
+    return gone
 
 
 def _newest_before(log: Path, seq: int) -> Path | None:

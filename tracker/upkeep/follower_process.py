@@ -65,6 +65,10 @@ PAUSE_SECONDS = 60.0
 """Shortest time between two snapshots, in seconds, because a snapshot of a million peers takes 140
 MB.
 """
+MANY_EVENTS, MANY_TIMES = 1_000_000, 4
+"""Events after which a snapshot is due without a pause, and the least number of them for each peer,
+so that writing it stays a small part of the work.
+"""
 SEAL_SECONDS = 5.0
 """Seconds between two looks for finished segments without a seal."""
 BOOK_SECONDS = 10.0
@@ -212,7 +216,9 @@ class Follower:
             self._behind = not self._write_book()
         new = self.state.seq - self._written_seq
         waited = time.monotonic() - self._written_at
-        if new <= 0 or waited < self._pause or (new < self._events and waited < self._seconds):
+        many = new >= max(MANY_EVENTS, MANY_TIMES * self.state.swarms.peer_slots)
+        some = waited >= self._pause and (new >= self._events or waited >= self._seconds)
+        if new <= 0 or not (many or some):
             return
         if not self._write_book():  # first, so that a start from the snapshot finds the book there
             return

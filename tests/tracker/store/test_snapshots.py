@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,6 +96,22 @@ def test_the_newest_three_are_kept(tmp_path: Path) -> None:
     assert begin == snapshots.seq_of(paths[-1])
     assert snapshots.write(tmp_path, replayed_to(tmp_path, begin), keys) is None
     assert snapshots.write(tmp_path, State(), keys) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "room", "left"), [(20, 2000, 20), (100, 10_000, 32), (20, 500, 5), (20, 99, 0)]
+)
+def test_older_ones_are_spread_over_the_log(number: int, room: int, left: int) -> None:
+    """As many stay as there may be, or there is room for, at even distances."""
+    sizes: dict[int, int] = {}
+    for seq in range(1, number + 1):  # each is written when the ones before were thinned
+        sizes[1000 * seq] = 100
+        for gone in snapshots.thinned(sizes, 1000 * (seq + 1), room):
+            del sizes[gone]
+    assert len(sizes) == left
+    ends = [0, *sizes, 1000 * (number + 1)]
+    gaps = [after - before for before, after in pairwise(ends)]
+    assert max(gaps) <= 3 * ends[-1] / len(gaps)
 
 
 def test_those_of_a_lost_end(tmp_path: Path) -> None:
