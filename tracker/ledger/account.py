@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -37,12 +36,29 @@ if TYPE_CHECKING:
     from tracker.ledger.rules import Counted
     from tracker.ports import BookRead, BookRow
 
-_KEY_REF = Struct("<60xI16x")  # of a record of `codec.PLAIN`
+_KEY_REF, _KEY_REF_AT = Struct("<I"), 60  # of a record of `codec.PLAIN`
 
 DUPLICATE_US = 30_000_000
 """Microseconds within which an announce that repeats the previous one is a duplicate. The client
 announced from another of its addresses, or tried again.
 """
+
+
+def _with_keys(plain: memoryview, keys: Iterable[int]) -> list[int]:
+    """Returns which announces of a frame came with one of the keys, ascending.
+
+    It searches the lowest bytes of all keys at once, because a look at each key takes ten times as
+    long, and a ledger looks at every announce of the log.
+    """
+    size, lowest = codec.PLAIN.size, bytes(plain[_KEY_REF_AT :: codec.PLAIN.size])
+    found = []
+    for key_ref in keys:
+        number = lowest.find(key_ref & 0xFF)
+        while number >= 0:
+            if _KEY_REF.unpack_from(plain, number * size + _KEY_REF_AT)[0] == key_ref:
+                found.append(number)
+            number = lowest.find(key_ref & 0xFF, number + 1)
+    return sorted(found)
 
 
 def find_account(who: str, frames: Iterable[Frame]) -> int | None:
@@ -229,20 +245,17 @@ class Ledger:
         older = not current(frame)
         if older:
             frame = newest(self._decrypt(frame))
-        # This check alone skips most frames.
-        refs = list(chain.from_iterable(_KEY_REF.iter_unpack(frame.plain)))
-        if self._keys.isdisjoint(refs):
+        if not (numbers := _with_keys(frame.plain, self._keys)):  # true of most frames
             return
         protected = frame.protected if older else self._decrypt(frame).protected
-        for number, key_ref in enumerate(refs):
-            if key_ref in self._keys:
-                row = codec.PLAIN.unpack_from(frame.plain, number * codec.PLAIN.size)
-                tail = (
-                    codec.PROTECTED.unpack_from(protected, number * codec.PROTECTED.size)[1]
-                    if protected
-                    else b""
-                )
-                yield self._entry(frame.header.base_seq + number, row, tail)
+        for number in numbers:
+            row = codec.PLAIN.unpack_from(frame.plain, number * codec.PLAIN.size)
+            tail = (
+                codec.PROTECTED.unpack_from(protected, number * codec.PROTECTED.size)[1]
+                if protected
+                else b""
+            )
+            yield self._entry(frame.header.base_seq + number, row, tail)
 
     def _entry(
         self,
