@@ -11,6 +11,7 @@ import heapq
 from itertools import groupby
 from operator import itemgetter
 from struct import Struct
+from struct import error as StructError  # noqa: N812  # a class
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain.hit_and_run import KEPT, Download, kept_of
@@ -51,8 +52,12 @@ class Told(NamedTuple):
 
 
 def pack(one: Download) -> bytes:
-    state, met, left, *counts = kept_of(one)
-    return one.name + _BODY.pack(state, met, left, *(min(max(0, each), _MOST) for each in counts))
+    try:
+        return one.name + _BODY.pack(*kept_of(one))
+    except StructError:  # rare, so looking at each number first would cost more
+        state, met, left, *counts = kept_of(one)
+        fitting = (min(max(0, each), _MOST) for each in counts)
+        return one.name + _BODY.pack(state, met, left, *fitting)
 
 
 def unpack(row: bytes) -> Download:

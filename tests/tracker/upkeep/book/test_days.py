@@ -152,7 +152,7 @@ def test_a_removal_under_a_wrong_clock(site: Site) -> None:
     assert len(torrents(site)) < len(before)
     ahead = seq_of_newest(site)
     site.go_on(9, settings=settings, wall_us=site.time.wall, pruned=True)
-    assert first_seq(site.log) > ahead
+    assert first_seq(site.log) >= ahead
     site.go_on(1, settings=settings, wall_us=START_US + 2 * DAY_US)
     told = [
         (account, row.info_hash)
