@@ -36,6 +36,7 @@ from tracker.config.values import (
     limit,
     name,
     ports,
+    possible_rate,
     some,
     url,
     whole,
@@ -62,6 +63,7 @@ SegmentBytes = Annotated[int, Reader(whole(65_536, 2**30, "bytes"))]
 Hours = Annotated[int, Reader(whole(1, 8760, "hours"))]
 HookName = Annotated[str, Reader(name)]
 Url = Annotated[str, Reader(url)]
+PossibleRates = Annotated[tuple[str, ...], Reader(array(possible_rate))]
 EventTypes = Annotated[tuple[str, ...], Reader(some(array(event_type)))]
 KeepBytes = Annotated[int, Reader(whole(131_072, 2**63 - 1, "bytes"))]
 
@@ -339,6 +341,14 @@ class EventLog:
 
 
 @frozen
+class Detectors:
+    """`[detectors]`: what the site declares to those that find cases."""
+
+    shared_networks: Networks = ()
+    possible_rates: PossibleRates = ()
+
+
+@frozen
 class Webhook:
     """One `[[webhooks]]` entry: which events are posted where. `ca_path` None = the system's
     certificate authorities.
@@ -380,6 +390,7 @@ class Config:
     health_check_api: HealthCheckApi = HealthCheckApi()
     event_log: EventLog = field(factory=EventLog)  # not at import, because it looks at folders
     policy: Policy = Policy()
+    detectors: Detectors = Detectors()
     webhooks: tuple[Webhook, ...] = ()
 
     def __attrs_post_init__(self) -> None:

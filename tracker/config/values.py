@@ -325,6 +325,16 @@ def event_type(value: object) -> str:
     raise ValueError(f'must hold types of events, such as "key_revoked", not {shown(value)}')
 
 
+def possible_rate(value: object) -> str:
+    """Reads `ACCOUNT=BYTES` or `NETWORK=BYTES`; returns it without blanks."""
+    who, _, limit = value.partition("=") if isinstance(value, str) else ("", "", "")
+    who, limit = who.strip(), limit.strip()
+    if not re.fullmatch(r"[1-9][0-9]{0,18}", limit) or not who:
+        wanted = 'the number of an account or a network, and bytes a second, such as "7=2500000000"'
+        raise ValueError(f"must hold {wanted}, not {shown(value)}")
+    return f"{who if re.fullmatch(r'[1-9][0-9]{0,9}', who) else network(who)}={limit}"
+
+
 def some(parse: Callable[[object], tuple[str, ...]]) -> Callable[[object], tuple[str, ...]]:
     """Returns a reader of arrays that are not empty."""
 

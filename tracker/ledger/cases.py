@@ -70,11 +70,7 @@ def detectors(found: CaseList | None) -> list[ports.Detector]:
     for make in DETECTORS:
         detector = make()
         number = sum(1 for case in made if case.detector == detector.name and case.found)
-        parameters = {
-            # Networks come as hexadecimal digits, because JSON has no bytes.
-            name: sorted(map(bytes.hex, value)) if isinstance(value, frozenset) else value
-            for name, value in asdict(detector.parameters).items()
-        }
+        parameters = asdict(detector.parameters)
         shown.append(
             ports.Detector(detector.name, parameters, number, **tally(made, detector.name))
         )

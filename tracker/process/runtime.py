@@ -110,7 +110,7 @@ def build(
     follower = FollowerSupervisor(
         event_log.path,
         secrets_path,
-        ("--cases",) if settings.cases else (),
+        _case_options(config),
         note_sealed=event_log.note_sealed,
     )
     rereading = Rereading(event_log.path, keyring, checked=session.checked)
@@ -154,6 +154,15 @@ def build(
         ),
         stop=stop,
     )
+
+
+def _case_options(config: Config) -> tuple[str, ...]:
+    """Returns the options by which the follower finds cases; none = it does not."""
+    if not config.event_log.cases:
+        return ()
+    declared = config.detectors
+    shared = (f"--shared={network}" for network in declared.shared_networks)
+    return ("--cases", *shared, *(f"--rate={each}" for each in declared.possible_rates))
 
 
 def _warn_if_ahead(clock: LogClock) -> None:

@@ -4,7 +4,7 @@ and the index of stays, finds cases where that is wanted, and seals finished seg
 So the tracker never pauses for a snapshot, and never hashes its log.
 
     python -m tracker.upkeep.follower_process LOG SECRETS [--events N] [--seconds S] [--pause S]
-        [--cases]
+        [--cases] [--shared NETWORK]... [--rate WHO=BYTES]...
 
 The tracker starts it (`follower.py`) and reads its reports, a JSON object a line. The follower ends
 when its standard input ends, and the kernel kills it when the tracker is gone. It holds one state,
@@ -37,6 +37,8 @@ from eventlog import (
     segments_of,
     write_missing,
 )
+from tracker.domain.detecting.declared import Declared
+from tracker.domain.detecting.watch import Watch
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
 from tracker.store import opening_balance, snapshots
@@ -109,9 +111,11 @@ class Follower:
         seconds: float = SECONDS,
         pause: float = PAUSE_SECONDS,
         cases: bool = False,
+        declared: Declared | None = None,
     ) -> None:
         """Starts from the newest snapshot, or where the book ends. With `cases` it starts from the
-        beginning of the log, and finds cases. Raises the errors of `bookkeeping.start`.
+        beginning of the log, and finds cases, by what the site `declared`. Raises the errors of
+        `bookkeeping.start`.
         """
         self._log, self._report = log, report
         self._events, self._seconds, self._pause = events, seconds, pause
@@ -122,7 +126,8 @@ class Follower:
             log, self._keys, refused=self._refused
         )
         self._stays = self._stay_keeper()
-        self._cases = CaseKeeper(log, self._keys, self._refused) if cases else None
+        watch = Watch.of(declared or Declared())
+        self._cases = CaseKeeper(log, self._keys, self._refused, watch) if cases else None
         seq = min(each.seq for each in (self._keeper, self._stays, self._cases) if each)
         if seq < self.state.seq:
             del self.state, self._reader  # two states at a time may be too large
@@ -315,6 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
         follower = Follower(
             options.log, options.secrets, _print_report,
             events=options.events, seconds=options.seconds, pause=options.pause, cases=options.cases,
+            declared=Declared(tuple(options.shared), tuple(map(_rate, options.rate))),
         )  # fmt: skip
         while True:
             follower.catch_up()
@@ -341,7 +347,14 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--pause", type=float, default=PAUSE_SECONDS)
     parser.add_argument("--cases", action="store_true")
+    parser.add_argument("--shared", metavar="NETWORK", action="append", default=[])
+    parser.add_argument("--rate", metavar="WHO=BYTES", action="append", default=[])
     return parser.parse_args(arguments)
+
+
+def _rate(text: str) -> tuple[str, int]:
+    who, _, limit = text.partition("=")
+    return who, int(limit)
 
 
 def _print_report(**message: Any) -> None:

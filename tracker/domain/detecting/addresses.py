@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from tracker.domain.detecting.declared import NetworkSet
 from tracker.domain.detecting.intervals import CASE, LEAD, Finding
-from tracker.domain.detecting.networks import network_of
 from tracker.domain.events import DAY_US
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class AddressParameters:
     """Days of the log before which no port shows anything, because usual ones are not known."""
     again_days: int = 30
     """Days until the same two accounts are found again."""
-    shared: frozenset[bytes] = frozenset()
-    """Networks (/24, /48) that many people share, such as those of a VPN: left out."""
+    shared: tuple[str, ...] = ()
+    """Networks that many people share, such as those of a VPN: left out."""
 
 
 class _Stay:
@@ -50,6 +50,7 @@ class SharedAddress:
 
     def __init__(self, parameters: AddressParameters | None = None) -> None:
         self.parameters = parameters or AddressParameters()
+        self._shared = NetworkSet(self.parameters.shared)
         self._stays: dict[bytes, list[_Stay]] = {}  # by address
         # Members by port, up to `usual_members`, of this time and of the one before.
         self._ports: tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]] = ({}, {})
@@ -63,7 +64,7 @@ class SharedAddress:
             return ()
         stays = self._stays.get(address)
         if stays is None:
-            if network_of(address) in self.parameters.shared:
+            if self._shared.has(address):
                 return ()
             stays = self._stays[address] = []
         for stay in stays:

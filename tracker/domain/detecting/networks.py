@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from tracker.domain.detecting.declared import NetworkSet
 from tracker.domain.detecting.intervals import CASE, LEAD, MOST_EVIDENCE, Finding
 from tracker.domain.events import DAY_US
 
@@ -33,8 +34,8 @@ class NetworkParameters:
     """Each network must have loaded so many torrents in that time that no other loaded."""
     again_seconds: int = 86_400
     """Time until the same is found again."""
-    shared: frozenset[bytes] = frozenset()
-    """Networks (see `network_of`) that many people share, such as those of a VPN: left out."""
+    shared: tuple[str, ...] = ()
+    """Networks that many people share, such as those of a VPN: left out."""
 
 
 class _Use:
@@ -57,6 +58,7 @@ class ManyNetworks:
 
     def __init__(self, parameters: NetworkParameters | None = None) -> None:
         self.parameters = parameters or NetworkParameters()
+        self._shared = NetworkSet(self.parameters.shared)
         self._uses: dict[int, dict[bytes, _Use]] = {}  # by account and network
         self._found: dict[int, tuple[int, int]] = {}  # grade and time of the last
         self._day = 0
@@ -71,7 +73,7 @@ class ManyNetworks:
         use = uses.get(network)
         pause_us = self.parameters.pause_seconds * 1_000_000
         if use is None or time_us - use.last_us > pause_us:
-            if network in self.parameters.shared:
+            if self._shared.has(interval.address):
                 return ()
             use = uses[network] = _Use(time_us)
         use.last_us = time_us

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import frozen
 
+from tracker.domain.detecting.declared import NetworkSet
 from tracker.domain.detecting.intervals import CASE, MOST_EVIDENCE, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tracker.domain.detecting.declared import Rates
     from tracker.domain.detecting.intervals import Interval
 
 
@@ -20,6 +22,8 @@ class RateParameters:
     """Bytes a second, up or down, that are still possible: 10 Gbit/s."""
     least_seconds: int = 300
     """Shortest time over which a rate is taken, because clients announce when they please."""
+    limits: Rates = ()
+    """The limits of some accounts and networks, in the place of `limit`. The highest one holds."""
 
 
 class _Span(NamedTuple):
@@ -39,6 +43,11 @@ class ImpossibleRate:
 
     def __init__(self, parameters: RateParameters | None = None) -> None:
         self.parameters = parameters or RateParameters()
+        numbers = self.parameters.limits
+        self._of_accounts = {int(who): limit for who, limit in numbers if who.isdecimal()}
+        self._of_networks = [
+            (NetworkSet([who]), limit) for who, limit in numbers if not who.isdecimal()
+        ]
         self._spans: dict[tuple[int, bytes, bytes], _Span] = {}
 
     def heard(self, interval: Interval) -> Iterable[Finding]:
@@ -63,14 +72,22 @@ class ImpossibleRate:
     def ticked(self, time_us: int) -> Iterable[Finding]:  # noqa: ARG002  # the interface's name
         return ()
 
+    def _limit(self, interval: Interval) -> int:
+        found = [limit for who, limit in self._of_networks if who.has(interval.address or b"")]
+        if interval.account in self._of_accounts:
+            found.append(self._of_accounts[interval.account])
+        return max(found, default=self.parameters.limit)
+
     def _judge(self, interval: Interval, span: _Span) -> Iterable[Finding]:
         length_us = span.time_us - span.begin_us
         up, down = (each * 1_000_000 // length_us for each in (span.up, span.down))
-        if max(up, down) <= self.parameters.limit:
+        if max(up, down) <= self.parameters.limit or max(up, down) <= (
+            limit := self._limit(interval)
+        ):
             return ()
         facts = {
             "up": span.up, "down": span.down, "seconds": length_us // 1_000_000,
-            "limit": self.parameters.limit,
+            "limit": limit,
         }  # fmt: skip
         return (
             Finding(

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.domain.detecting.addresses import SharedAddress
+from tracker.domain.detecting.addresses import AddressParameters, SharedAddress
 from tracker.domain.detecting.alone import UploadWithoutLeechers
 from tracker.domain.detecting.holding import MoreThanTorrentHolds
 from tracker.domain.detecting.identities import AnotherClient, SharedPeerId
 from tracker.domain.detecting.leeching import GhostLeech
-from tracker.domain.detecting.networks import ManyNetworks
-from tracker.domain.detecting.rates import ImpossibleRate
+from tracker.domain.detecting.networks import ManyNetworks, NetworkParameters
+from tracker.domain.detecting.rates import ImpossibleRate, RateParameters
 from tracker.domain.detecting.received import UploadBeyondReceived
 from tracker.domain.detecting.steady import ConstantRate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tracker.domain.detecting.declared import Declared
     from tracker.domain.detecting.intervals import Detector, Finding, Interval
 
 DETECTORS: tuple[Callable[[], Detector], ...] = (
@@ -36,6 +37,16 @@ DETECTORS: tuple[Callable[[], Detector], ...] = (
 
 class Watch:
     """The detectors of one replay."""
+
+    @classmethod
+    def of(cls, declared: Declared) -> Watch:
+        """Returns one of each of `DETECTORS`, which know what the site declared."""
+        told: dict[Callable[[], Detector], Detector] = {
+            ImpossibleRate: ImpossibleRate(RateParameters(limits=declared.rates)),
+            ManyNetworks: ManyNetworks(NetworkParameters(shared=declared.shared)),
+            SharedAddress: SharedAddress(AddressParameters(shared=declared.shared)),
+        }
+        return cls([told.get(make) or make() for make in DETECTORS])
 
     def __init__(self, detectors: Sequence[Detector] | None = None) -> None:
         """`detectors`: None = one of each of `DETECTORS`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 import pytest
 
 from tests.tracker.domain.detecting.hearing import GB, MINUTE_US, TORRENT, Ear
@@ -77,7 +79,7 @@ def test_cross_seeds_and_moving_load_nothing_at_the_same_time() -> None:
 
 
 def test_networks_that_are_declared_shared_are_left_out() -> None:
-    ear = Ear(ManyNetworks(NetworkParameters(shared=frozenset([HOMES[0][:3]]))))
+    ear = Ear(ManyNetworks(NetworkParameters(shared=(str(IPv4Address(HOMES[0])),))))
     _load(ear, HOMES[:2])
     assert not ear.found
 
@@ -142,7 +144,7 @@ def test_crowds_and_declared_networks_are_left_out() -> None:
     _at_home(ear, *range(1, 8), rounds=1)
     _at_home(ear, *range(1, 8), minute=3 * DAY + 30, rounds=3)
     assert not ear.found
-    ear = Ear(SharedAddress(AddressParameters(shared=frozenset([HOMES[0][:3]]))))
+    ear = Ear(SharedAddress(AddressParameters(shared=(str(IPv4Address(HOMES[0])),))))
     _at_home(ear, A, B)
     assert not ear.found
 
