@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SEQ_MAX: Final = 2**63 - 1
 _DEAD: Final = shapes.record(first=shapes.SEQ, last=shapes.SEQ, time=shapes.TIME, why=shapes.STRING)
 _WEBHOOK: Final = shapes.record(
-    name=shapes.STRING, url=shapes.STRING, types=shapes.array(shapes.STRING), seq=shapes.SIGNED,
+    name=shapes.STRING, origin=shapes.STRING, types=shapes.array(shapes.STRING), seq=shapes.SIGNED,
     behind=shapes.WHOLE, failing_since=shapes.nullable(shapes.TIME),
     error=shapes.nullable(shapes.STRING), dead_letters=shapes.array(_DEAD), dropped=shapes.WHOLE,
 )  # fmt: skip
@@ -73,7 +73,7 @@ class Hooks:
 
 def _json(one: WebhookState) -> dict[str, Any]:
     return {
-        "name": one.name, "url": one.url, "types": list(one.types), "seq": one.seq,
+        "name": one.name, "origin": one.origin, "types": list(one.types), "seq": one.seq,
         "behind": one.behind,
         "failing_since": None if one.failing_us is None else rfc3339(one.failing_us),
         "error": one.error, "dead_letters": [_dead(each) for each in one.dead],

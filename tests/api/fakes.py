@@ -466,7 +466,7 @@ class FakeWebhooks:
         dead = DeadLetter(3, 4, NOW_US, "status 500")
         return [
             WebhookState(
-                "site", "https://site.example/hook", ("key_issued",), 7, 2, NOW_US, "status 500",
+                "site", "https://site.example", ("key_issued",), 7, 2, NOW_US, "status 500",
                 (dead,), 1,
             )
         ]  # fmt: skip

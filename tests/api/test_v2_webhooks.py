@@ -21,7 +21,7 @@ async def test_webhooks(app: QuartTrio, ports: Ports) -> None:
     """The list has all of them; a change asks the tracker for it."""
     (hook,) = json.loads((await ask(app, "GET", "/api/v2/webhooks")).body)["webhooks"]
     assert hook == {
-        "name": "site", "url": "https://site.example/hook", "types": ["key_issued"], "seq": 7,
+        "name": "site", "origin": "https://site.example", "types": ["key_issued"], "seq": 7,
         "behind": 2, "failing_since": NOW, "error": "status 500",
         "dead_letters": [{"first": 3, "last": 4, "time": NOW, "why": "status 500"}], "dropped": 1,
     }  # fmt: skip

@@ -26,7 +26,7 @@ from tracker.config.schema import (
     Webhook,
 )
 from tracker.config.structure import ConfigError, effective
-from tracker.config.values import Address, UnixAddress
+from tracker.config.values import Address, UnixAddress, origin
 
 __all__ = [
     "Address",
@@ -54,4 +54,5 @@ __all__ = [
     "Webhook",
     "effective",
     "load",
+    "origin",
 ]

@@ -355,7 +355,7 @@ class Webhook:
     """
 
     name: HookName
-    url: Url
+    url: Url = field(repr=False)  # it may have a token
     secret: Secret = field(repr=False)
     types: EventTypes
     ca_path: Text | None = None

@@ -24,6 +24,7 @@ from tracker.config.values import (
     flag,
     kind,
     one_of,
+    origin,
 )
 
 Hook = Callable[[Any, Any], Any]
@@ -70,6 +71,7 @@ def effective(config: Config) -> dict[str, Any]:
         plain["http_api"]["access_tokens"] = dict.fromkeys(tokens, "***")
     for hook in plain["webhooks"]:
         hook["secret"] = "***"  # noqa: S105  # a mask
+        hook["url"] = f"{origin(hook['url'])}/***"
     return plain
 
 

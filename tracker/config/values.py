@@ -301,12 +301,19 @@ def url(value: object) -> str:
     try:
         parts = urlsplit(given)
         right = parts.port != 0 and parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:  # no port
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # no port, or a host that no resolver takes
         right = False
     if right and " " not in given and "@" not in parts.netloc and not parts.fragment:
         return given
     wanted = 'an http or https URL, such as "https://site.example/hook"'
     raise ValueError(f"must be {wanted}, without a user and a fragment")
+
+
+def origin(given: str) -> str:
+    """Returns scheme, host and port of a URL (RFC 6454), because the rest of it may be a secret."""
+    parts = urlsplit(given)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def name(value: object) -> str:

@@ -140,10 +140,11 @@ class LogEvents:
             begin = None
             if self.end > scan.seq:
                 scan.over = False
-                try:
-                    await in_thread(scan.step, FOLLOW_EVENTS, limiter=self._threads)
-                except LogPrunedError:
-                    begin = await self._begin()
+                with self._overtaken():
+                    try:
+                        await in_thread(scan.step, FOLLOW_EVENTS, limiter=self._threads)
+                    except LogPrunedError:
+                        begin = await self._begin()
             yield ports.Followed(scan.take(), scan.seq - 1, begin)
             if begin is not None:
                 scan = self._scan(ports.LogPart(first=scan.seq), wanted)

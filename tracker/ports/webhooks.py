@@ -25,7 +25,7 @@ class WebhookState:
     """A webhook and how far it is."""
 
     name: str
-    url: str
+    origin: str  # scheme, host and port of the receiver; the rest of a URL may be a secret
     types: tuple[str, ...]
     seq: int  # everything up to this event is done; -1 = nothing yet
     behind: int  # durable events after it
@@ -43,7 +43,10 @@ class Webhooks(Protocol):
         ...
 
     def replay(self, name: str, first: int) -> None:
-        """Sends everything from event `first` on once more. Raises `KeyError`."""
+        """Sends everything from event `first` on once more.
+
+        Raises `KeyError`, and `NoMomentError` where the log does not reach that far.
+        """
         ...
 
     def retry(self, name: str) -> int:

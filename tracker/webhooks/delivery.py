@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import define, field
 
+from tracker.config import origin
 from tracker.ports import (
     DeadLetter,
     EventFilter,
@@ -68,13 +69,17 @@ class Delivery:
 
     def state(self) -> WebhookState:
         return WebhookState(
-            name=self.hook.name, url=self.hook.url, types=self.hook.types, seq=self.place.seq,
+            name=self.hook.name, origin=origin(self.hook.url), types=self.hook.types, seq=self.place.seq,
             behind=max(0, self.events.end - 1 - self.place.seq), failing_us=self.failing_us,
             error=self.error, dead=tuple(self.place.dead), dropped=self.place.dropped,
         )  # fmt: skip
 
     def replay(self, first: int) -> None:
-        """Has everything from event `first` on sent once more."""
+        """Has everything from event `first` on sent once more. Raises `NoMomentError` for one that
+        is not in the log, because what comes before it would not be sent.
+        """
+        if first > self.events.end:
+            raise NoMomentError(f"the log ends with event {self.events.end - 1}")
         self._again = first
         self._asked.set()
 
@@ -91,7 +96,7 @@ class Delivery:
             failed: BaseException | None = None
             try:
                 stops = await self._until_asked()
-            except* (UnreadableLogError, NoMomentError) as group:
+            except* (UnreadableLogError, NoMomentError, OSError) as group:
                 failed = group.exceptions[0]
             if failed is not None:
                 self._failed(f"the log cannot be read: {failed}")
@@ -117,11 +122,21 @@ class Delivery:
         """Sends the dead letters that somebody wants sent again; one that fails stays dead."""
         while self._retry:
             letter = self._retry.pop(0)
-            part, wanted = LogPart(first=letter.first, last=letter.last), self._filter()
-            page = await self.events.read(part, wanted, _EVENTS)
-            if await self._attempt(page.events, letter.first, letter.last, None) is None:
+            if await self._resent(letter):
                 self.place.dead.remove(letter)
                 await self._save()
+
+    async def _resent(self, letter: DeadLetter) -> bool:
+        """Sends the events of a dead letter page by page; returns whether all were acknowledged."""
+        first, wanted = letter.first, self._filter()
+        while first <= letter.last:
+            part = LogPart(first=first, last=letter.last)
+            page = await self.events.read(part, wanted, _EVENTS)
+            last = letter.last if page.following is None else page.following - 1
+            if page.events and await self._attempt(page.events, first, last, None) is not None:
+                return False
+            first = last + 1
+        return True
 
     async def _follow(self) -> None:
         saved = trio.current_time()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, define, field
 
-from eventlog import make_folder, parse_json, read_file, write_new
+from eventlog import NotAFileError, border, make_folder, parse_json, read_file, write_new
 from tracker.ports import DeadLetter
 
 if TYPE_CHECKING:
@@ -58,14 +58,12 @@ def load(folder: Path, name: str, log_id: str, end: int) -> Place:
     path = folder / FOLDER / f"{name}.json"
     fresh = Place(path, log_id, end - 1)
     try:
-        found: Any = parse_json(read_file(path))
-        place = Place(
-            path, found["log_id"], int(found["seq"]),
-            [DeadLetter(**one) for one in found["dead"]], int(found["dropped"]),
-        )  # fmt: skip
+        data = read_file(path)
+        with border(ValueError):
+            place = _place(path, parse_json(data))
     except FileNotFoundError:
         return fresh
-    except (ValueError, KeyError, TypeError) as error:
+    except (NotAFileError, ValueError) as error:
         log.warning(
             "Webhook %s begins with event %d: %s cannot be read: %s", name, end, path, error
         )
@@ -73,4 +71,16 @@ def load(folder: Path, name: str, log_id: str, end: int) -> Place:
     if place.log_id != log_id or place.seq >= end:
         log.warning("Webhook %s begins with event %d: %s is of another log", name, end, path)
         return fresh
+    return place
+
+
+def _place(path: Path, found: Any) -> Place:
+    """Makes a place of JSON. Raises anything for nonsense."""
+    dead = [
+        DeadLetter(int(one["first"]), int(one["last"]), int(one["time_us"]), str(one["why"]))
+        for one in found["dead"]
+    ]
+    place = Place(path, str(found["log_id"]), int(found["seq"]), dead, int(found["dropped"]))
+    if min([place.seq, *(one.first - 1 for one in dead)]) < -1:
+        raise ValueError("it has numbers below 0")
     return place

@@ -241,6 +241,16 @@ SECTION_PROBLEMS = [
     ),
     (
         (
+            '[[webhooks]]\nname = "site"\nsecret = "a"\ntypes = ["key_issued"]\n'
+            'url = "https://site..example/"'
+        ),
+        (
+            'webhooks[0].url: must be an http or https URL, such as "https://site.example/hook", '
+            "without a user and a fragment"
+        ),
+    ),
+    (
+        (
             'http_api.tsl_config = {ssl_cert_path = "a", ssl_key_path = "b"}\n'
             'http_api.tls_config = {ssl_cert_path = "a", ssl_key_path = "b"}'
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tests.tracker.logged import HASH, OTHER, write_log
 from tracker.history import event_json, event_scan
 from tracker.history import events as module
 from tracker.history.events import LogEvents
-from tracker.ports import EventFilter, LogPart
+from tracker.ports import EventFilter, LogPart, UnreadableLogError
 from tracker.store.replay import replay
 from tracker.times import rfc3339
 
@@ -54,6 +55,28 @@ async def read_all(
             return found
         assert page.following > part.first
         part = LogPart(first=page.following, last=part.last, from_us=part.from_us, to_us=part.to_us)
+
+
+async def test_a_damaged_log(folder: Path, tmp_path: Path) -> None:
+    """Whoever follows it gets the same error as a reader of pages."""
+    copy = tmp_path / "log"
+    shutil.copytree(folder, copy)
+    reader = log_events(copy, trio.Event())
+    oldest = min((copy / "seg").iterdir())
+    data = bytearray(oldest.read_bytes())
+    data[len(data) // 2] ^= 1
+    oldest.write_bytes(data)
+    with pytest.raises(UnreadableLogError):
+        await reader.read(LogPart(), EventFilter(), 1000)
+    with pytest.raises(UnreadableLogError):
+        await follow_to_the_end(reader)
+
+
+async def follow_to_the_end(reader: LogEvents) -> None:
+    async with aclosing(reader.follow(-1, EventFilter())) as following:
+        async for found in following:
+            if found.seen >= reader.end - 1:
+                return
 
 
 @pytest.mark.parametrize("limit", [1, 4, 1000])

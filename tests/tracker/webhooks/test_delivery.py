@@ -13,7 +13,14 @@ from attrs import define, field
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tracker.config import Webhook
-from tracker.ports import EventFilter, EventPage, Followed, LogPart, NoMomentError
+from tracker.ports import (
+    EventFilter,
+    EventPage,
+    Followed,
+    LogPart,
+    NoMomentError,
+    UnreadableLogError,
+)
 from tracker.webhooks.delivery import LONGEST_WAIT, Delivery
 from tracker.webhooks.place import MOST_DEAD, load
 from tracker.webhooks.posting import Answer, PostError, Receiver
@@ -34,7 +41,7 @@ class Log:
 
     end: int = 0
     grew: trio.Event = field(factory=trio.Event)
-    fails: int = 0  # how often reading it does
+    fails: list[Exception] = field(factory=list)  # what reading it raises next
 
     event_types = ("key_issued",)
 
@@ -47,8 +54,11 @@ class Log:
         return [{"seq": seq} for seq in range(first, last + 1) if seq % 2]
 
     async def read(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:  # noqa: ARG002  # the protocol's names
+        """Gives pages of two events, because pages may be short."""
         assert part.last is not None
-        return EventPage(self.meant(part.first, part.last), None, self.end)
+        last = min(part.last, part.first + 1)
+        following = None if last == part.last else last + 1
+        return EventPage(self.meant(part.first, last), following, self.end)
 
     async def follow(
         self,
@@ -56,8 +66,7 @@ class Log:
         wanted: EventFilter,  # noqa: ARG002  # the protocol's name
     ) -> AsyncGenerator[Followed, None]:
         if self.fails:
-            self.fails -= 1
-            raise NoMomentError("damaged")
+            raise self.fails.pop()
         assert after is not None
         while True:
             last = min(self.end - 1, after + 4)
@@ -184,10 +193,15 @@ async def test_replay(rig: Rig, autojump_clock: MockClock) -> None:  # noqa: ARG
     assert rig.delivery.state().seq == 7
 
 
-async def test_a_log_that_cannot_be_read(rig: Rig, autojump_clock: MockClock) -> None:  # noqa: ARG001  # a clock
+@pytest.mark.parametrize("why", [NoMomentError, UnreadableLogError, OSError])
+async def test_a_log_that_cannot_be_read(
+    rig: Rig,
+    autojump_clock: MockClock,  # noqa: ARG001  # a clock
+    why: type[Exception],
+) -> None:
     """It does not end the tracker; the webhook says it, and goes on when it can."""
     rig.log.grow(2)
-    rig.log.fails = 1
+    rig.log.fails = [why("damaged")]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(rig.delivery.run)
         await trio.sleep(1)
@@ -198,6 +212,14 @@ async def test_a_log_that_cannot_be_read(rig: Rig, autojump_clock: MockClock) ->
     assert rig.delivery.state().error is None
 
 
+def test_a_replay_from_beyond_the_end(rig: Rig) -> None:
+    """It is refused, because what comes before that event would never be sent."""
+    rig.log.grow(4)
+    rig.delivery.replay(4)
+    with pytest.raises(NoMomentError, match="ends with event 3"):
+        rig.delivery.replay(5)
+
+
 def test_places(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A new webhook begins at the end, as one whose file is of another log, or nonsense."""
     place = load(tmp_path, "site", LOG_ID, 10)
@@ -205,10 +227,23 @@ def test_places(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     place.seq = 5
     place.save()
     assert load(tmp_path, "site", LOG_ID, 10).seq == 5
-    for name, log_id, end in (("site", "cd" * 16, 10), ("site", LOG_ID, 5), ("odd", LOG_ID, 7)):
-        (tmp_path / "webhooks" / "odd.json").write_text('{"log_id": 1')
+    (tmp_path / "webhooks" / "folder.json").mkdir()
+    letter = '{"first": 1, "last": 2, "time_us": 3, "why": "", "more": 1}'
+    written = {
+        f"odd{number}": text
+        for number, text in enumerate((
+            '{"log_id": 1', "[]", '{"log_id": "", "seq": Infinity, "dead": [], "dropped": 0}',
+            f'{{"log_id": "{LOG_ID}", "seq": -2, "dead": [{letter}], "dropped": 0}}',
+            f'{{"log_id": "{LOG_ID}", "seq": 1, "dead": [{{"first": "x"}}], "dropped": 0}}',
+        ))
+    }  # fmt: skip
+    for name, text in written.items():
+        (tmp_path / "webhooks" / f"{name}.json").write_text(text)
+    odd = [(name, LOG_ID, 7) for name in (*written, "folder")]
+    for name, log_id, end in (("site", "cd" * 16, 10), ("site", LOG_ID, 5), *odd):
         assert load(tmp_path, name, log_id, end).seq == end - 1
-    assert [f"begins with event {end}" in text for end, text in zip((10, 5, 7), caplog.messages, strict=True)]  # fmt: skip
+        assert f"begins with event {end}" in caplog.messages[-1]
+    assert len(caplog.messages) == 2 + len(odd)
 
 
 def test_too_many_dead_letters(rig: Rig) -> None:
