@@ -149,7 +149,10 @@ class Cases:
         allow_time()
         told = await self.log.case(number, detector)
         if told is None:
-            raise Problem(404, "there is no such case")
+            raise Problem(
+                404,
+                f"there is no such case: detector {detector} found nothing about account {number}",
+            )
         return told
 
     # What staff does.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from tests.e2e.clients import announce_target, ask, get, peer_id, torrent
+from tests.e2e.clients import announce_target, ask, exchange, peer_id, torrent
 from tests.e2e.process import DEADLINE, Tracker
 from tracker.offline.export_files import FORMATS
 from tracker.offline.exporting import TABLES
@@ -47,7 +47,9 @@ def site(private_site: Callable[..., Tracker]) -> Tracker:
                 torrent(7), 4321 * number, 7000 + number, uploaded=uploaded * number,
                 downloaded=100 - left, left=left, event=event,
             )  # fmt: skip
-            get(tracker.http[0], target.replace("announce", f"announce/{key}", 1))
+            path = target.replace("announce", f"announce/{key}", 1)
+            head = f"GET {path} HTTP/1.1\r\nHost: tracker\r\nUser-Agent: Program/{number}\r\nConnection: close"
+            exchange(tracker.http[0], f"{head}\r\n\r\n".encode("latin-1"))
     found = tracker.events_until(lambda found: len(found) == 9, "--type", "announced")
     for number in (1, 2, 3):
         amounts = {"uploaded": 8_000_000 + number, "corrects": found[0]["seq"]}
@@ -193,7 +195,7 @@ WRONG = [
         ("stays", "--personal", "--reason", "x", "--url", "http://127.0.0.1:1", "--token", "y"),
         "could not log the export",
     ),
-    (("new", "--account", "nobody"), "no key was issued to an account of nobody"),
+    (("new", "--account", "nobody"), "no account has the owner nobody"),
     (("new", "--account", "99"), "there is no account 99"),
     (("new", "--account", "1"), "give --reason TEXT"),
     (("new", "--account", "1", "--format", "csv"), "--account writes JSON lines into FOLDER"),
@@ -271,6 +273,7 @@ def test_a_members_data_are_nobody_elses(site: Tracker, tmp_path: Path) -> None:
         others = (
             f"owner-of-{number}", f"member {number}", KEYS[number], f'"port":{7000 + number}',
             peer.hex(), sha256(KEYS[number].encode()).hexdigest(), str(8_000_001 + number),
+            f"Program/{number}",
         )  # fmt: skip
         assert not [text for text in others if text in whole]
     mine = (KEYS[1], sha256(KEYS[1].encode()).hexdigest(), "a note about", "MyAccessToken", "admin")
@@ -292,6 +295,9 @@ def test_a_members_data_are_nobody_elses(site: Tracker, tmp_path: Path) -> None:
     assert sum(row["completed"] for row in rows["series"]) == 1
     assert [row["downloaded"] for row in rows["hit_and_run"]] == [100]
     assert rows["hit_and_run_history"][0]["state"] == "liable"
+    (client,) = rows["clients"]
+    assert client["agent"] == "Program/1"
+    assert {row["client"] for row in rows["announces"]} == {client["client"]}
     about = json.loads(written["about.json"])
     assert (about["account"], about["owner"], about["uploaded"]) == (2, "owner-of-1", 70)
     assert folder.stat().st_mode & 0o777 == 0o700

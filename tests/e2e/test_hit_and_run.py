@@ -31,6 +31,7 @@ def test_a_violation_is_found_and_pardoned(new_tracker: Callable[..., Tracker]) 
     done(tracker, "torrent", "describe", HASH, "--size", "1000")
     refused = tracker.command("hit-and-run", "set", "--seed", "3d")
     assert "--reason" in refused.stderr
+    assert "nothing is judged" in done(tracker, "hit-and-run", "show", "anna", HASH)
     done(
         tracker, "hit-and-run", "set", "--warn-absent", "1", "--grace-absent", "2s", "--seed", "3d",
         "--reason", "as voted",
@@ -47,6 +48,8 @@ def test_a_violation_is_found_and_pardoned(new_tracker: Callable[..., Tracker]) 
     assert [one["state"] for one in shown["history"]] == ["liable", "at_risk", "violated"]
     events = {one["seq"]: one for one in tracker.events()}
     stopped = next(one for one in events.values() if one.get("event") == "stopped")
+    then = done(tracker, "hit-and-run", "list", "anna", "--at", stopped["time"].removesuffix("Z"))
+    assert HASH in then
     seconds = [micros(one["time"]) - micros(stopped["time"]) for one in shown["history"]]
     assert seconds[1:] == [1_000_000, 2_000_000]
     kinds = [events[one["position"]["seq"]]["type"] for one in shown["history"]]

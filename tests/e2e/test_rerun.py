@@ -95,6 +95,7 @@ WRONG = [
     (("--check", "0"), "need a part of the log, A B"),
     (("--check", "0", "now", "--at", "3"), "need a part of the log, A B"),
     (("--check", "9", "7"), "A has to come first"),
+    (("--check", "now", "7"), "A has to come first"),
     (("0", "now"), "needs --check or --against"),
     (("--speed", "2"), "belong to --against"),
     (("--trace",), "belongs to --check"),
@@ -102,6 +103,10 @@ WRONG = [
     (("--against", "ftp://127.0.0.1:1", "0", "now"), "expected http://HOST:PORT/announce"),
     (("--against", "http://192.0.2.1:6969/announce", "0", "now"), "Give --yes if it is a test"),
     (("--against", "http://127.0.0.1:1/announce", "--keys", "members", "0", "now"), "127.0.0.1:1"),
+    (
+        ("--against", "http://127.0.0.1:1/announce", "--keys", "none", "0", "now"),
+        "cannot read none: No such",
+    ),
     (("--check", "0", "99999999"), "is not in the log"),
 ]
 
@@ -161,7 +166,10 @@ def test_a_test_instance_over_http(site: Site, tmp_path: Path) -> None:
         url, announces = f"http://{host}:{port}/announce", site.tracker.events("--type", "announced")  # fmt: skip
         done = site.tracker.command("replay", "--against", url, "0", "now")
         assert done.stdout.endswith(": 0 announces sent, 0 answered as then, 0 otherwise, 8 not sent\n")  # fmt: skip
-        assert "8 announces not sent, because its key is not known" in done.stderr
+        assert (
+            "8 announces not sent, because the text of the key is not known: give --keys FILE"
+            in done.stderr
+        )
         command = ("replay", "--json", "--keys", "members", "--speed", "100", "0", "now")
         done = site.tracker.command(*command, "--against", url)
         assert (done.returncode, done.stderr) == (0, "")

@@ -62,8 +62,11 @@ def _instance(options: argparse.Namespace) -> Asking:
 
 
 def _keys(path: Path) -> dict[bytes, bytes]:
-    """Reads keys, one a line. Raises `OSError`."""
-    return {sha256(key).digest(): key for key in path.read_bytes().split()}
+    """Reads keys, one a line. Raises `CannotError`."""
+    try:
+        return {sha256(key).digest(): key for key in path.read_bytes().split()}
+    except OSError as error:
+        raise CannotError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def _run(run: Against, first: int, *, as_json: bool) -> None:

@@ -178,7 +178,7 @@ class Client:
             return int(key["account"])
         if re.fullmatch(r"[1-9][0-9]{0,9}", who):
             return int(who)
-        raise ApiError(f"no key was issued to an owner {who}")
+        raise ApiError(f"no account has the owner {who}")
 
     def account(self, number: int) -> dict[str, Any]:
         """Returns an account's totals. Raises `ApiError`."""

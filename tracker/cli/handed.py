@@ -68,7 +68,7 @@ def print_received(options: argparse.Namespace) -> int:
     kept = checked_segments.read_kept(folder, reader.first_seq, keys)
     account = find_account(options.who, chain(kept, reader.frames()))
     if account is None:
-        raise CannotError(f"no key was issued to an account or under a number {options.who}")
+        raise CannotError(f"no account has the owner {options.who}, and no key that number")
     return _print(options, ToAccount(account))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli.api_options import add_change, add_client, client, line, naming, say_json
@@ -15,6 +16,7 @@ from tracker.cli.factor import when
 from tracker.cli.options import info_hash
 from tracker.cli.output import say
 from tracker.ports import JUDGED_STATES
+from tracker.times import parse_typed, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +56,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     listing.add_argument("--torrent", metavar="HASH", type=info_hash, help="only of this one")
     listing.add_argument(
-        "--at", metavar="MOMENT", type=line, help="as it was after a seq, or at a time"
+        "--at", metavar="SEQ|TIME", type=_at, help="as it was after that event, or at that time"
     )
     add_client(listing, list_downloads)
     show = commands.add_parser("show", help="print all that became of a download")
@@ -89,10 +91,9 @@ def show_rule(options: argparse.Namespace) -> None:
     if options.json:
         say_json(rule)
     elif rule is None:
-        say("no rule is in force")
+        say("no rule is in force; what was set shows after ten seconds or so")
     else:
-        for name, value in rule.items():
-            say(f"{name} {json.dumps(value)}")
+        _facts(rule)
 
 
 def set_rule(options: argparse.Namespace) -> None:
@@ -127,11 +128,14 @@ def show_download(options: argparse.Namespace) -> None:
     if options.json:
         say_json(found)
         return
+    if not found["history"]:
+        say(
+            "nothing is judged of this account in this torrent; what is new shows after ten seconds or so"
+        )
     for each in found["history"]:
         position = each["position"]
         say(f"{each['time']}  {each['state']:<9}  {position['seq']}.{position['n']}")
-    for name, value in ((found["download"] or {}).get("facts") or {}).items():
-        say(f"{name} {'-' if value is None else json.dumps(value)}")
+    _facts((found["download"] or {}).get("facts") or {})
 
 
 def pardon_violations(options: argparse.Namespace) -> None:
@@ -176,6 +180,12 @@ def _done(options: argparse.Namespace, answer: dict[str, Any]) -> None:
         say(str(answer["seq"]))
 
 
+def _facts(members: dict[str, Any]) -> None:
+    for name, value in members.items():
+        shown = value if isinstance(value, str) else json.dumps(value)
+        say(f"{name} {'-' if value is None else shown}")
+
+
 def _list(options: argparse.Namespace, downloads: Iterable[dict[str, Any]]) -> None:
     if not options.json:
         say(
@@ -202,6 +212,18 @@ def _time(text: str) -> int:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a time such as 72h, 3d or 3600")
     return int(found[1]) * _SECONDS[found[2]]
+
+
+def _at(text: str) -> str:
+    """An argument's type: a sequence number or a time that has come, as the API takes them."""
+    if text.isdecimal():
+        return text
+    try:
+        return rfc3339(parse_typed(text, time.time_ns() // 1000, ahead=False))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected a sequence number or a time such as 2027-01-31T20:24:00Z or -3d"
+        ) from None
 
 
 def _figure(text: str) -> float:

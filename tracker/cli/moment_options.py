@@ -85,7 +85,7 @@ def account_number(log: ForwardReplay, text: str) -> int:
     if text in owners:
         return owners[text]
     if not text.isdecimal() or not 0 < int(text) < 2**32:
-        raise CannotError(f"no key was issued to an account of {text}")
+        raise CannotError(f"no account has the owner {text}")
     return int(text)
 
 

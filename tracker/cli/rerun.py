@@ -15,7 +15,7 @@ from tracker.cli.output import CANNOT, CannotError, count, note, say
 from tracker.history import event_json
 from tracker.history.deciding import ALIKE
 from tracker.offline.rerun import MOST_DIFFERENCES, Rerun
-from tracker.ports import LogPart
+from tracker.ports import LogPart, Moment
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +44,8 @@ def bounds(log: ForwardReplay, options: argparse.Namespace) -> tuple[int, int]:
     for moment in (options.first, options.last):
         log.resolve(moment)
     first, end = log.bounds(part_of(options))
+    if options.first == Moment():  # now
+        first = log.resolve(Moment())
     if first >= end:
         raise CannotError("no event is from A to B: A has to come first")
     return first, end

@@ -33,7 +33,7 @@ their order decides what is answered."""
 _WAITING = 16  # announces that may wait for a worker
 
 NO_ADDRESS = "the address cannot be read"
-NO_KEY = "its key is not known"
+NO_KEY = "the text of the key is not known: give --keys FILE"
 
 
 @frozen

@@ -76,26 +76,42 @@ def files(of: Sources, account: int, report: Callable[[int], None]) -> Iterator[
     """Yields the files of an account. `report` is called with the next seq of a walk now and
     then.
     """
-    account_of = of.state.access.account_of
+    account_of, clients = of.state.access.account_of, set[int]()
     for table in "announces", "events":
         rows = exporting.events_of(
             table, of.log, LogPart(), of.keys, account_of, report, personal=True, account=account
         )
-        yield _file(table, rows)
+        yield _file(table, rows, clients)
     yield File("keys.jsonl", _KEYS, _keys(of.state, account))
-    yield _file("stays", exporting.stays(of.stays, of.addresses, account))
-    if of.book is None:
-        return
-    yield _file("book", exporting.book(of.book, account))
-    if of.book.series is not None:
-        yield _file("series", exporting.series(of.book.series, account))
-    judged = Judgements(of.book)
-    yield _file("hit_and_run", exporting.hit_and_run(judged, account))
+    yield _file("stays", exporting.stays(of.stays, of.addresses, account), clients)
+    if of.book is not None:
+        yield from _of_book(of.book, account, clients)
+    named = (row for row in exporting.clients(of.state) if row[0] in clients)
+    yield _file("clients", named, clients)
+
+
+def _of_book(book: Book, account: int, clients: set[int]) -> Iterator[File]:
+    yield _file("book", exporting.book(book, account), clients)
+    if book.series is not None:
+        yield _file("series", exporting.series(book.series, account), clients)
+    judged = Judgements(book)
+    yield _file("hit_and_run", exporting.hit_and_run(judged, account), clients)
     yield File("hit_and_run_history.jsonl", _TRANSITIONS, _transitions(judged, account))
 
 
-def _file(table: str, rows: Iterable[Row]) -> File:
-    return File(f"{table}.jsonl", exporting.columns_of(table, personal=True), rows)
+def _file(table: str, rows: Iterable[Row], clients: set[int]) -> File:
+    """`clients` gets the numbers of the clients in the rows, as they are read."""
+    columns = exporting.columns_of(table, personal=True)
+    if "client" in columns:
+        rows = _noted(rows, list(columns).index("client"), clients)
+    return File(f"{table}.jsonl", columns, rows)
+
+
+def _noted(rows: Iterable[Row], column: int, found: set[int]) -> Iterator[Row]:
+    for row in rows:
+        if row[column] is not None:
+            found.add(row[column])
+        yield row
 
 
 def _keys(state: State, account: int) -> Iterator[Row]:

@@ -45,7 +45,7 @@ class Webhooks(Protocol):
     def replay(self, name: str, first: int) -> None:
         """Sends everything from event `first` on once more.
 
-        Raises `KeyError`, and `NoMomentError` where the log does not reach that far.
+        Raises `KeyError`, and `NoMomentError` for an event beyond the next one that it gets.
         """
         ...
 

@@ -173,7 +173,7 @@ def packed_network(text: str) -> tuple[bytes, bool]:
     try:
         network = ip_network(text)
     except ValueError as error:
-        raise InvalidNetworkError(str(error)) from None
+        raise InvalidNetworkError(f"{error}: expected one such as 192.0.2.0/24") from None
     v6, width = network.version == 6, network.prefixlen
     if width % 8 or not 8 <= width <= (48 if v6 else 24):
         known = "the index has networks of /8, /16 or /24, and of /8 to /48 in IPv6"

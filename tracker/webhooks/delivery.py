@@ -75,11 +75,12 @@ class Delivery:
         )  # fmt: skip
 
     def replay(self, first: int) -> None:
-        """Has everything from event `first` on sent once more. Raises `NoMomentError` for one that
-        is not in the log, because what comes before it would not be sent.
+        """Has everything from event `first` on sent once more. Raises `NoMomentError` for one
+        beyond the next, because what comes before it would not be sent.
         """
-        if first > self.events.end:
-            raise NoMomentError(f"the log ends with event {self.events.end - 1}")
+        following = self.place.seq + 1
+        if first > following:
+            raise NoMomentError(f"the webhook gets event {following} next, and passes over nothing")
         self._again = first
         self._asked.set()
 

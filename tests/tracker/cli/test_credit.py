@@ -52,7 +52,7 @@ def test_accounts(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> 
         shown = run(capsys, "account", "show", "--config", config, name)
         assert shown == (0, "account 2\nuploaded 7\nlast_seen -\n", "")
     code, _, err = run(capsys, "account", "show", "--config", config, "bert")
-    assert (code, "no key was issued to an owner bert" in err) == (1, True)
+    assert (code, "no account has the owner bert" in err) == (1, True)
     correct = [
         "correct",
         "anna",

@@ -212,12 +212,12 @@ async def test_a_log_that_cannot_be_read(
     assert rig.delivery.state().error is None
 
 
-def test_a_replay_from_beyond_the_end(rig: Rig) -> None:
+def test_a_replay_from_beyond_the_next_event(rig: Rig) -> None:
     """It is refused, because what comes before that event would never be sent."""
     rig.log.grow(4)
-    rig.delivery.replay(4)
-    with pytest.raises(NoMomentError, match="ends with event 3"):
-        rig.delivery.replay(5)
+    rig.delivery.replay(0)
+    with pytest.raises(NoMomentError, match="gets event 0 next"):
+        rig.delivery.replay(1)
 
 
 def test_places(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
