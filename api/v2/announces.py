@@ -88,10 +88,7 @@ class Announces:
         A page may be short, or empty, and still have a `next`.
         """
         given = params.only(request.args, *_PAGE, "address", "port")
-        try:
-            address = str(ip_address(given.get("address", "")))
-        except ValueError:
-            raise Problem(400, "address: expected an IPv4 or IPv6 address") from None
+        address = str(ip_address(params.address(given.get("address", ""))))
         port = params.whole("port", given["port"], 65535) if "port" in given else None
         looks.demand()
         query = HandedQuery(part(given), address=address, port=port)

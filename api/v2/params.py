@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
@@ -75,6 +76,16 @@ def info_hash(value: str, name: str = "info_hash") -> bytes:
     if not _INFO_HASH.fullmatch(value):
         raise Problem(400, f"{name}: expected 40 hexadecimal digits")
     return bytes.fromhex(value)
+
+
+def address(value: str) -> bytes:
+    """Reads an IPv4 or IPv6 address without a zone (RFC 4007): 4 or 16 bytes."""
+    try:
+        if "%" not in value:
+            return ip_address(value).packed
+    except ValueError:
+        pass
+    raise Problem(400, "address: expected an IPv4 or IPv6 address")
 
 
 def number(value: str, name: str = "key_ref") -> int:

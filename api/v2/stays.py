@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -78,8 +77,8 @@ class Stays:
             (_moment(given, "from"), _moment(given, "to")),
             params.whole("after", given["after"], SEQ_MAX) if "after" in given else 0,
             params.info_hash(given["info_hash"]) if "info_hash" in given else None,
-            _address(given), given.get("network"), peer_id.encode(), given.get("client"),
-            given.get("user_agent"),
+            params.address(given["address"]) if "address" in given else None,
+            given.get("network"), peer_id.encode(), given.get("client"), given.get("user_agent"),
             params.optional_number(given, "key_ref"), params.optional_number(given, "account"),
             listener,
         )  # fmt: skip
@@ -97,13 +96,6 @@ class Stays:
             await self.looks.note(len(page.stays), sought, page.sought)
             return json_text(encode(shown))
         return json_text(encode(await self.looks.shown(shown)))
-
-
-def _address(given: dict[str, str]) -> bytes | None:
-    try:
-        return ip_address(given["address"]).packed if "address" in given else None
-    except ValueError:
-        raise Problem(400, "address: expected an IPv4 or IPv6 address") from None
 
 
 def _moment(given: dict[str, str], name: str) -> Moment:

@@ -61,6 +61,7 @@ async def test_replies(app: QuartTrio, past: FakePast, live: Any) -> None:
     [
         ("handed", 400, "address: expected an IPv4 or IPv6 address"),
         ("handed?address=nobody", 400, "address: expected an IPv4 or IPv6 address"),
+        ("handed?address=fe80::1%25eth0", 400, "address: expected an IPv4 or IPv6 address"),
         ("handed?address=::1&port=65536", 400, "port: expected a whole number, at most 65535"),
         ("accounts/9/received", 404, "there is no such account"),
         ("accounts/1/received?address=::1", 400, "address: unknown parameter"),

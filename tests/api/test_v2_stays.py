@@ -52,6 +52,7 @@ async def test_stays(app: QuartTrio, past: FakePast) -> None:
         ("peer_id=123456789", "peer_id: expected at most 8"),
         ("listener=256", "listener: expected a whole number"),
         ("address=nobody", "address: expected an IPv4 or IPv6 address"),
+        ("address=fe80::1%25eth0", "address: expected an IPv4 or IPv6 address"),
     ],
 )
 async def test_what_is_refused(app: QuartTrio, query: str, detail: str) -> None:

@@ -122,3 +122,6 @@ def test_settings() -> None:
     for text in ("policy.history_days=3", "core.private=true", "policy.max_peers", "x=1"):
         with pytest.raises(BadSettingError, match=r"These work: policy\.interval_jitter, "):
             changes([text])
+    for value in ("9" * 5000, "[" * 5000):
+        with pytest.raises(BadSettingError, match="must be a whole number"):
+            changes([f"policy.interval_jitter={value}"])

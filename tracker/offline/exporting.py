@@ -2,7 +2,8 @@
 
 Personal data are only in what is asked for as `personal`: what the log encrypts of an announce
 (address, port, the end of the peer id, the hash of the client's key), networks and pseudonyms,
-owners of keys, and addresses of administrators. Raises what reading the log raises.
+owners of keys, addresses of administrators, their notes about cases, and what they asked for to see
+addresses. Raises what reading the log raises.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _AT_ONCE = 10_000  # events found between two reports of progress; rows of a pag
 _EVER = 2**62  # beyond every event
 _WHEN = {"seq": INT, "time": TIME, "log_time": TIME}
 _OPEN = {"key_ref": INT, "info_hash": TEXT}  # what many events are about
-_PRIVATE: tuple[str, ...] = ("owner", "address", "sealed")
+_PRIVATE: tuple[str, ...] = ("owner", "address", "sealed", "note", "asked")
 _NOT_THEIRS = ("by", "key_hash", "old_key_hash", "request", "sealed")
 """Members of a member's own events that tell of others: who of the staff wrote them, and why. And
 hashes of keys."""

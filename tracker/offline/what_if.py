@@ -123,7 +123,7 @@ def changes(texts: list[str]) -> Changes:
 def _value(text: str) -> object:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # also: too many digits, or brackets
         return text
 
 

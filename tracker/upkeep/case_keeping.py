@@ -15,6 +15,7 @@ from tracker.domain import events
 from tracker.domain.detecting.cases import Found, Said
 from tracker.domain.detecting.feed import Feed
 from tracker.domain.detecting.watch import Watch
+from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import CaseEvent, TrackerStarted
 from tracker.domain.events.records import AnnounceRefused, Tick
 from tracker.store import case_files, checked_segments, frames
@@ -25,9 +26,16 @@ if TYPE_CHECKING:
 
     from eventlog import Frame
     from tracker.domain.detecting.feed import Found as Heard
+    from tracker.domain.detecting.intervals import Finding
     from tracker.domain.events import codec
     from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
+
+MOST_A_DAY = 100
+"""The most findings of a detector about an account that are entered of a day of log time, because
+nothing removes them, and who has thousands of torrents could fill the disk. One of a higher grade
+than those before is entered besides.
+"""
 
 
 class CaseKeeper:
@@ -50,6 +58,8 @@ class CaseKeeper:
         self._feed = Feed(watch or Watch())
         self._noted: list[Found | Said] = []
         self._known: set[bytes] = set()
+        # By account and detector: a day, and the number and highest grade of its findings.
+        self._of_day: dict[tuple[int, str], tuple[int, int, int]] = {}
         listed = None
         try:
             timeline = case_files.read(log)
@@ -85,8 +95,18 @@ class CaseKeeper:
     def _note(self, state: State, found: Iterable[Heard]) -> None:
         dates = state.dates
         for seq, time_us, one in found:
+            if self._too_many(one, time_us // DAY_US):
+                continue
             dated = one._replace(begin_us=dates.of(one.begin_us), end_us=dates.of(one.end_us))
             self._enter(Found(seq, dates.of(time_us), dated))
+
+    def _too_many(self, one: Finding, day: int) -> bool:
+        name = one.account, one.detector
+        before, number, grade = self._of_day.get(name, (day, 0, 0))
+        if before != day:
+            number = grade = 0
+        self._of_day[name] = day, number + 1, max(grade, one.grade)
+        return number >= MOST_A_DAY and one.grade <= grade
 
     def _say(self, state: State, seq: int, record: codec.AdminRecord) -> None:
         event = record.event()

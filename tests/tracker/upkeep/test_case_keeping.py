@@ -20,7 +20,7 @@ from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import CaseNoted, CaseTaken
 from tracker.ports import Actor
 from tracker.store import case_files, frames, snapshots
-from tracker.upkeep import retention
+from tracker.upkeep import case_keeping, retention
 from tracker.upkeep.case_keeping import CaseKeeper
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Everything:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr(eventlog.log, "WATERMARK_SECONDS", 0.001)
     monkeypatch.setattr(retention, "MOST_AT_ONCE", 64)
+    monkeypatch.setattr(case_keeping, "MOST_A_DAY", 10**9)
     made = Site(tmp_path / "log")
     for day in range(6):
         made.keys.prepare(START_US // DAY_US + day)
@@ -94,6 +95,30 @@ def test_restarts_make_no_difference(site: Site) -> None:
     made = cases(pieces)
     assert {account for account, _ in made} <= set(range(1, MEMBERS + 1))
     assert sum(len(case.found) for case in made.values()) == len(pieces)
+
+
+def test_no_day_has_too_many_findings(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an account by a detector, also where the follower began anew meanwhile."""
+    site.go_on(60)
+    follow(site)
+    every = entries(site)
+    rmtree(site.log / case_files.FOLDER)
+    monkeypatch.setattr(case_keeping, "MOST_A_DAY", 2)
+    for _ in range(2):
+        follow(site)
+        kept = [(_name(one), one.seq) for one in entries(site)]
+        expected: dict[tuple[int, int], list[int]] = {}
+        for one in every:
+            expected.setdefault(_name(one), []).append(one.seq)
+        assert max(map(len, expected.values())) > 2
+        assert sorted(kept) == sorted(
+            (name, seq) for name, seqs in expected.items() for seq in seqs[:2]
+        )
+
+
+def _name(one: Found | Said) -> tuple[int, int]:
+    assert isinstance(one, Found)
+    return one.finding.account, one.finding.end_us // DAY_US
 
 
 def test_intervals_add_up_to_what_was_counted(site: Site) -> None:

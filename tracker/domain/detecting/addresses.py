@@ -51,7 +51,7 @@ class SharedAddress:
     def __init__(self, parameters: AddressParameters | None = None) -> None:
         self.parameters = parameters or AddressParameters()
         self._shared = NetworkSet(self.parameters.shared)
-        self._stays: dict[bytes, list[_Stay]] = {}  # by address
+        self._stays: dict[bytes, dict[int, _Stay]] = {}  # by address and account
         # Members by port, up to `usual_members`, of this time and of the one before.
         self._ports: tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]] = ({}, {})
         self._found: dict[tuple[int, int], tuple[int, int]] = {}  # grade and time, by accounts
@@ -66,13 +66,10 @@ class SharedAddress:
         if stays is None:
             if self._shared.has(address):
                 return ()
-            stays = self._stays[address] = []
-        for stay in stays:
-            if stay.account == account:
-                break
-        else:
-            stay = _Stay(account, interval.time_us)
-            stays.append(stay)
+            stays = self._stays[address] = {}
+        stay = stays.get(account)
+        if stay is None:
+            stay = stays[account] = _Stay(account, interval.time_us)
         if interval.time_us - stay.last_us > self.parameters.pause_seconds * 1_000_000:
             stay.begin_us = interval.time_us
         if interval.port != stay.port:
@@ -80,7 +77,7 @@ class SharedAddress:
         stay.last_us, stay.seq, stay.port = interval.time_us, interval.seq, interval.port
         stay.key, stay.client = interval.key, interval.client
         if 1 < len(stays) <= self.parameters.crowd_accounts:
-            return self._compare(stays, stay, interval)
+            return self._compare(stays.values(), stay, interval)
         return ()
 
     def ticked(self, time_us: int) -> Iterable[Finding]:
@@ -103,7 +100,7 @@ class SharedAddress:
         most = self.parameters.usual_members
         return any(len(ports.get(port, ())) >= most for ports in self._ports)
 
-    def _compare(self, stays: list[_Stay], one: _Stay, interval: Interval) -> Iterable[Finding]:
+    def _compare(self, stays: Iterable[_Stay], one: _Stay, interval: Interval) -> Iterable[Finding]:
         found: list[Finding] = []
         since_us = interval.time_us - self.parameters.pause_seconds * 1_000_000
         for other in stays:
@@ -139,7 +136,7 @@ class SharedAddress:
 
     def _forget(self, time_us: int) -> None:
         for address, stays in list(self._stays.items()):
-            kept = [stay for stay in stays if stay.last_us > time_us - DAY_US]
+            kept = {who: stay for who, stay in stays.items() if stay.last_us > time_us - DAY_US}
             if kept:
                 self._stays[address] = kept
             else:
