@@ -130,8 +130,7 @@ def _note_export(options: argparse.Namespace, path: str) -> None:
         client(options).note_export(path)
     except ApiError as error:
         raise CannotError(
-            f"the tracker could not log the export: {error}. Where it does not run, read the log's "
-            "folder: --log FOLDER --secrets FOLDER"
+            f"the tracker could not log the export: {error} (--log FOLDER --secrets FOLDER reads without it)"
         ) from None
 
 
@@ -195,7 +194,7 @@ def _rows_of_book(table: str, folder: Path, keys: Keyring | None, state: State) 
     opened = book.open_newest(folder, keys, note)
     if opened is None:
         raise CannotError(_NO_BOOK)
-    note(f"The book counts the events before {opened.upto}, of {state.seq}")
+    note(f"note: the book counts the events before {opened.upto}; the log has {state.seq}")
     if table == "book":
         return exporting.book(opened)
     if table == "hit_and_run":
