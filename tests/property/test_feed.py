@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from attrs import evolve
 from hypothesis import strategies as st
 
 from tests.property.world import FIRST_SETTINGS, Step, World, steps
 from tests.support import HandTime, MemoryLog, few_or_many, try_examples
+from tracker.domain.detecting import feed as module
 from tracker.domain.detecting.feed import Feed
 from tracker.domain.detecting.watch import Watch
+from tracker.domain.events.records import Tick
 from tracker.domain.state import State
 from tracker.upkeep.case_keeping import hear
 
@@ -74,6 +77,31 @@ def _agree(history: list[Step], gone: list[bool]) -> None:
             assert feed.listed == listed(state)
         heard.append([_seen(one) for one in listens.heard_of])
     assert heard[0] == heard[1]
+
+
+@few_or_many(5, 50)
+def test_it_remembers_a_bounded_number(count: int) -> None:
+    history = st.lists(st.one_of(steps, steps, waits), min_size=10, max_size=40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MOST_AWAY", 1)
+        try_examples(count, _remember_one, history=history)
+
+
+def _remember_one(history: list[Step]) -> None:
+    log = MemoryLog()
+    world = World(log, State(), HandTime(), first_settings=evolve(FIRST_SETTINGS, private=True))
+    world.start()
+    for step in history:
+        world.step(step)
+        log.frames()
+    state = State()
+    feed, state.gone = Feed(Watch([Listens()])), []
+    for frame in log.frames():
+        header = frame.header
+        state.apply(header.kind, header.schema, header.base_seq, frame.plain, frame.protected)
+        list(hear(feed, state, frame))
+        assert feed.listed == listed(state)
+        assert header.kind != Tick.kind or feed.away <= 1
 
 
 def _seen(one: Interval) -> Interval:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from tracker.domain.detecting.intervals import CASE, LEAD, MOST_EVIDENCE, Finding
+from tracker.domain.detecting.intervals import CASE, LEAD, MOST_EVIDENCE, MOST_WAITING, Finding
 from tracker.domain.detecting.outages import Outages
 from tracker.domain.events import DAY_US, STOPPED
 
@@ -105,6 +105,9 @@ class UploadWithoutLeechers:
         if begin_us < self._outages.last_us(interval.time_us):
             return
         if _since(begin_us - self._timeout_us, name, swarm.went):
+            return
+        waiting = [each for each in swarm.waiting if each.interval.account == interval.account]
+        if len(waiting) >= MOST_WAITING:
             return
         silent = _since(begin_us - self.parameters.silent_days * DAY_US, name, swarm.silent)
         window = _Window(interval, name, interval.time_us + self._timeout_us, silent)

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 Found = tuple[int, int, "Finding"]
 """A finding, behind the number and the log time of the event that showed it."""
 
+MOST_AWAY = 1_000_000
+"""The most peers that are remembered while they are away, about 0.8 kB each. Of further ones the
+oldest are forgotten: what they announce next counts as their first announce.
+"""
+
 
 class Feed:
     """Remembers the last announce of each peer with an account."""
@@ -38,6 +43,11 @@ class Feed:
     def listed(self) -> set[int]:
         """The numbers of the last announces of the peers with an account that are listed."""
         return set(self._last)
+
+    @property
+    def away(self) -> int:
+        """The number of peers that are remembered while they are not listed."""
+        return len(self._away)
 
     def announced(
         self, state: State, seq: int, rows: Iterable[tuple[Plain, Private | None]]
@@ -116,7 +126,7 @@ class Feed:
         oldest_us = time_us - state.settings.policy.remember_days * events.DAY_US
         while self._away:
             first = next(iter(self._away))
-            if self._away[first].time_us >= oldest_us:
+            if self._away[first].time_us >= oldest_us and len(self._away) <= MOST_AWAY:
                 return
             del self._away[first]
 

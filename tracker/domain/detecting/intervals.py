@@ -18,6 +18,10 @@ GRADES = ("", "lead", "case", "proof")
 """Names of the grades."""
 MOST_EVIDENCE = 32
 """The most announces that a finding names."""
+MOST_WAITING = 16
+"""The most windows of an account that wait in a torrent, because each announce there looks at all.
+A client that keeps to the interval has three or so.
+"""
 
 
 class Interval(NamedTuple):

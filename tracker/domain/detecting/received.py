@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import frozen
 
-from tracker.domain.detecting.intervals import CASE, LEAD, MOST_EVIDENCE, Finding
+from tracker.domain.detecting.intervals import CASE, LEAD, MOST_EVIDENCE, MOST_WAITING, Finding
 from tracker.domain.detecting.outages import Outages
 from tracker.domain.detecting.sent import SentByDay
 from tracker.domain.events import DAY_US, STOPPED
@@ -30,6 +30,8 @@ class ReceivedParameters:
     """Percent of the torrent's size that may have been sent beyond that."""
     silent_days: int = 7
     """Days for which a peer that fell silent may go on loading, and the longest window."""
+    most_silent: int = 10_000
+    """No window is judged while more peers of the torrent fell silent, because it looks at each."""
     case_days: int = 30
     """Days over which windows are added up for a case."""
     case_windows: int = 3
@@ -189,6 +191,8 @@ class UploadBeyondReceived:
         self, swarm: _Swarm, peer: _Peer, name: _Name, interval: Interval
     ) -> _Window | None:
         """Returns the window that an announce ends; None = it is explained, or cannot be judged."""
+        if len(swarm.silent) > self.parameters.most_silent:
+            return None
         known = peer.seq and swarm.size and interval.account and not interval.first
         # Who comes while the tracker is down is not known.
         now_us = interval.time_us
@@ -197,6 +201,9 @@ class UploadBeyondReceived:
             return None
         explained = swarm.received - peer.received
         if self._unexplained(swarm, interval.up, explained) <= 0:
+            return None
+        waiting = [each for each in swarm.windows if each.account == interval.account]
+        if len(waiting) >= MOST_WAITING:
             return None
         return _Window(interval, name, explained, len(swarm.listed) - (name in swarm.listed))
 

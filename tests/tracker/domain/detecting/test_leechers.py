@@ -7,7 +7,7 @@ import pytest
 from tests.tracker.domain.detecting.hearing import GB, Ear
 from tracker.domain.detecting.alone import UploadWithoutLeechers
 from tracker.domain.detecting.holding import MoreThanTorrentHolds
-from tracker.domain.detecting.intervals import CASE, LEAD
+from tracker.domain.detecting.intervals import CASE, LEAD, MOST_WAITING
 
 A, B, C = 1, 2, 3
 SIZE = 20 * GB
@@ -176,3 +176,12 @@ def test_neither_a_few_bytes_nor_the_member_s_own_leeching_nor_an_outage_shows_a
     ear.down(700)
     ear.wait(900)
     assert len(ear.found) == 1
+
+
+def test_few_windows_of_an_account_wait() -> None:
+    """Because each announce in the torrent looks at all of them."""
+    ear = Ear(UploadWithoutLeechers())
+    for number in range(100):
+        ear.announce(number / 10, A, up=number * GB)
+    ear.wait(DAY)
+    assert ear.amounts() == [(A, GB)] * MOST_WAITING

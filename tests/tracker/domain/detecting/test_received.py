@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.tracker.domain.detecting.hearing import GB, MINUTE_US, TORRENT, Ear
-from tracker.domain.detecting.intervals import CASE, LEAD, Finding
-from tracker.domain.detecting.received import UploadBeyondReceived
+from tracker.domain.detecting.intervals import CASE, LEAD, MOST_WAITING, Finding
+from tracker.domain.detecting.received import ReceivedParameters, UploadBeyondReceived
 
 A, B, C = 1, 2, 3
 SIZE = 20 * GB
@@ -38,6 +38,29 @@ def test_the_example_of_the_docs() -> None:
         15_350_000_000, "bytes", (5,), facts,
     )  # fmt: skip
     assert finding.end_us - finding.begin_us == 30 * MINUTE_US
+
+
+def test_few_windows_of_an_account_wait() -> None:
+    """Because each announce in the torrent looks at all of them."""
+    ear = _ear()
+    ear.announce(1, B, left=0)
+    for number in range(2, 100):
+        ear.announce(number / 10, A, up=number * 10 * GB)
+    assert not ear.found
+    ear.announce(30, B, left=0)
+    assert ear.amounts() == [(A, 9 * GB)] * MOST_WAITING
+
+
+def test_where_too_many_fell_silent_nothing_is_judged() -> None:
+    ear = Ear(UploadBeyondReceived(ReceivedParameters(most_silent=1)))
+    ear.announce(0, A)
+    for other in (B, C):
+        ear.announce(1, other, left=GB)
+    ear.silent(60, B)
+    ear.announce(61, A, up=100 * GB)
+    ear.silent(62, C)
+    ear.announce(63, A, up=200 * GB)
+    assert [account for account, _ in ear.amounts()] == [A]
 
 
 def test_an_interval_that_overlaps_counts_whole() -> None:
