@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.cli.api_options import add_change, add_client, client, line, say_json
 from tracker.cli.factor import when
-from tracker.cli.output import count, say
+from tracker.cli.output import count, note, say
 from tracker.ports import CASE_GRADES, CASE_OUTCOMES, CASE_STATES
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def list_cases(options: argparse.Namespace) -> None:
                 *["account", "detector", "grade", "state", "since", "findings", "last", "holder"]
             )
         )
-    for one in api.cases({name: value for name, value in filters.items() if value is not None}):
+    given, number = {name: value for name, value in filters.items() if value is not None}, 0
+    for number, one in enumerate(api.cases(given), 1):  # noqa: B007  # used after the loop
         if options.json:
             say_json(one)
             continue
@@ -86,6 +87,10 @@ def list_cases(options: argparse.Namespace) -> None:
                 one["findings"], one["last"], one["holder"] or "-",
             )
         )  # fmt: skip
+    if not number and not options.json:
+        note(
+            "note: no such case; the tracker finds cases if cases = true in its [event_log], and shows leads with --grade lead"
+        )
 
 
 def list_detectors(options: argparse.Namespace) -> None:

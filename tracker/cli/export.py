@@ -130,7 +130,7 @@ def _note_export(options: argparse.Namespace, path: str) -> None:
         client(options).note_export(path)
     except ApiError as error:
         raise CannotError(
-            f"the tracker could not log the export: {error} (--log FOLDER --secrets FOLDER reads without it)"
+            f"the tracker could not log the export: {error} (where none runs: --log FOLDER --secrets FOLDER)"
         ) from None
 
 

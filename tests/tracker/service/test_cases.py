@@ -34,7 +34,7 @@ async def test_events() -> None:
     await asked.take_case(*NAME, SILENT)
     await asked.wait_for_member(*NAME, SILENT)
     await asked.note_case(*NAME, "asked her", SILENT)
-    seq = await asked.close_case(*NAME, CaseClosing("harmless", 3, 7), WHY)
+    seq = await asked.close_case(*NAME, CaseClosing("harmless", 3, END_US - 1), WHY)
     told = rig.events()[1:]
     assert [one["type"].removeprefix("case_") for one in told] == [
         "taken", "waiting", "noted", "closed",
@@ -44,7 +44,7 @@ async def test_events() -> None:
     }
     closed = told[-1]
     assert (closed["seq"], closed["outcome"], closed["upto"], closed["until_us"]) == (
-        seq, "harmless", 3, 7,
+        seq, "harmless", 3, END_US - 1,
     )  # fmt: skip
     assert closed["by"]["reason"] == "looked into it"
 
@@ -54,6 +54,7 @@ REFUSED: list[tuple[Callable[[Any], Awaitable[int]], str]] = [
     (lambda to: to.close_case(*NAME, CaseClosing("open", 3), WHY), "outcome"),
     (lambda to: to.close_case(*NAME, CaseClosing("confirmed", 3, 7), WHY), "harmless"),
     (lambda to: to.close_case(*NAME, CaseClosing("harmless", 3, END_US), WHY), "9999"),
+    (lambda to: to.close_case(*NAME, CaseClosing("harmless", 3, 0), WHY), "past"),
     (lambda to: to.note_case(*NAME, "", SILENT), "empty"),
 ]
 

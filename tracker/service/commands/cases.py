@@ -36,6 +36,10 @@ class CaseCommands(Writing):
             raise ports.InvalidCaseError("only what is harmless can be so until a date")
         if how.until_us is not None and how.until_us >= END_US:
             raise ports.InvalidCaseError("the date is after the year 9999")
+        if how.until_us is not None and how.until_us <= self._service.date_us():
+            raise ports.InvalidCaseError(
+                "the date is in the past: leave it away, or name one to come"
+            )
         event = CaseClosed(account, detector, how.outcome, how.upto, how.until_us)
         return await self._tell(event, by)
 
