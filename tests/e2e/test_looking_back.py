@@ -100,6 +100,7 @@ def test_an_announce_is_explained(tracker: Tracker, seqs: list[int]) -> None:
     told = named(ask(tracker, "GET", f"/api/v2/announces/{seqs[1]}/explain", **why).json)
     assert told | {"trust": shown["trust"]} == shown
     assert ask(tracker, "GET", f"/api/v2/announces/{seqs[4]}/explain").status == 404
+    assert "no such reply" in tracker.command("handed", "192.0.2.1").stderr
     (reply,) = printed(tracker, "handed", "127.0.0.1", "--port", "1")
     assert (reply["seq"], reply["peers"]) == (seqs[1], shown["peers"])
     page = ask(tracker, "GET", "/api/v2/handed?address=127.0.0.1&port=1", **why).json

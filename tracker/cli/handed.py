@@ -90,9 +90,11 @@ def _print(options: argparse.Namespace, question: Question) -> int:
 
 
 def _print_all(walk: Walk, *, as_json: bool) -> None:
+    replies = 0
     for reply in walk.found():
         if reply is None:
             continue
+        replies += 1
         if as_json:
             say(json.dumps(reply, ensure_ascii=False))
             continue
@@ -102,6 +104,8 @@ def _print_all(walk: Walk, *, as_json: bool) -> None:
         )
         for peer in reply["peers"]:
             say(f"{head}  {endpoint_text(peer)}  {peer['peer_id']}  by event {peer['seq']}")
+    if not replies and not as_json:
+        note("note: there is no such reply")
     if walk.unread:
         note(
             f"The addresses of {', '.join(walk.unread)} cannot be read, because the keys of these days were shredded or "
