@@ -178,7 +178,7 @@ class Delivery:
                 "removed_before": pruned, "events": events,
             },
             ensure_ascii=False,
-        ).encode()  # fmt: skip
+        ).encode(errors="replace")  # fmt: skip
         delivery = f"{self.place.log_id}:{first}-{last}"
         headers = {
             "content-type": "application/json",

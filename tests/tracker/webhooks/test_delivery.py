@@ -143,6 +143,15 @@ async def test_in_order_and_signed(rig: Rig, nursery: trio.Nursery) -> None:
     assert mac == expected.hexdigest()
 
 
+async def test_any_text(rig: Rig, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event with half a surrogate pair, which has no UTF-8 form, is sent with a mark there."""
+    monkeypatch.setattr(Log, "meant", lambda *_: [{"seq": 0, "owner": "\ud800"}])
+    nursery.start_soon(rig.delivery.run)
+    rig.log.grow(1)
+    await wait_all_tasks_blocked()
+    assert [json.loads(body)["events"][0]["owner"] for _, body in rig.bodies] == ["?"]
+
+
 async def test_retries(rig: Rig, autojump_clock: MockClock) -> None:  # noqa: ARG001  # a clock
     """What fails is sent again, later and later, and what comes after it waits."""
     rig.answers = [FAILED, Answer(500), Answer(429, retry_after=60.0), Answer(301)]
