@@ -67,7 +67,7 @@ PAUSE_SECONDS = 60.0
 """Shortest time between two snapshots, in seconds, because a snapshot of a million peers takes 140
 MB.
 """
-MANY_EVENTS, MANY_TIMES = 1_000_000, 4
+MANY_EVENTS, MANY_TIMES = 500_000, 2
 """Events after which a snapshot is due without a pause, and the least number of them for each peer,
 so that writing it stays a small part of the work.
 """
@@ -79,7 +79,7 @@ BOOK_SECONDS = 10.0
 RETRY_SECONDS = 60.0
 """Seconds until a segment that could not be sealed is tried again."""
 _POLL_SECONDS = 1.0  # between two looks at the log
-_REPORTED_FRAMES = 2000  # frames between two reports while it catches up
+_REPORTED_FRAMES = 500  # between two reports while it catches up: 200,000 announces in full frames
 
 
 class Report(Protocol):
