@@ -32,6 +32,7 @@ from tracker.config.values import (
     UnixAddress,
     array,
     client,
+    contact,
     event_type,
     limit,
     name,
@@ -76,6 +77,7 @@ READERS: dict[object, Reader] = {
     policy.Minutes: Reader(whole(1, 525_600, "minutes")),
     policy.Clients: Reader(array(client)),
     policy.Ports: Reader(array(ports)),
+    policy.Contact: Reader(contact),
 }
 """The reader for each kind of setting that the domain declares."""
 

@@ -15,6 +15,7 @@ from attrs import frozen
 
 I32_MAX = 2**31 - 1
 UNIX = "unix:"
+MOST_OF_CONTACT = 200  # characters, so that each UDP reply fits into a packet
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
 _HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]{1,64}", re.ASCII)
@@ -273,6 +274,14 @@ def network_or_unix(value: object) -> str:
     except ValueError:
         wanted = f'addresses or networks such as "{_network_like(value)}", or "unix"'
         raise ValueError(f"must hold {wanted}, not {shown(value)}") from None
+
+
+def contact(value: object) -> str:
+    """Reads a line of text for members, up to 200 characters; "" = none."""
+    if isinstance(value, str) and len(value) <= MOST_OF_CONTACT and value.isprintable():
+        return value.strip()
+    wanted = f"a line of text or a URL, up to {MOST_OF_CONTACT} characters"
+    raise ValueError(f"must be {wanted}; not {shown(value)}")
 
 
 def header_name(value: object) -> str:

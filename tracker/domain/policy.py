@@ -26,6 +26,11 @@ Clients = Annotated[tuple[str, ...], "clients"]
 """First characters of peer ids, such as "-qB"."""
 Ports = Annotated[tuple[str, ...], "ports"]
 """Ports and ranges of them, "25" or "6881-6889"."""
+Contact = Annotated[str, "contact"]
+"""A line of text or a URL, up to 200 characters; "" = none."""
+
+_OF_RULES_2 = "remember_days", "bases_per_account", "resumed_rate"
+"""Keys that are in the events of all logs, although digests leave them out with their defaults."""
 
 
 @frozen
@@ -49,22 +54,40 @@ class Policy:
     ip_parameter: Literal["ignored", "local", "always"] = "ignored"
     partial_seeds: bool = False  # scrapes give `downloaders` (BEP 21)
     external_ip_in_replies: bool = False  # BEP 24
-    # For accounting rules 2 and the book. They are not in the repr, because digests of older logs
-    # have it.
+    # Later keys are not in the repr, because digests of older logs have it: see `later`. These are
+    # for accounting rules 2.
     remember_days: RememberDays = field(default=7, repr=False)  # how long a base stays
     bases_per_account: Limit = field(default=2000, repr=False)
     resumed_rate: Rate = field(default=104_857_600, repr=False)  # of upload in a resumed gap
     history_days: HistoryDays = field(default=0, repr=False)  # how long the book keeps a row
+    contact: Contact = field(default="", repr=False)  # whom a refused member may ask
 
-    def added(self) -> tuple[int, ...]:
-        """Returns the settings that are not in the repr, () if all have their defaults."""
-        found = self.remember_days, self.bases_per_account, self.resumed_rate
-        default = Policy()
-        if self.history_days:
-            return (*found, self.history_days)
-        return () if found == (
-            default.remember_days, default.bases_per_account, default.resumed_rate
-        ) else found  # fmt: skip
+    def later(self) -> dict[str, object]:
+        """Returns the later keys that do not have their default: what digests, events and images
+        have of them. A key is later if it is not in the repr.
+        """
+        return {
+            each.name: value
+            for each in fields(Policy)
+            if not each.repr and (value := getattr(self, each.name)) != each.default
+        }
+
+    def added(self) -> tuple[object, ...]:
+        """Returns what digests have beside the repr, () if all later keys have their defaults."""
+        later = self.later()
+        found: tuple[object, ...] = ()
+        if later.keys() & {*_OF_RULES_2, "history_days"}:
+            found = tuple(getattr(self, name) for name in _OF_RULES_2)
+        for name in _OF_RULES_2:
+            later.pop(name, None)
+        if "history_days" in later:  # the form that older logs have
+            found = (*found, later.pop("history_days"))
+        return (*found, *later.items())
+
+    def left_out(self) -> set[str]:
+        """Returns the keys that events and images leave out."""
+        later = {each.name for each in fields(Policy) if not each.repr}
+        return later - self.later().keys() - set(_OF_RULES_2)
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Policy:

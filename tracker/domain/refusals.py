@@ -2,7 +2,8 @@
 
 The log holds the numbers, negated (docs/log-format.md, counter 7 `refused_requests`). The API and
 the metrics show the names. Clients match substrings of the texts, so a text is the reference's if
-the reference has the same refusal.
+the reference has the same refusal. But no text repeats a key, because clients show and log the
+texts, and members post pictures of them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ INVALID_KEY = AUTHENTICATION + "Invalid format for authentication key param."
 class Refusal:
     """One row of the table.
 
-    `text` may contain `{info_hash}` (hexadecimal) and `{key}` (as received).
+    `text` may contain `{info_hash}` (hexadecimal).
     """
 
     name: str
@@ -64,9 +65,11 @@ REFUSALS = {
         "key_missing",
         AUTHENTICATION + "Missing authentication key param for private tracker.",
     ),
-    KEY_UNKNOWN: Refusal("key_unknown", AUTHENTICATION + "Failed to read key: {key}"),
+    KEY_UNKNOWN: Refusal(
+        "key_unknown",
+        AUTHENTICATION + "Failed to read key: it is not known here, copy your announce URL again",
+    ),
     KEY_EXPIRED: Refusal("key_expired", AUTHENTICATION + "Key has expired, get a new one"),
-    # Not the key itself, because clients show and log the text, and members post pictures of it.
     KEY_REVOKED: Refusal(
         "key_revoked", AUTHENTICATION + "Failed to read key: it was revoked, get a new one", "never"
     ),
@@ -104,10 +107,14 @@ def dropped_name(label: int) -> str:
     return "banned" if label == DROPPED_BANNED else NAMES[MALFORMED]
 
 
-def text_of(number: int, info_hash: bytes, key: bytes | None) -> str:
-    """Returns the text of a refusal for the client. `key`: the key that it sent, or None."""
-    sent = (key or b"").decode("ascii", "replace")
-    return REFUSALS[number].text.format(info_hash=info_hash.hex(), key=sent)
+def text_of(number: int, info_hash: bytes, contact: str) -> str:
+    """Returns the text of a refusal for the client. `contact`: the setting, "" = none."""
+    return with_contact(REFUSALS[number].text.format(info_hash=info_hash.hex()), contact)
+
+
+def with_contact(text: str, contact: str) -> str:
+    """Adds whom to ask to a text for a member; nothing where the site has set no contact."""
+    return f"{text.removesuffix('.')}. Contact: {contact}" if contact else text
 
 
 def retry_in(number: int, site_minutes: int) -> Retry:

@@ -44,8 +44,8 @@ class Settings:
         have their default.
         """
         data = asdict(self, value_serializer=_as_json)
-        if not self.policy.history_days:
-            del data["policy"]["history_days"]
+        for name in self.policy.left_out():
+            del data["policy"][name]
         if self.choice == 1:
             del data["choice"]
         return data

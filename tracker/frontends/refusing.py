@@ -21,4 +21,4 @@ def refuse(
     service.refused(refusal, peer_id)
     if key:
         service.refused_key(key, refusal, info_hash)
-    return refusals.text_of(refusal, info_hash, key)
+    return refusals.text_of(refusal, info_hash, service.settings.policy.contact)

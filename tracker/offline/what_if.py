@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eventlog import Frame, Pool
+    from tracker.domain.policy import Policy
     from tracker.domain.settings import Settings
     from tracker.domain.state import State
     from tracker.offline.rerun import Source
@@ -281,7 +282,7 @@ class WhatIf:
         answer = self._decide(one, agent)
         if answer < 0 and answer != EARLY:
             self.refused[refusals.NAMES[answer]] += 1
-            size = _refusal_bytes(one, answer, self.other.settings.policy.retry_in_minutes)
+            size = _refusal_bytes(one, answer, self.other.settings.policy)
             self.now.body_bytes += size
         else:
             torrent = self.other.swarms.lookup(one.info_hash)
@@ -366,8 +367,8 @@ def _reply_bytes(state: State, one: Recorded, v4: int, v6: int) -> int:
     )  # fmt: skip
 
 
-def _refusal_bytes(one: Recorded, refusal: int, site_minutes: int) -> int:
-    text = refusals.text_of(refusal, one.info_hash, None)
+def _refusal_bytes(one: Recorded, refusal: int, policy: Policy) -> int:
+    text = refusals.text_of(refusal, one.info_hash, policy.contact)
     if one.udp:
-        return 8 + len(text)
-    return len(http.failure(text, refusals.retry_in(refusal, site_minutes)))
+        return 8 + len(text.encode())
+    return len(http.failure(text, refusals.retry_in(refusal, policy.retry_in_minutes)))

@@ -17,6 +17,7 @@ from tests.tracker.config.support import (
 
 SECONDS_OR_OFF = "must be a whole number of seconds from 0 to 2147483647, not "
 CLIENTS = 'must hold the first characters of a peer id, such as "-qB" or "-TR29", not '
+CONTACT = "must be a line of text or a URL, up to 200 characters; not "
 PORTS = 'must hold ports from 1 to 65535 or ranges such as "6881-6889", not '
 BAD_VALUES = [
     ("core.announce_policy.interval", "0", f"{SECONDS}0"),
@@ -99,6 +100,9 @@ BAD_VALUES = [
     ("policy.refused_ports", "[true]", f"{PORTS}true"),
     ("policy.refused_ports", '["9-8"]', f'{PORTS}"9-8"'),
     ("policy.refused_ports", '["-9"]', f'{PORTS}"-9"'),
+    ("policy.contact", "7", f"{CONTACT}7"),
+    ("policy.contact", r'"a\nb"', f'{CONTACT}"a\\nb"'),
+    ("policy.contact", f'"{"x" * 201}"', f'{CONTACT}"{"x" * 55}…'),
     ("policy.ip_parameter", '"on"', 'must be one of ignored, local, always; not "on"'),
     (
         "policy.max_peers",

@@ -51,6 +51,7 @@ GOOD_VALUES = [
     ("policy.refused_ports", '[1, 65535, "25", "6881-6889"]', ("1", "65535", "25", "6881-6889")),
     ("policy.refused_ports", "[]", ()),
     ("policy.ip_parameter", '"Local"', "local"),
+    ("policy.contact", '" ask üs: https://example.org/{a} "', "ask üs: https://example.org/{a}"),
     ("policy.enforce_interval_min", "true", True),
     ("policy.interval_jitter", "86400", 86400),
     ("policy.http_request_seconds", "1", 1),

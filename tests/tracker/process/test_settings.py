@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.support import Rig, append_json, replayed
-from tracker.config.schema import Config, Core, EventLog, Logging, Metadata, Policy
-from tracker.domain import choice
+from tracker.config.schema import Config, Core, EventLog, Logging, Metadata
+from tracker.config.schema import Policy as ConfiguredPolicy
+from tracker.domain import choice, image
 from tracker.domain.events.admin import SettingsChanged
+from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.process.settings import settings_of
 
@@ -22,10 +24,37 @@ def test_bases_do_not_outlive_the_keys(remember_days: int, shred_days: int, days
         Metadata("2.0.0"),
         Logging("info"),
         Core(listed=False, private=True),
-        policy=Policy(remember_days=remember_days),
+        policy=ConfiguredPolicy(remember_days=remember_days),
         event_log=EventLog(shred_days=shred_days),
     )
     assert settings_of(config).policy.remember_days == days
+
+
+LATER = {"history_days": 3, "contact": "https://example.org"}
+
+
+def test_all_later_keys() -> None:
+    """The test below has every key that is in no event where it has its default."""
+    assert set(LATER) == Policy().left_out()
+
+
+@pytest.mark.parametrize(("name", "value"), LATER.items(), ids=LATER)
+def test_a_later_key(name: str, value: object) -> None:
+    """With its default it is in no event, image and digest, so those of older logs stay. With
+    another value it is in all of them."""
+    digests = set()
+    for policy in (Policy(), Policy(**{name: value}), Policy(resumed_rate=1, **{name: value})):
+        rig = Rig.with_settings(policy=policy)
+        data = rig.state.settings.as_data()
+        assert (name in data["policy"]) == (policy != Policy())
+        assert (name in str(policy.added())) == (policy != Policy() and name != "history_days")
+        assert Settings.from_data(data) == rig.state.settings
+        state = replayed(rig.log.frames())
+        assert state.settings == rig.state.settings
+        assert state.digest() == rig.state.digest()
+        assert image.load(*image.dump(state)).digest() == rig.state.digest()
+        digests.add(state.digest())
+    assert len(digests) == 3
 
 
 def test_a_start_over_an_older_log_names_the_rule_of_choice() -> None:

@@ -201,7 +201,7 @@ class RequestHandler:
         if service.private and not key:
             key = request.passkey or self._other_key(text[start:])
         if key and not service.knows(key) and not http.is_key(key):
-            return self._refuse(refusals.INVALID_KEY, "key", keep, request.peer_id)
+            return self._refuse_form_of_key(keep, request.peer_id)
         source = forwarded_address(self.proxies, address, forwarded) if self.proxied else address
         holder: Holder | None = None
         if service.guarded:
@@ -313,7 +313,8 @@ class RequestHandler:
         if left_us > WARN_US or not self._service.settings.check_keys_expiration:
             return reply
         hours = max(1, left_us // 3_600_000_000)
-        return http.with_warning(reply, f"Your tracker key expires in about {hours} h: renew it")
+        text = f"Your tracker key expires in about {hours} h: renew it"
+        return http.with_warning(reply, refusals.with_contact(text, self._policy.contact))
 
     def _dictionaries(
         self, torrent: int, peers4: bytes, peers6: bytes
@@ -347,7 +348,7 @@ class RequestHandler:
         if service.private and not key:
             key = http.query_passkey(query) or self._other_key(query)
         if key and not http.is_key(key) and not service.knows(key):
-            return self._refuse(refusals.INVALID_KEY, "key", keep)
+            return self._refuse_form_of_key(keep)
         if self.proxied:
             address = forwarded_address(self.proxies, address, forwarded)
             if not address:
@@ -373,6 +374,10 @@ class RequestHandler:
         self._service.refused_malformed("http", "framing")
         body = _BAD_TEXT.format(problem).encode()
         return _BAD_REQUEST % (len(body), body)
+
+    def _refuse_form_of_key(self, keep: bool, peer_id: bytes = b"") -> bytes:
+        text = refusals.with_contact(refusals.INVALID_KEY, self._policy.contact)
+        return self._refuse(text, "key", keep, peer_id)
 
     def _refuse(self, reason: str, problem: str, keep: bool, peer_id: bytes = b"") -> bytes:
         """Refuses a malformed request; `problem` is the word for the metrics."""

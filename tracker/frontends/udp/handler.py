@@ -588,11 +588,11 @@ class DatagramHandler:
         """Returns the reply to a datagram of `size` bytes whose source may be forged.
 
         An error counts towards a rate and, unless it refuses a good request, towards a ban. It is
-        None beyond these, and where it would be longer than the datagram.
+        None beyond these, and where it would be longer than the datagram even without the contact.
         """
         if reply is None:
             return None
-        allowed = len(reply) <= size
+        allowed = True
         if reply.startswith(_ERROR):
             now_us = self._service.now_us()
             if self._bans.banned(address, now_us):
@@ -600,8 +600,10 @@ class DatagramHandler:
                 self._count_banned()
                 return None
             bans = not reply.startswith(_REFUSED, 8)  # after action and transaction
-            allowed = self._bans.add_error(address, now_us, bans=bans) and allowed
-        if allowed:
+            if len(reply) > size:
+                reply = reply.partition(b". Contact: ")[0]
+            allowed = self._bans.add_error(address, now_us, bans=bans)
+        if allowed and len(reply) <= size:
             return reply
         self.traffic.errors -= 1
         self._count_ignored()
@@ -662,6 +664,8 @@ class DatagramHandler:
         """Returns the error reply to a malformed request."""
         self._service.refused_malformed("udp", _PROBLEMS.get(text, "query"), peer_id)
         self.traffic.errors += 1
+        if text == refusals.INVALID_KEY:
+            text = refusals.with_contact(text, self._service.settings.policy.contact)
         return udp.error(transaction, text)
 
 
