@@ -35,6 +35,8 @@ DIRECTIVES = {
 OPTIONS = ["-O2", "-g0"]
 STORE = ROOT / "build" / "modules"
 """Compiled modules by what they were made from, so that an edit of one compiles one."""
+WHY_PURE = ROOT / "build" / "why-pure"
+"""Why the checkout is pure Python, for scripts/_venv, which shows it; absent = it is compiled."""
 MOST_STORED = 300  # files, about 50 MB; those that were not used for the longest time go
 
 
@@ -46,14 +48,18 @@ class Compiling(BuildHookInterface):  # type: ignore[type-arg]  # hatchling alon
             return
         hot = _build_module()
         editable = version == "editable"
-        if editable and _done(hot):
-            return
+        if editable:
+            WHY_PURE.unlink(missing_ok=True)
+            if _done(hot):
+                return
         self._scratch = tempfile.TemporaryDirectory()  # removed when the process ends
         folder = Path(self._scratch.name)
         problem = _compile(folder)
         if problem is not None:
             if editable:
                 _remove(hot)
+                WHY_PURE.parent.mkdir(exist_ok=True)
+                WHY_PURE.write_text(f"{problem}\n")
             if os.environ.get("SWARMLOG_COMPILED") == "1":
                 raise RuntimeError(f"the hot modules could not be compiled: {problem}")
             self.app.display_info(f"pure Python: {problem}")
