@@ -89,6 +89,8 @@ _HEALTH = Address("127.0.0.1", 1313)
 
 
 _TLS_ON_UNIX = "has TLS on a Unix socket: that is for the proxy in front of it"
+HOOK_SECRET = 16
+"""The fewest characters of a webhook's secret."""
 _SECRETS = ("", "privacy", "reached", "server.key")
 """What the folder of the secrets holds that may be a link to elsewhere; "" = the folder itself."""
 
@@ -362,6 +364,13 @@ class Webhook:
     types: EventTypes
     ca_path: Text | None = None
     give_up_hours: Hours = 24
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.secret) < HOOK_SECRET:
+            problem = (
+                f"must have at least {HOOK_SECRET} characters, because a shorter one can be guessed"
+            )
+            raise KeyProblemsError({"secret": problem})
 
 
 @frozen

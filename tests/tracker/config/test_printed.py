@@ -13,7 +13,7 @@ def test_secrets_are_in_no_repr_and_no_printed_form() -> None:
     text = f'{MINIMAL}http_api.access_tokens = {{admin = "hunter2", ops = "hunter3"}}\n'
     text += 'core.database.path = "mysql://root:hunter4@db/tracker"\n'
     text += '[[webhooks]]\nname = "site"\nurl = "https://site.example:8443/hunter5?token=hunter6"\n'
-    text += 'secret = "hunter7"\ntypes = ["key_issued"]\n'
+    text += 'secret = "hunter7, not hunter2"\ntypes = ["key_issued"]\n'
     loaded = from_text(text)
     printed = effective(loaded.config)
     assert at(loaded.config, "http_api.access_tokens.admin") == "hunter2"

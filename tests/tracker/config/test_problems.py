@@ -245,7 +245,17 @@ SECTION_PROBLEMS = [
     ),
     (
         (
-            '[[webhooks]]\nname = "site"\nsecret = "a"\ntypes = ["key_issued"]\n'
+            '[[webhooks]]\nname = "site"\nsecret = "fifteen letters"\ntypes = ["key_issued"]\n'
+            'url = "https://site.example/"'
+        ),
+        (
+            "webhooks[0].secret: must have at least 16 characters, because a shorter one can be "
+            "guessed"
+        ),
+    ),
+    (
+        (
+            '[[webhooks]]\nname = "site"\nsecret = "sixteen letters."\ntypes = ["key_issued"]\n'
             'url = "https://site..example/"'
         ),
         (
