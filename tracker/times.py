@@ -16,7 +16,10 @@ _TIME: Final = re.compile(
 )
 
 
-_SPAN: Final = re.compile(r"([+-])((?:\d{1,9}[smhdw])+)", re.ASCII)
+_UNIT: Final = r"s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?|w(?:eeks?)?"
+_PART: Final = re.compile(rf"(\d{{1,9}}) ?({_UNIT})(?![a-z])", re.ASCII)
+_LENGTH: Final = re.compile(rf"(?:\d{{1,9}} ?(?:{_UNIT})(?![a-z]) ?)+", re.ASCII)
+_SPAN: Final = re.compile(r"([+-]?) ?(.*?)( ago)?", re.ASCII)
 _CLOCK: Final = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?", re.ASCII)
 _ZONE: Final = re.compile(r"(?<=\d) ?(?:z|UTC|GMT)$", re.IGNORECASE)
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -91,31 +94,46 @@ def parse_loosely(text: str) -> tuple[int, bool]:
 def parse_typed(text: str, now_us: int, *, ahead: bool) -> int:
     """Parses a time that a person types at the command line; Unix microseconds.
 
-    Besides what `parse_loosely` reads: `now`; `+3m` and `-1h30m`, counted from now (s, m, h, d, w);
-    `07:02`, the next time that it is so late, if `ahead`, or else the last one; and `yesterday`,
-    `today` and `tomorrow`, which begin at midnight. All in UTC. Raises `ValueError`.
+    Besides what `parse_loosely` reads: `now`; `+3m`, `-1h30m`, `10m ago` and `2 hours ago`, counted
+    from now (s, m, h, d, w); `07:02`, the next time that it is so late, if `ahead`, or else the
+    last one; `yesterday`, `today` and `tomorrow`, which begin at midnight, and `yesterday 20:15`.
+    All in UTC. Raises `ValueError`.
     """
     text = _ZONE.sub("Z", text.strip())
     if text == "now":
         return now_us
-    if match := _SPAN.fullmatch(text):
-        parts = re.findall(r"(\d+)([a-z])", match[2])
-        length = sum(int(count) * _SECONDS[unit] for count, unit in parts) * 1_000_000
-        return _in_range(now_us + length if match[1] == "+" else now_us - length, text)
+    if (length_us := _span_us(text)) is not None:
+        return _in_range(now_us + length_us, text)
     now = _EPOCH + timedelta(microseconds=now_us)
-    if text in _DAYS:
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        return (midnight + _DAYS[text] * _DAY - _EPOCH) // timedelta(microseconds=1)
-    if match := _CLOCK.fullmatch(text.removesuffix("Z")):
-        there = now.replace(
-            hour=int(match[1]), minute=int(match[2]), second=int(match[3] or 0), microsecond=0
-        )
-        if ahead and there <= now:
-            there += _DAY
-        elif not ahead and there > now:
-            there -= _DAY
-        return (there - _EPOCH) // timedelta(microseconds=1)
-    return parse_loosely(text)[0]
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    day, _, clock = text.partition(" ") if text.split(" ")[0] in _DAYS else ("", "", text)
+    match = _CLOCK.fullmatch(clock.removesuffix("Z"))
+    if not match and (clock or not day):
+        return parse_loosely(text)[0]
+    there = midnight + _DAYS.get(day, 0) * _DAY
+    if match:
+        there = there.replace(hour=int(match[1]), minute=int(match[2]), second=int(match[3] or 0))
+    if not day and ahead and there <= now:
+        there += _DAY
+    elif not day and not ahead and there > now:
+        there -= _DAY
+    return (there - _EPOCH) // timedelta(microseconds=1)
+
+
+def seconds_of(text: str) -> int:
+    """Parses a length of time, `72h`, `1h30m` or `2 days`; seconds. Raises `ValueError`."""
+    if not _LENGTH.fullmatch(text):
+        raise ValueError(f"{text} is no length of time")
+    return sum(int(count) * _SECONDS[unit[0]] for count, unit in _PART.findall(text))
+
+
+def _span_us(text: str) -> int | None:
+    """Parses a time that is counted from now, as microseconds from now; None for others."""
+    match = _SPAN.fullmatch(text)
+    if not match or bool(match[1]) == bool(match[3]) or not _LENGTH.fullmatch(match[2]):
+        return None
+    length = seconds_of(match[2]) * 1_000_000
+    return length if match[1] == "+" else -length
 
 
 def _in_range(time_us: int, text: str) -> int:

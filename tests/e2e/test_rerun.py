@@ -92,7 +92,7 @@ def test_every_outcome_is_as_recorded(site: Site) -> None:
 
 
 WRONG = [
-    (("--check", "0"), "need a part of the log, A B"),
+    (("--check",), "need a part of the log, A B"),
     (("--check", "0", "now", "--at", "3"), "need a part of the log, A B"),
     (("--check", "9", "7"), "A has to come first"),
     (("--check", "now", "7"), "A has to come first"),

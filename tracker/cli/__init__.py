@@ -12,11 +12,12 @@ import gc
 import os
 import re
 import signal
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tracker import streams
-from tracker.cli.options import add_config
+from tracker.cli.options import add_config, wrong
 from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, flush, say, version_line
 
 if TYPE_CHECKING:
@@ -161,6 +162,23 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._negative_number_matcher = re.compile(r"-\d")
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Has an error name the value that is wrong."""
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError as error:
+            raise argparse.ArgumentError(
+                action, wrong(action.dest, arg_string, ValueError(error.message))
+            ) from None
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Has an error about an unknown command say which one may be meant."""
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            like = get_close_matches(str(value), action.choices, 1)
+            meant = f"did you mean {like[0]}?" if like else f"see {self.prog} --help"
+            raise argparse.ArgumentError(action, f"there is no command {value!r}: {meant}")
+        super()._check_value(action, value)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, unknown = super().parse_known_args(args, namespace)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tracker.cli.api_options import add_change, add_client, client, line, number, say_json
 from tracker.cli.output import say
+from tracker.cli.tables import say_facts
 
 if TYPE_CHECKING:
     import argparse
@@ -38,11 +39,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 def show_account(options: argparse.Namespace) -> None:
     api = client(options)
     account = api.account(api.account_of(options.account))
-    if options.json:
-        say_json(account)
-        return
-    for name, value in account.items():
-        say(f"{name} {'-' if value is None else value}")
+    say_facts(options, account)
 
 
 def correct_account(options: argparse.Namespace) -> None:

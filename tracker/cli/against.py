@@ -4,7 +4,6 @@ answers otherwise.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from hashlib import sha256
 from ipaddress import ip_address
@@ -15,7 +14,7 @@ from attrs import asdict
 
 from tracker.cli import trust
 from tracker.cli.moment_options import replayed
-from tracker.cli.output import CANNOT, CannotError, count, note, say
+from tracker.cli.output import CANNOT, CannotError, count, note, say, say_json
 from tracker.cli.rerun import bounds, whole_or_none
 from tracker.frontends.addresses import is_local
 from tracker.offline.against import Against
@@ -80,7 +79,7 @@ def _run(run: Against, first: int, *, as_json: bool) -> None:
             "type": "summary", "first": first, "last": run.end - 1, "sent": run.sent,
             "differing": run.different, "not_sent": dict(run.not_sent),
         }  # fmt: skip
-        say(json.dumps(summary))
+        say_json(summary)
         return
     say(
         f"events {first} to {run.end - 1}: {count(run.sent, 'announce')} sent, {run.sent - run.different} answered as then, "
@@ -94,7 +93,7 @@ def _print(seq: int, found: list[Difference], *, stop: Callable[[], None], as_js
 
     stop()  # the progress bar, so that it is not in the way
     if as_json:
-        say(json.dumps({"seq": seq, "differences": [asdict(each) for each in found]}))
+        say_json({"seq": seq, "differences": [asdict(each) for each in found]})
         return
     said = "; ".join(f"{each.what}: recorded {each.recorded}, now {each.now}" for each in found)
     say(f"{seq}  {said}")

@@ -6,7 +6,6 @@ These commands append nothing themselves, because the running tracker is the log
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from eventlog import border
 from tracker.cli.api_client import ApiError, Client, endpoint_at, endpoint_of
 from tracker.cli.options import add_config
 from tracker.cli.output import CannotError, say
+from tracker.cli.output import say_json as say_json  # for the commands that use the API
 from tracker.config import ConfigError, load
 from tracker.ports import is_line
 
@@ -126,10 +126,6 @@ def say_done(options: argparse.Namespace, what: str, name: str) -> None:
         say_json({what: name})
     else:
         say(f"{what} {name}")
-
-
-def say_json(value: object) -> None:
-    say(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 # Types of arguments.

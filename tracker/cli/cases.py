@@ -11,14 +11,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli.api_options import add_change, add_client, client, line, say_json
-from tracker.cli.factor import when
 from tracker.cli.output import count, note, say
+from tracker.cli.tables import NUMBER, TIME, WORD, Column, add_list, by_name, say_facts, say_list
+from tracker.cli.time_options import when
 from tracker.ports import CASE_GRADES, CASE_OUTCOMES, CASE_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-_ROW = "{:>8}  {:<24}  {:<5}  {:<9}  {:<27}  {:>8}  {:<27}  {}"
+_COLUMNS = (
+    Column("account", NUMBER), Column("detector", WORD), Column("grade"), Column("state"),
+    Column("findings", NUMBER), Column("last", TIME), Column("since", TIME), Column("holder"),
+)  # fmt: skip
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +37,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
             help=f"some of {', '.join(known)}, with commas between them",
         )  # fmt: skip
     listing.add_argument("--detector", metavar="NAME", type=line, help="only of this one")
+    add_list(listing)
     add_client(listing, list_cases)
     add_client(
         commands.add_parser("detectors", help="list detectors, and how their cases came out"),
@@ -70,23 +75,14 @@ def list_cases(options: argparse.Namespace) -> None:
         "account": account, "state": options.state, "grade": options.grade,
         "detector": options.detector,
     }  # fmt: skip
-    if not options.json:
-        say(
-            _ROW.format(
-                *["account", "detector", "grade", "state", "since", "findings", "last", "holder"]
-            )
-        )
     given, number = {name: value for name, value in filters.items() if value is not None}, 0
-    for number, one in enumerate(api.cases(given), 1):  # noqa: B007  # used after the loop
-        if options.json:
-            say_json(one)
-            continue
-        say(
-            _ROW.format(
-                one["account"], one["detector"], one["grade"], one["state"], one["since"],
-                one["findings"], one["last"], one["holder"] or "-",
-            )
-        )  # fmt: skip
+
+    def counted() -> Iterator[dict[str, Any]]:
+        nonlocal number
+        for number, one in enumerate(api.cases(given), 1):  # noqa: B007  # used after the loop
+            yield one
+
+    say_list(options, _COLUMNS, counted(), by_name(_COLUMNS))
     if not number and not options.json:
         note(
             "note: no such case; the tracker finds cases if cases = true in its [event_log], and shows leads with --grade lead"
@@ -110,8 +106,7 @@ def show_case(options: argparse.Namespace) -> None:
     if options.json:
         say_json(found)
         return
-    for name, value in found["case"].items():
-        say(f"{name} {'-' if value is None else value}")
+    say_facts(options, found["case"])
     for one in found["findings"]:
         say(f"found {one['time']}  {one['grade']}  {one['amount']} {one['unit']}")
         say(f"    {one['info_hash'] or 'no single torrent'}  {one['begin']} to {one['end']}")

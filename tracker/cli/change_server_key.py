@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tracker.cli.api_options import line
 from tracker.cli.options import add_config
-from tracker.cli.output import note_recovery, progress, say
+from tracker.cli.output import note_recovery, progress, say, say_json
 from tracker.config import load
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def change_server_key(options: argparse.Namespace) -> int:
     with progress("Replaying the log") as replaying:
         event = key_change.change(config, by, replaying, note_recovery)
     if options.json:
-        say(json.dumps({"before": event.before, "after": event.after}))
+        say_json({"before": event.before, "after": event.after})
     else:
         retired = Path(config.secrets_path) / "retired" / f"{event.before}.key"
         say(f"server.key is another one. The one before is {retired}: keep it, and back up both")

@@ -7,9 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
-from tracker.cli.moment_options import add_log_and_json, moment, replayed, state_at
+from tracker.cli.moment_options import add_log_and_json, replayed, state_at
 from tracker.cli.options import info_hash
-from tracker.cli.output import say
+from tracker.cli.output import say, say_json
+from tracker.cli.time_options import add_moments
 from tracker.offline.state_diff import differences
 from tracker.offline.state_summary import picture
 
@@ -26,26 +27,26 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--info-hash", metavar="HASH", type=info_hash, help="and who joined and left this swarm"
     )
-    for name, which in (("A", "first"), ("B", "second")):
-        parser.add_argument(
-            which, metavar=name, type=moment, help="sequence number or time, as with --at"
-        )
+    add_moments(parser, "the two moments")
     parser.set_defaults(run=print_diff)
 
 
 def print_diff(options: argparse.Namespace) -> int:
     swarm = bytes.fromhex(options.info_hash) if options.info_hash else None
     with replayed(options) as log:
-        forward = sorted((options.first, options.second), key=log.resolve)
+        forward = sorted((options.first, options.last), key=log.resolve)
         found = {one: picture(state_at(log, one), swarm) for one in forward}
-    changes = differences(found[options.first], found[options.second])
+    changes = differences(found[options.first], found[options.last])
     print_all = partial(_print, changes, as_json=options.json)
     return trust.listed(print_all, log.folder, log.keys, as_json=options.json)
 
 
 def _print(changes: Iterable[dict[str, Any]], *, as_json: bool) -> None:
     for change in changes:
-        say(json.dumps(change, ensure_ascii=False) if as_json else _text(change))
+        if as_json:
+            say_json(change)
+        else:
+            say(_text(change))
 
 
 def _text(change: dict[str, Any]) -> str:

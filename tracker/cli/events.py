@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tracker.cli import trust
-from tracker.cli.moment_options import moment
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import flush, note, say
+from tracker.cli.time_options import add_part, part_of
 from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.history.event_scan import Filter, Scan
-from tracker.ports import EventFilter, LogPart, Moment
+from tracker.ports import EventFilter, Moment
 
 if TYPE_CHECKING:
     import argparse
@@ -36,25 +36,15 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--type", action="append", choices=codec.EVENT_TYPES, metavar="TYPE",
         help=f"only of this type, may be repeated: {', '.join(codec.EVENT_TYPES)}",
     )  # fmt: skip
-    for name, dest, parse, text in (
-        ("--from", "first", _beginning, "begin here"),
-        ("--to", "last", moment, "end here, inclusive"),
-    ):
-        parser.add_argument(
-            name, dest=dest, metavar="SEQ|TIME", type=parse, default=Moment(), help=text
-        )
+    add_part(parser, "begin here; `now` leaves out what is there already", "end here, inclusive")
     parser.set_defaults(run=print_events)
-
-
-def _beginning(text: str) -> Moment:
-    """Reads `--from`; `now` leaves out what is in the log already."""
-    found = moment(text)
-    return Moment(time_us=time.time_ns() // 1000) if found == Moment() else found
 
 
 def print_events(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
-    part = _part(options.first, options.last)
+    if options.first == Moment():
+        options.first = Moment(time_us=time.time_ns() // 1000)
+    part = part_of(options)
     torrent = bytes.fromhex(options.info_hash) if options.info_hash else None
     wanted = EventFilter(types=frozenset(options.type or ()), info_hash=torrent)
     scan = Scan(folder, part, Filter(wanted, array("I")), keys)
@@ -109,7 +99,3 @@ def _print_new(scan: Scan, **mark: bool) -> bool:
             for event in scan.take():
                 say(event_json.line({**event, **mark}))
     return not scan.at_end
-
-
-def _part(first: Moment, last: Moment) -> LogPart:
-    return LogPart(first=first.seq or 0, last=last.seq, from_us=first.time_us, to_us=last.time_us)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
 from tracker.cli.moment_options import add_log_and_json, replayed
-from tracker.cli.output import say
+from tracker.cli.output import say, say_json
 from tracker.history.explain import explain
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def print_explanation(options: argparse.Namespace) -> int:
         shown = explain(log, options.seq)
         known = trust.of(log.folder, log.keys)
     if options.json:
-        say(json.dumps({**shown, "trust": known}, ensure_ascii=False))
+        say_json({**shown, "trust": known})
     else:
         for line in _lines(shown):
             say(line)

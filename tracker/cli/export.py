@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 from tracker.cli import trust
 from tracker.cli.api_client import ApiError
 from tracker.cli.api_options import add_api, client, line
-from tracker.cli.moment_options import account_number, failing_if_interrupted, moment
+from tracker.cli.moment_options import account_number, failing_if_interrupted
 from tracker.cli.options import add_config, add_log, log_and_keys
 from tracker.cli.output import CannotError, flush, note, progress, say
 from tracker.cli.series import NO_SERIES
+from tracker.cli.time_options import add_part, part_of
 from tracker.ledger.cases import CaseList
 from tracker.ledger.judged import Judgements
 from tracker.offline import export_files, exporting, stays, subject_access
-from tracker.ports import LogPart, Moment
 from tracker.store import book
 from tracker.store.address_keys import day_name
 from tracker.store.case_files import CasesError, NoCasesError
@@ -71,14 +71,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="a new file (default: standard output)"
     )
-    for name, dest, text in (
-        ("--from", "first", "begin here"),
-        ("--to", "last", "end here, inclusive"),
-    ):
-        parser.add_argument(
-            name, dest=dest, metavar="SEQ|TIME", type=moment, default=Moment(),
-            help=f"announces and events: {text}",
-        )  # fmt: skip
+    of = "announces and events:"
+    add_part(parser, f"{of} begin here", f"{of} end here, inclusive")
     parser.add_argument(
         "--personal", action="store_true", help="with addresses, owners and the like; see --reason"
     )
@@ -157,7 +151,7 @@ def _form(options: argparse.Namespace) -> str:
             raise CannotError(str(error)) from None
     if options.out is not None and os.path.lexists(options.out):
         raise CannotError(f"{options.out} is there already: remove it, or choose another name")
-    if options.what not in _EVENTS and (options.first, options.last) != (Moment(), Moment()):
+    if options.what not in _EVENTS and (options.first or options.last):
         raise CannotError(f"{options.what} has no --from and no --to: it is as it is now")
     return form
 
@@ -173,10 +167,7 @@ def _rows(
     """Returns the rows of a table. `stack` closes what they are read from."""
     table, personal = options.what, options.personal
     if table in _EVENTS:
-        first, last = options.first, options.last
-        part = LogPart(
-            first=first.seq or 0, last=last.seq, from_us=first.time_us, to_us=last.time_us
-        )
+        part = part_of(options)
         account_of: array[int] = state.access.account_of
         walked = partial(_report, report, state.seq)
         return exporting.events_of(table, folder, part, keys, account_of, walked, personal=personal)
@@ -251,7 +242,7 @@ def _export_account(options: argparse.Namespace) -> int:
     target = Path(options.what)
     if options.out is not None or options.format is not None:
         raise CannotError("--account writes JSON lines into FOLDER: leave --out and --format away")
-    if (options.first, options.last) != (Moment(), Moment()):
+    if options.first or options.last:
         raise CannotError("--account has no --from and no --to: it exports all that there is")
     if os.path.lexists(target):
         raise CannotError(f"{target} is there already: remove it, or choose another name")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import time
 
 from tracker.cli.api_options import (
     add_change,
@@ -16,16 +15,17 @@ from tracker.cli.api_options import (
     say_done,
     say_json,
 )
-from tracker.cli.options import info_hash
+from tracker.cli.options import add_many, info_hash
 from tracker.cli.output import say
+from tracker.cli.tables import HASH, NUMBER, TIME, Column, add_list, by_name, say_list
+from tracker.cli.time_options import when as when
 from tracker.ports import MOST_PERCENT
-from tracker.times import parse, parse_typed, rfc3339
 
-# The columns of `factor list`, and what stands for a missing value.
-_COLUMNS = {
-    "factor": "", "account": "all", "info_hash": "all", "upload_percent": "-", "download_percent": "-",
-    "from": "", "until": "-", "label": "",
-}  # fmt: skip
+_COLUMNS = (
+    Column("factor", NUMBER), Column("account", NUMBER, "all"), Column("info_hash", HASH, "all"),
+    Column("upload_percent", NUMBER, heading="up %"), Column("download_percent", NUMBER, heading="down %"), Column("from", TIME),
+    Column("until", TIME), Column("label"),
+)  # fmt: skip
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +42,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--label", type=line, help="a name for people")
     add_change(put, set_factor)
     listing = "list those in force and to come: number, account, torrent, percentages, times, label"
-    add_client(commands.add_parser("list", help=listing), list_factors)
+    shown = commands.add_parser("list", help=listing)
+    add_list(shown)
+    add_client(shown, list_factors)
     end = commands.add_parser("end", help="end factors before their time")
-    end.add_argument("factors", metavar="NUMBER", nargs="+", type=number)
+    add_many(end, "factors", "NUMBER", number, "their numbers")
     add_change(end, end_factors)
 
 
@@ -67,12 +69,7 @@ def set_factor(options: argparse.Namespace) -> None:
 
 
 def list_factors(options: argparse.Namespace) -> None:
-    for factor in client(options).factors():
-        if options.json:
-            say_json(factor)
-            continue
-        values = ((factor.get(name), absent) for name, absent in _COLUMNS.items())
-        say("\t".join(absent if value is None else str(value) for value, absent in values))
+    say_list(options, _COLUMNS, client(options).factors(), by_name(_COLUMNS))
 
 
 def end_factors(options: argparse.Namespace) -> None:
@@ -81,18 +78,6 @@ def end_factors(options: argparse.Namespace) -> None:
         with naming(str(one)):
             api.end_factor(one)
         say_done(options, "ended", str(one))
-
-
-def when(text: str) -> str:
-    """An argument's type: a time as `moment` takes it, but to come; UTC where it names no zone."""
-    if parse(text) is not None:
-        return text
-    try:
-        return rfc3339(parse_typed(text, time.time_ns() // 1000, ahead=True))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: expected a time such as 2027-01-31T23:59:59Z, 07:02 or +3h"
-        ) from None
 
 
 def _percent(text: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from functools import partial
 from ipaddress import ip_address
 from itertools import chain
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING
 from eventlog import Reader
 from tracker.cli import trust
 from tracker.cli.explain import endpoint_text
-from tracker.cli.moment_options import add_log_and_json, moment, replayed
+from tracker.cli.moment_options import add_log_and_json, replayed
 from tracker.cli.options import log_and_keys
-from tracker.cli.output import CannotError, note, say
+from tracker.cli.output import CannotError, note, say, say_json
+from tracker.cli.time_options import add_part, part_of
 from tracker.history.handed import OfAddress, ToAccount, Walk
 from tracker.ledger.account import find_account
-from tracker.ports import LogPart, Moment
 from tracker.store import checked_segments
 
 if TYPE_CHECKING:
@@ -30,18 +29,15 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.description = "Replay a part of the log and list the replies that listed an address: when, to whom, in which swarm."
     parser.add_argument("address", metavar="ADDRESS", type=_address, help="IPv4 or IPv6")
     parser.add_argument("--port", type=_port, help="only at this port")
-    add_part(parser)
+    add_log_part(parser)
     parser.set_defaults(run=print_handed)
 
 
-def add_part(parser: argparse.ArgumentParser) -> None:
+def add_log_part(parser: argparse.ArgumentParser) -> None:
     """Adds what `tracker received` has as well: the log, and the part of it to look at."""
     add_log_and_json(parser, "one JSON object a reply")
-    for name, dest, text in (
-        ("--from", "first", "begin here (default: at the log's beginning)"),
-        ("--to", "last", "end here, inclusive (default: at its end)"),
-    ):
-        parser.add_argument(name, dest=dest, metavar="SEQ|TIME", type=moment, help=text)
+    begin = "begin here (default: at the log's beginning)"
+    add_part(parser, begin, "end here, inclusive (default: at its end)")
 
 
 def _address(text: str) -> str:
@@ -76,11 +72,7 @@ def _print(options: argparse.Namespace, question: Question) -> int:
     with replayed(options) as log:
         if log.keys is None:
             raise CannotError(_NEEDS)
-        first, last = options.first or Moment(), options.last or Moment()
-        part = LogPart(
-            first=first.seq or 0, last=last.seq, from_us=first.time_us, to_us=last.time_us
-        )
-        walk = Walk(log, log.keys, question, part)
+        walk = Walk(log, log.keys, question, part_of(options))
         return trust.listed(
             partial(_print_all, walk, as_json=options.json),
             log.folder,
@@ -96,7 +88,7 @@ def _print_all(walk: Walk, *, as_json: bool) -> None:
             continue
         replies += 1
         if as_json:
-            say(json.dumps(reply, ensure_ascii=False))
+            say_json(reply)
             continue
         who = reply["owner"] or reply["account"] or "-"
         head = (

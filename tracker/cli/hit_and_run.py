@@ -8,21 +8,23 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli.api_options import add_change, add_client, client, line, naming, say_json
-from tracker.cli.factor import when
-from tracker.cli.options import info_hash
+from tracker.cli.options import add_many, info_hash
 from tracker.cli.output import say
+from tracker.cli.tables import HASH, NUMBER, TIME, Column, add_list, by_name, say_list
+from tracker.cli.time_options import at, length, when
 from tracker.ports import JUDGED_STATES
-from tracker.times import parse_typed, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_ROW = "{:>8}  {:<40}  {:<9}  {:<27}  {:>12}  {:>12}  {}"
+_COLUMNS = (
+    Column("account", NUMBER), Column("info_hash", HASH), Column("state"), Column("since", TIME),
+    Column("seed_seconds_left", NUMBER, heading="to seed s"),
+    Column("seconds_left", NUMBER, heading="left s"), Column("violated_at", TIME),
+)  # fmt: skip
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +33,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     put = commands.add_parser("set", help="judge by a rule from now on; print the event's number")
     put.add_argument("--buffer", type=_figure, help="share of the size that makes liable")
     put.add_argument(
-        "--seed", metavar="TIME", type=_time, help="how long to seed: 72h, 3d or seconds"
+        "--seed", metavar="TIME", type=length, help="how long to seed: 72h, 3d or seconds"
     )
     put.add_argument(
         "--seed-from", metavar="SIZE:TIME", type=_by_size, action="append",
@@ -40,9 +42,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     put.add_argument(
         "--ratio", type=_ratio, help="uploaded by downloaded; `none`: only time counts"
     )
-    put.add_argument("--warn-absent", metavar="TIME", type=_time, help="absence that puts at risk")
-    put.add_argument("--grace-absent", metavar="TIME", type=_time, help="absence that violates")
-    put.add_argument("--window", metavar="TIME", type=_time, help="time since liability, instead")
+    put.add_argument("--warn-absent", metavar="TIME", type=length, help="absence that puts at risk")
+    put.add_argument("--grace-absent", metavar="TIME", type=length, help="absence that violates")
+    put.add_argument("--window", metavar="TIME", type=length, help="time since liability, instead")
     put.add_argument("--freeleech-exempts", action="store_true", default=None)
     put.add_argument("--partial-counts", action="store_true", default=None)
     add_change(put, set_rule, reason_needed=True)
@@ -56,8 +58,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     listing.add_argument("--torrent", metavar="HASH", type=info_hash, help="only of this one")
     listing.add_argument(
-        "--at", metavar="SEQ|TIME", type=_at, help="as it was after that event, or at that time"
+        "--at", metavar="SEQ|TIME", type=at, help="as it was after that event, or at that time"
     )
+    add_list(listing)
     add_client(listing, list_downloads)
     show = commands.add_parser("show", help="print all that became of a download")
     show.add_argument("account", type=line, help="its number or owner")
@@ -71,15 +74,14 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     pardon.add_argument("--until", metavar="TIME", type=when, help="violated before")
     pardon.add_argument("--preview", action="store_true", help="only list what would be pardoned")
+    add_list(pardon)
     add_change(pardon, pardon_violations, reason_needed=True)
     void = commands.add_parser("void", help="do not judge a torrent's downloads that have begun")
     void.add_argument("torrent", metavar="INFO_HASH", type=info_hash)
     void.add_argument("--account", type=line, help="of this account alone: its number or owner")
     add_change(void, void_downloads, reason_needed=True)
     immune = commands.add_parser("immune", help="do not judge accounts, or judge them again")
-    immune.add_argument(
-        "accounts", metavar="ACCOUNT", nargs="+", type=line, help="numbers or owners"
-    )
+    add_many(immune, "accounts", "ACCOUNT", line, "numbers or owners")
     how = immune.add_mutually_exclusive_group()
     how.add_argument("--from", dest="begin", metavar="TIME", type=when, help="at once unless said")
     how.add_argument("--end", action="store_true", help="judge them again")
@@ -187,43 +189,11 @@ def _facts(members: dict[str, Any]) -> None:
 
 
 def _list(options: argparse.Namespace, downloads: Iterable[dict[str, Any]]) -> None:
-    if not options.json:
-        say(
-            _ROW.format(
-                "account", "torrent", "state", "since", "to seed s", "left s", "violated at"
-            )
-        )
-    for one in downloads:
-        if options.json:
-            say_json(one)
-            continue
-        facts = one["facts"] or {}
-        shown = (facts.get(name) for name in ("seed_seconds_left", "seconds_left", "violated_at"))
-        cells = ("-" if each is None else each for each in shown)
-        say(_ROW.format(one["account"], one["info_hash"], one["state"], one["since"], *cells))
+    row = by_name(_COLUMNS)
+    say_list(options, _COLUMNS, downloads, lambda one: row({**(one["facts"] or {}), **one}))
 
 
 # Types of arguments.
-
-
-def _time(text: str) -> int:
-    """An argument's type: a length of time, as 259200, 72h or 3d."""
-    found = re.fullmatch(r"([0-9]{1,10})([smhd]?)", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a time such as 72h, 3d or 3600")
-    return int(found[1]) * _SECONDS[found[2]]
-
-
-def _at(text: str) -> str:
-    """An argument's type: a sequence number or a time that has come, as the API takes them."""
-    if text.isdecimal():
-        return text
-    try:
-        return rfc3339(parse_typed(text, time.time_ns() // 1000, ahead=False))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: expected a sequence number or a time such as 2027-01-31T20:24:00Z or -3d"
-        ) from None
 
 
 def _figure(text: str) -> float:
@@ -238,10 +208,10 @@ def _ratio(text: str) -> float:
 
 
 def _by_size(text: str) -> dict[str, int]:
-    size, _, length = text.partition(":")
+    size, _, time = text.partition(":")
     if not re.fullmatch(r"[0-9]{1,18}", size):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a size and a time, as 5000000000:5d")
-    return {"size": int(size), "seconds": _time(length)}
+    return {"size": int(size), "seconds": length(time)}
 
 
 def _states(text: str) -> str:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import argparse
 import re
+from contextlib import nullcontext
 from typing import Any
 
 from tracker.cli.api_client import KEY_REF
-from tracker.cli.api_options import add_change, add_client, client, line, say_done, say_json
+from tracker.cli.api_options import (
+    add_change,
+    add_client,
+    client,
+    line,
+    naming,
+    say_done,
+    say_json,
+)
+from tracker.cli.options import add_many
 from tracker.cli.output import say
+from tracker.cli.tables import NUMBER, TIME, Column, add_list, by_name, say_list
 from tracker.ports import MAX_NAME, is_key, is_name
 
 MAX_SECONDS = 2**63 - 1
 """Longest validity, in seconds, that the API takes."""
 
-# The columns of `key list`, and what stands for a missing value.
-_COLUMNS = {"key_ref": "", "state": "", "valid_until": "permanent", "owner": "-", "label": ""}
+_COLUMNS = (
+    Column("key_ref", NUMBER), Column("state"), Column("valid_until", TIME, "permanent"),
+    Column("owner"), Column("label", absent=""),
+)  # fmt: skip
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +44,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     listing = commands.add_parser("list", help="list keys: number, state, end, owner, label")
     listing.add_argument("--owner", type=line, help="only the keys of this owner")
     listing.add_argument("--state", choices=("valid", "expired", "revoked"), help="only such keys")
+    add_list(listing)
     add_client(listing, list_keys)
-    revoke = commands.add_parser("revoke", help="revoke a key, at once")
-    revoke.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
+    revoke = commands.add_parser("revoke", help="revoke keys, at once")
+    add_many(revoke, "keys", "KEY|KEY_REF", _key_or_ref, "keys, or their numbers")
     add_change(revoke, revoke_key)
     rotate = commands.add_parser("rotate", help="replace a key by a new one of its account")
     rotate.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
@@ -52,16 +66,17 @@ def add_key(options: argparse.Namespace) -> None:
 
 def list_keys(options: argparse.Namespace) -> None:
     filters = {"owner": options.owner, "state": options.state}
-    for key in client(options).keys({name: text for name, text in filters.items() if text}):
-        if options.json:
-            say_json(key)
-        else:
-            say("\t".join(str(key.get(name) or absent) for name, absent in _COLUMNS.items()))
+    found = client(options).keys({name: text for name, text in filters.items() if text})
+    say_list(options, _COLUMNS, found, by_name(_COLUMNS))
 
 
 def revoke_key(options: argparse.Namespace) -> None:
-    client(options).revoke_key(options.key)
-    say_done(options, "revoked", options.key)
+    api = client(options)
+    for at, key in enumerate(options.keys, 1):
+        many = len(options.keys) > 1
+        with naming(f"key {at} of {len(options.keys)}") if many else nullcontext():
+            api.revoke_key(key)
+        say_done(options, "revoked", key)
 
 
 def rotate_key(options: argparse.Namespace) -> None:

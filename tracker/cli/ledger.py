@@ -14,7 +14,7 @@ from api.v2.ledger_shapes import entry_json, row_json, sums_json
 from eventlog import Reader
 from tracker.cli import trust
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
-from tracker.cli.output import CannotError, say
+from tracker.cli.output import CannotError, say, say_json
 from tracker.ledger.account import Ledger, find_account
 from tracker.ledger.walk import Decryption, Walk
 from tracker.ports import LedgerCorrection, LedgerOpening
@@ -80,7 +80,10 @@ def _print(walk: Walk, ledger: Ledger, only: bytes | None, options: argparse.Nam
         say(_heading())
     for entry in walk.tell(ledger):
         if entries:
-            say(json.dumps(entry_json(entry)) if options.json else _row(entry))
+            if options.json:
+                say_json(entry_json(entry))
+            else:
+                say(_row(entry))
     if options.torrents:
         _print_rows(ledger, only, as_json=options.json)
     else:
@@ -97,7 +100,7 @@ def _print_rows(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
         client = ledger.client(row.client or 0)
         if as_json:
             name = {"info_hash": row.info_hash.hex() if row.info_hash else None}
-            say(json.dumps(name | row_json(row, client)))
+            say_json(name | row_json(row, client))
             continue
         say(
             _BOOK.format(
@@ -118,13 +121,16 @@ def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
     for torrent, sums in torrents.items():
         name = torrent.hex() if torrent else None
         if as_json:
-            say(json.dumps({"type": "torrent", "info_hash": name, **sums_json(sums.value())}))
+            say_json({"type": "torrent", "info_hash": name, **sums_json(sums.value())})
         else:
             say(_sums_row(name or "no torrent", sums))
     if only is None:
         whole = ledger.whole()
         shown = {"type": "account", **sums_json(whole.value())}
-        say(json.dumps(shown) if as_json else _sums_row("the account", whole))
+        if as_json:
+            say_json(shown)
+        else:
+            say(_sums_row("the account", whole))
 
 
 def _heading() -> str:

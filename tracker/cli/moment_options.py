@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import re
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tracker.cli.options import add_config, add_log, log_and_keys
 from tracker.cli.output import CannotError, note, progress
+from tracker.cli.time_options import moment as moment
 from tracker.ports import Moment, NoMomentError
 from tracker.store.moments import ForwardReplay
-from tracker.times import parse_typed, rfc3339
+from tracker.times import rfc3339
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from tracker.domain.state import State
@@ -32,22 +31,6 @@ def add_at(parser: argparse.ArgumentParser) -> None:
         help="after the event of that number, or when all events up to that time had happened "
         "(default: now)",
     )  # fmt: skip
-
-
-def moment(text: str) -> Moment:
-    """An argument's type: a sequence number, or a time, UTC where it names no zone; none of them =
-    now.
-    """
-    if text == "now":
-        return Moment()
-    if re.fullmatch(r"[0-9]{1,19}", text):
-        return Moment(seq=int(text))
-    try:
-        return Moment(time_us=parse_typed(text, time.time_ns() // 1000, ahead=False))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            "expected a sequence number or a time such as 2026-11-21T20:24:00Z, 07:02 or -3m"
-        ) from None
 
 
 @contextmanager

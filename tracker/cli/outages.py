@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,11 @@ from tracker.cli import trust
 from tracker.cli.moment_options import (
     add_log_and_json,
     failing_if_interrupted,
-    moment,
     replayed,
 )
 from tracker.cli.options import log_and_keys
-from tracker.cli.output import CannotError, count, progress, say
+from tracker.cli.output import CannotError, count, progress, say, say_json
+from tracker.cli.time_options import add_part
 from tracker.offline.outages import WHY, RecordedOutage, outages
 from tracker.times import rfc3339
 
@@ -30,12 +29,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "how long, and why."
     )
     add_log_and_json(parser, "one JSON object an outage")
-    parser.add_argument(
-        "--from", dest="begin", metavar="SEQ|TIME", type=moment, help="that end after that"
-    )
-    parser.add_argument(
-        "--to", metavar="SEQ|TIME", type=moment, help="that begin at that time or before"
-    )
+    add_part(parser, "that end after that", "that begin at that time or before")
     parser.set_defaults(run=print_outages)
 
 
@@ -53,8 +47,8 @@ def print_outages(options: argparse.Namespace) -> int:
 def _range(options: argparse.Namespace) -> tuple[int, float]:
     """Returns the last event before what is asked for, and its last event."""
     with replayed(options) as log:
-        after = log.resolve(options.begin) if options.begin else -1
-        to = log.resolve(options.to) if options.to else float("inf")
+        after = log.resolve(options.first) if options.first else -1
+        to = log.resolve(options.last) if options.last else float("inf")
     if to < after:
         raise CannotError("--to is before --from")
     return after, to
@@ -63,7 +57,7 @@ def _range(options: argparse.Namespace) -> tuple[int, float]:
 def _print(found: list[RecordedOutage], options: argparse.Namespace) -> None:
     if options.json:
         for one in found:
-            say(json.dumps(as_json(one)))
+            say_json(as_json(one))
         return
     say(_COLUMNS.format("from", "to", "seconds", "seq", "why"))
     for one in found:

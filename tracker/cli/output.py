@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -29,15 +30,22 @@ def fail(code: int, text: str) -> int:
     return code
 
 
-def say(text: str) -> None:
+def say(text: str, style: str = "") -> None:
     """Prints a line of the command's result on standard output.
 
-    Raises `CannotError` when it takes no more, `BrokenPipeError` when its reader left.
+    `style`: codes of ANSI's select graphic rendition, for a terminal only; "" = none. Raises
+    `CannotError` when it takes no more, `BrokenPipeError` when its reader left.
     """
+    shown = streams.harmless(text)
     try:
-        sys.stdout.write(f"{streams.harmless(text)}\n")
+        sys.stdout.write(f"\x1b[{style}m{shown}\x1b[0m\n" if style else f"{shown}\n")
     except OSError as error:
         raise _no_output(error) from None
+
+
+def say_json(value: object) -> None:
+    """Prints a JSON value in one line: the shape of `--json` in every command."""
+    say(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def flush() -> None:

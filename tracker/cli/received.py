@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.cli.handed import add_part, print_received
+from tracker.cli.handed import add_log_part, print_received
 
 if TYPE_CHECKING:
     import argparse
@@ -15,5 +15,5 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "Replay a part of the log and list the replies to an account, each with the peers in it."
     )
     parser.add_argument("who", metavar="ACCOUNT|KEY_REF", help="an owner, or the number of a key")
-    add_part(parser)
+    add_log_part(parser)
     parser.set_defaults(run=print_received)

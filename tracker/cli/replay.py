@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
-from tracker.cli.moment_options import add_at, add_log_and_json, moment, replayed, state_at
-from tracker.cli.output import CannotError, say
+from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
+from tracker.cli.output import CannotError, say, say_json
+from tracker.cli.time_options import add_moments
 from tracker.offline.state_summary import digest, summary
 from tracker.times import rfc3339
 
@@ -50,11 +51,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--yes", action="store_true", help="with --against: also to a host outside of private networks"
     )  # fmt: skip
-    for name, which in (("A", "first"), ("B", "last")):
-        parser.add_argument(
-            which, metavar=name, nargs="?", type=moment,
-            help=f"the {which} event of the part: sequence number or time",
-        )  # fmt: skip
+    add_moments(parser, "the first and the last event of the part", needed=False)
     parser.set_defaults(run=run)
 
 
@@ -71,14 +68,13 @@ def _speed(text: str) -> float:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the state at a moment, or what a part of the log comes to again."""
-    part = options.first is not None and options.last is not None
-    whole = options.last is None and options.first is None
+    part = options.first is not None
     if options.trace and not options.check:
         raise CannotError("--trace belongs to --check")
     if (options.speed or options.keys or options.yes) and not options.against:
         raise CannotError("--speed, --keys and --yes belong to --against URL")
     if not (options.check or options.against):
-        if not whole:
+        if part:
             raise CannotError(
                 "a part of the log, A B, needs --check or --against; a moment is --at"
             )
@@ -113,7 +109,7 @@ def print_state(options: argparse.Namespace) -> int:
     if options.json:
         outage = log.outage
         between = outage and [rfc3339(outage.from_us), rfc3339(outage.to_us)]
-        say(json.dumps({**shown, "outage": between}))
+        say_json({**shown, "outage": between})
     else:
         for line in _lines(shown):
             say(line)

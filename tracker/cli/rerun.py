@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,12 @@ from attrs import asdict
 
 from tracker.cli import trust
 from tracker.cli.moment_options import failing_if_interrupted, replayed
-from tracker.cli.output import CANNOT, CannotError, count, note, say
+from tracker.cli.output import CANNOT, CannotError, count, note, say, say_json
+from tracker.cli.time_options import part_of
 from tracker.history import event_json
 from tracker.history.deciding import ALIKE
 from tracker.offline.rerun import MOST_DIFFERENCES, Rerun
-from tracker.ports import LogPart, Moment
+from tracker.ports import Moment
 
 if TYPE_CHECKING:
     import argparse
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 _REPORT_EVERY = 1000  # decisions
 DIFFERS, UNDECIDED = "differs", "not decided"
 _OF_REQUEST = ("info_hash", "key_ref", "event", "uploaded", "downloaded", "left", "rule", "reason", "slice")  # fmt: skip
-
-
-def part_of(options: argparse.Namespace) -> LogPart:
-    """Returns the part of the log from A to B. An end that is a time is included."""
-    first, last = options.first, options.last
-    return LogPart(first=first.seq or 0, last=last.seq, from_us=first.time_us, to_us=last.time_us)
 
 
 def bounds(log: ForwardReplay, options: argparse.Namespace) -> tuple[int, int]:
@@ -85,7 +79,10 @@ def _print(log: ForwardReplay, rerun: Rerun, found: Counter[str], options: argpa
         if options.trace or outcome.differences:
             log.report(whole, whole)  # so that the bar is not in the way
             shown = _shown(outcome, verdict)
-            say(json.dumps(shown, ensure_ascii=False) if options.json else _line(shown))
+            if options.json:
+                say_json(shown)
+            else:
+                say(_line(shown))
     log.report(whole, whole)
     summary = {
         "type": "summary", "first": first, "last": rerun.end - 1, "as_recorded": found[ALIKE],
@@ -93,7 +90,7 @@ def _print(log: ForwardReplay, rerun: Rerun, found: Counter[str], options: argpa
         "inputs": rerun.inputs, "whole": found[DIFFERS] < MOST_DIFFERENCES,
     }  # fmt: skip
     if options.json:
-        say(json.dumps(summary))
+        say_json(summary)
         return
     say(
         f"events {first} to {rerun.end - 1}: {count(found.total(), 'decision')}, {found[ALIKE]} as recorded, "

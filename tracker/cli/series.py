@@ -6,7 +6,6 @@ Reads the book beside a running tracker.
 from __future__ import annotations
 
 import argparse
-import json
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from api.v2.ledger_shapes import day_json
 from tracker.cli import trust
 from tracker.cli.moment_options import account_number, add_log_and_json, replayed
 from tracker.cli.options import info_hash, log_and_keys
-from tracker.cli.output import CannotError, note, say
+from tracker.cli.output import CannotError, note, say, say_json
 from tracker.store import book
 from tracker.times import parse_date
 
@@ -92,7 +91,10 @@ def _print(days: Iterable[SeriesDay], *, as_json: bool, peaks: bool) -> None:
         say(line.format(*columns))
     for day in days:
         said = day_json(day)
-        say(json.dumps(said) if as_json else line.format(*said.values()))
+        if as_json:
+            say_json(said)
+        else:
+            say(line.format(*said.values()))
 
 
 def _date(text: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,7 +12,7 @@ from attrs import asdict
 from eventlog import LogLockedError
 from tracker.cli.api_options import line
 from tracker.cli.options import add_config
-from tracker.cli.output import CannotError, note, note_recovery, progress, say
+from tracker.cli.output import CannotError, note, note_recovery, progress, say, say_json
 from tracker.config import load
 from tracker.store.address_keys import day_name, day_shown, parse_day
 
@@ -46,7 +45,7 @@ def shred(options: argparse.Namespace) -> int:
         raise CannotError("event_log.shred_days is 0 (never): give --before or --day")
     done = _shred(config, days, options.reason)
     if options.json:
-        say(json.dumps(done))
+        say_json(done)
     else:
         _say_outcome(done)
     if options.day is not None and not done["shredded"]:

@@ -6,7 +6,6 @@ Reads beside a running tracker.
 from __future__ import annotations
 
 import argparse
-import json
 from functools import partial
 from ipaddress import ip_address
 from itertools import islice
@@ -15,14 +14,13 @@ from typing import TYPE_CHECKING
 from tracker.cli import trust
 from tracker.cli.moment_options import (
     account_number,
-    add_at,
     add_log_and_json,
     failing_if_interrupted,
-    moment,
     replayed,
 )
 from tracker.cli.options import info_hash, log_and_keys
-from tracker.cli.output import CannotError, count, note, progress, say
+from tracker.cli.output import CannotError, count, note, progress, say, say_json
+from tracker.cli.time_options import add_part
 from tracker.history.stays import as_json, numbers
 from tracker.offline.stays import Addresses, opened
 from tracker.store.address_keys import day_name
@@ -44,13 +42,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "Without a time it lists the stays of the whole log, in the order in which they began."
     )
     add_log_and_json(parser, "one JSON object a stay")
-    add_at(parser)
-    parser.add_argument(
-        "--from", dest="begin", metavar="SEQ|TIME", type=moment, help="there after that"
-    )
-    parser.add_argument(
-        "--to", metavar="SEQ|TIME", type=moment, help="there at that time or before"
-    )
+    add_part(parser, "there after that", "there at that time or before", at="there at that moment")
     parser.add_argument("--info-hash", metavar="HASH", type=info_hash, help="in this torrent")
     parser.add_argument("--address", type=_address, help="at this address")
     parser.add_argument(
@@ -77,7 +69,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def print_stays(options: argparse.Namespace) -> int:
-    if options.at and (options.begin or options.to):
+    if options.at and (options.first or options.last):
         raise CannotError("--at is a moment, --from and --to are two: give one or the other")
     folder, keys = log_and_keys(options)
     with replayed(options) as log:
@@ -102,8 +94,8 @@ def _range(log: ForwardReplay, options: argparse.Namespace) -> tuple[int, int]:
     if options.at:
         at = log.resolve(options.at)
         return at, at
-    begin = log.resolve(options.begin) if options.begin else log.span.first_seq - 1
-    end = log.resolve(options.to) if options.to else log.span.last_seq
+    begin = log.resolve(options.first) if options.first else log.span.first_seq - 1
+    end = log.resolve(options.last) if options.last else log.span.last_seq
     if end < begin:
         raise CannotError("--to is before --from")
     return begin, end
@@ -133,7 +125,7 @@ def _print(
         number += 1
         said = {"address": addresses.of(stay) or None} | as_json(stay, stays.listed.clients)
         if options.json:
-            say(json.dumps(said, ensure_ascii=False))
+            say_json(said)
             continue
         where = said["address"] or (f"{stay.network} {stay.pseudonym}" if stay.network else "-")
         say(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tracker.cli import trust
 from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
 from tracker.cli.options import info_hash
-from tracker.cli.output import count, say
+from tracker.cli.output import count, say, say_json
 from tracker.offline.state_summary import as_json, members
 from tracker.times import rfc3339
 
@@ -44,7 +43,7 @@ def _print(state: State, swarm: bytes, options: argparse.Namespace) -> None:
     found = members(state, swarm)
     if options.json:
         for member in found:
-            say(json.dumps(as_json(member), ensure_ascii=False))
+            say_json(as_json(member))
         return
     say(_heading())
     for member in found:

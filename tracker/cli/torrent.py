@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,13 @@ from tracker.cli.api_options import (
     say_done,
     say_json,
 )
-from tracker.cli.options import info_hash
+from tracker.cli.options import add_many, info_hash
 from tracker.cli.output import CannotError, say
-from tracker.times import parse
+from tracker.cli.tables import say_facts
+from tracker.cli.time_options import past
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
 _AT_ONCE = 40_000  # bytes of torrents in one request, because the API takes 64 KiB
@@ -33,19 +36,22 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     show.add_argument("torrent", metavar="HASH", type=info_hash)
     add_client(show, show_torrent)
     put = commands.add_parser("describe", help="say these facts, in place of all said before")
-    put.add_argument("torrent", metavar="HASH", type=info_hash)
+    add_many(put, "hashes", "HASH", info_hash, "info hashes, which all get the same facts")
     put.add_argument("--label", type=line, help="its name for people")
     put.add_argument("--size", metavar="BYTES", type=number, help="bytes of its files")
     put.add_argument("--site-id", metavar="N", type=number, help="the site's number of it")
     put.add_argument("--uploader", type=line, help="the site's name of who uploaded it")
-    put.add_argument("--added", metavar="TIME", type=_time, help="when the site took it in")
+    put.add_argument("--added", metavar="TIME", type=past, help="when the site took it in")
     put.add_argument("--tag", dest="tags", action="append", type=line, help="may be repeated")
     add_change(put, describe_torrent)
     many = commands.add_parser("import", help="say facts about many torrents")
-    many.add_argument("file", type=Path, help="a JSON object with info_hash and facts in each line")
+    many.add_argument(
+        "file", metavar="FILE", type=Path,
+        help="a JSON object with info_hash and facts in each line; - = standard input",
+    )  # fmt: skip
     add_change(many, import_torrents)
     forget = commands.add_parser("forget", help="take back all facts about torrents")
-    forget.add_argument("hashes", metavar="HASH", nargs="+", type=info_hash)
+    add_many(forget, "hashes", "HASH", info_hash, "info hashes")
     add_change(forget, forget_torrents)
 
 
@@ -62,7 +68,11 @@ def describe_torrent(options: argparse.Namespace) -> None:
         "added": options.added,
         "tags": options.tags,
     }
-    _say(options, client(options).describe_torrent(options.torrent, facts))
+    api = client(options)
+    for one in options.hashes:
+        with naming(one):
+            torrent = api.describe_torrent(one, facts)
+        _say(options, torrent)
 
 
 def import_torrents(options: argparse.Namespace) -> None:
@@ -94,7 +104,8 @@ def _batches(path: Path) -> Iterator[tuple[int, list[object]]]:
     """
     first, size, torrents = 1, 0, list[object]()
     try:
-        with path.open("rb") as file:
+        stdin = str(path) == "-"
+        with nullcontext(sys.stdin.buffer) if stdin else path.open("rb") as file:
             for at, text in enumerate(file, 1):
                 if torrents and size + len(text) > _AT_ONCE:
                     yield first, torrents
@@ -121,16 +132,7 @@ def _say(options: argparse.Namespace, torrent: dict[str, Any]) -> None:
     if options.json:
         say_json(torrent)
         return
-    for name, value in torrent.items():
-        if name == "size_at_least":
-            continue
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        if name == "size" and torrent.get("size_at_least"):
-            shown = f"at least {value}"
-        say(f"{name} {'-' if shown in (None, '') else shown}")
-
-
-def _time(text: str) -> str:
-    if parse(text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a time such as 2027-01-31T23:59:59Z")
-    return text
+    shown = {name: None if value == "" else value for name, value in torrent.items()}
+    if shown.pop("size_at_least", False):
+        shown["size"] = f"at least {torrent['size']}"
+    say_facts(options, shown)

@@ -6,13 +6,12 @@ may one of format 1, which has no tags.
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
 from eventlog import has_tags, segments_of
 from tracker import streams
-from tracker.cli.output import UNCHECKED, note, say
+from tracker.cli.output import UNCHECKED, note, say_json
 from tracker.store import tag_keys
 
 if TYPE_CHECKING:
@@ -65,6 +64,6 @@ def end(known: str, *, as_json: bool = False) -> int:
     if known == CHECKED:
         return 0
     if as_json:
-        say(json.dumps({"type": "note", "what": known}))
+        say_json({"type": "note", "what": known})
     note(f"{known}: {_WHY[known]}")
     return UNCHECKED if known == NOT_CHECKED else 0

@@ -5,14 +5,13 @@ Reads beside a running tracker.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from eventlog import LogError
 from tracker.cli import trust
 from tracker.cli.moment_options import add_log_and_json, failing_if_interrupted
 from tracker.cli.options import log_and_secrets
-from tracker.cli.output import LOG_DAMAGED, count, progress, say
+from tracker.cli.output import LOG_DAMAGED, count, progress, say, say_json
 from tracker.offline.state_summary import digest
 from tracker.offline.verify import Verification
 from tracker.store.address_keys import Keyring
@@ -44,10 +43,16 @@ def verify(options: argparse.Namespace) -> int:
     with failing_if_interrupted(), progress("Checking the log") as report:
         for one in verification.findings(report):
             findings += one.damage
-            say(_json(folder, one) if options.json else _text(folder, one))
+            if options.json:
+                say_json(_json(folder, one))
+            else:
+                say(_text(folder, one))
     known = _known(folder, keys)
     summary = _summary(verification, findings, known)
-    say(json.dumps(summary) if options.json else _sentence(summary))
+    if options.json:
+        say_json(summary)
+    else:
+        say(_sentence(summary))
     ended = trust.end(known)
     return LOG_DAMAGED if findings else ended
 
@@ -71,8 +76,8 @@ def _text(folder: Path, one: Finding) -> str:
     return f"{mark}: {where}: {one.what}\n    {one.advice}"
 
 
-def _json(folder: Path, one: Finding) -> str:
-    body = {
+def _json(folder: Path, one: Finding) -> dict[str, Any]:
+    return {
         "type": "damage" if one.damage else "note",
         "file": _place(folder, one),
         "offset": one.offset,
@@ -80,7 +85,6 @@ def _json(folder: Path, one: Finding) -> str:
         "what": one.what,
         "advice": one.advice,
     }
-    return json.dumps(body, ensure_ascii=False)
 
 
 def _summary(verification: Verification, findings: int, known: str) -> dict[str, Any]:

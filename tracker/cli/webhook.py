@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tracker.cli.api_options import add_change, add_client, client, say_done, say_json
-from tracker.cli.output import count, say
+from tracker.cli.api_options import add_change, add_client, client, say_done
+from tracker.cli.output import count, note
+from tracker.cli.tables import NUMBER, TIME, Column, add_list, say_list
 
 if TYPE_CHECKING:
     import argparse
 
-_COLUMNS = "{:<20}  {:>12}  {:>10}  {:>5}  {}"
+_COLUMNS = (
+    Column("name"), Column("seq", NUMBER), Column("behind", NUMBER), Column("dead", NUMBER),
+    Column("state"), Column("failing_since", TIME), Column("error"),
+)  # fmt: skip
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    add_client(commands.add_parser("list", help="list them, and how far each is"), list_hooks)
+    listing = commands.add_parser("list", help="list them, and how far each is")
+    add_list(listing)
+    add_client(listing, list_hooks)
     replay = commands.add_parser("replay", help="send everything from an event on once more")
     replay.add_argument("name", metavar="NAME")
     replay.add_argument("seq", metavar="SEQ", type=int, help="the first event")
@@ -27,21 +33,20 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def list_hooks(options: argparse.Namespace) -> None:
     found = client(options).webhooks()
-    if options.json:
-        for one in found:
-            say_json(one)
-        return
-    say(_COLUMNS.format("name", "seq", "behind", "dead", "state"))
+    say_list(options, _COLUMNS, found, _row)
     for one in found:
-        failing = f"fails since {one['failing_since']}: {one['error']}"
-        say(
-            _COLUMNS.format(
-                one["name"], one["seq"], one["behind"], len(one["dead_letters"]) + one["dropped"],
-                failing if one["failing_since"] else "delivers",
-            )
-        )  # fmt: skip
         for dead in one["dead_letters"]:
-            say(f"  events {dead['first']} to {dead['last']}: {dead['why']} ({dead['time']})")
+            note(
+                f"{one['name']}: events {dead['first']} to {dead['last']} are dead letters: {dead['why']} ({dead['time']})"
+            )
+
+
+def _row(one: dict[str, Any]) -> list[object]:
+    failing = one["failing_since"]
+    return [
+        one["name"], one["seq"], one["behind"], len(one["dead_letters"]) + one["dropped"],
+        "fails" if failing else "delivers", failing, one["error"] if failing else None,
+    ]  # fmt: skip
 
 
 def replay_hook(options: argparse.Namespace) -> None:

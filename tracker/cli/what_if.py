@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict
 
 from tracker.cli import trust
-from tracker.cli.moment_options import add_log_and_json, moment, replayed
-from tracker.cli.output import CannotError, count, note, say
+from tracker.cli.moment_options import add_log_and_json, replayed
+from tracker.cli.output import CannotError, count, note, say, say_json
 from tracker.cli.rerun import bounds
+from tracker.cli.time_options import add_moments
 from tracker.offline.what_if import BYTES, KEYS, BadSettingError, CannotDecideError, WhatIf, changes
 
 if TYPE_CHECKING:
@@ -39,10 +40,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--set", metavar="KEY=VALUE", action="append", required=True, dest="settings",
         help=f"a setting, with its value as in TOML; repeatable. Keys: {', '.join(KEYS)}",
     )  # fmt: skip
-    for name, which in (("A", "first"), ("B", "last")):
-        parser.add_argument(
-            which, metavar=name, type=moment, help=f"the {which} event: sequence number or time"
-        )
+    add_moments(parser, "the first and the last event")
     parser.set_defaults(run=print_what_if)
 
 
@@ -61,7 +59,7 @@ def print_what_if(options: argparse.Namespace) -> int:
         known = trust.of(log.folder, log.keys)
     shown = {**_shown(run, first), "trust": known}
     if options.json:
-        say(json.dumps(shown, ensure_ascii=False))
+        say_json(shown)
     else:
         for line in _lines(shown):
             say(line)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.cli.api_options import add_change, add_client, client, naming, say_done, say_json
-from tracker.cli.options import info_hash
-from tracker.cli.output import say
+from tracker.cli.api_options import add_change, add_client, client, naming, say_done
+from tracker.cli.options import add_many, info_hash
+from tracker.cli.tables import HASH, Column, add_list, by_name, say_list
 
 if TYPE_CHECKING:
     import argparse
+
+_COLUMNS = (Column("info_hash", HASH),)
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add = commands.add_parser("add", help="whitelist torrents")
-    add.add_argument("hashes", metavar="HASH", nargs="+", type=info_hash)
+    add_many(add, "hashes", "HASH", info_hash, "info hashes")
     add_change(add, add_torrents)
-    add_client(commands.add_parser("list", help="list whitelisted torrents"), list_torrents)
+    listing = commands.add_parser("list", help="list whitelisted torrents")
+    add_list(listing)
+    add_client(listing, list_torrents)
     remove = commands.add_parser("remove", help="take torrents off the whitelist")
-    remove.add_argument("hashes", metavar="HASH", nargs="+", type=info_hash)
+    add_many(remove, "hashes", "HASH", info_hash, "info hashes")
     add_change(remove, remove_torrents)
 
 
@@ -32,11 +36,8 @@ def add_torrents(options: argparse.Namespace) -> None:
 
 
 def list_torrents(options: argparse.Namespace) -> None:
-    for one in client(options).whitelist():
-        if options.json:
-            say_json({"info_hash": one})
-        else:
-            say(one)
+    found = ({"info_hash": one} for one in client(options).whitelist())
+    say_list(options, _COLUMNS, found, by_name(_COLUMNS))
 
 
 def remove_torrents(options: argparse.Namespace) -> None:
