@@ -21,3 +21,5 @@ class Ports:
     gauges: Gauges
     past: Past
     webhooks: Webhooks
+    announce_urls: tuple[str, ...] = ()
+    """URLs of the HTTP trackers' announces, without a key, such as `http://127.0.0.1:7070/announce`."""

@@ -153,7 +153,7 @@ KEY: Final = record(
     last_used=nullable(TIME),
     account_last_seen=nullable(TIME),
 )
-NEW_KEY: Final = record(**KEY["properties"], key=ANY_KEY)
+NEW_KEY: Final = record(**KEY["properties"], key=ANY_KEY, announce_urls=array(STRING))
 NEW_KEY_FORM: Final = form(
     key=nullable(ANY_KEY), seconds=nullable({**WHOLE, "maximum": 10**9}), owner=nullable(NAME),
     until=nullable(TIME), label=nullable(NAME),

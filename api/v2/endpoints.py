@@ -46,7 +46,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
     looks, streams = Looks(commands), Streams()
     events = Events(reads, ports.events, looks)
     rows = [
-        *Keys(reads, commands).endpoints(),
+        *Keys(reads, commands, ports.announce_urls).endpoints(),
         *Whitelist(reads, commands).endpoints(),
         *Torrents(reads, commands).endpoints(),
         *Factors(reads, commands).endpoints(),

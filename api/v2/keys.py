@@ -47,6 +47,7 @@ _IMPORTED: Final = shapes.array({**shapes.NEW_KEY_FORM, "required": ["key"]}, MA
 class Keys:
     reads: Reads
     commands: Commands
+    announce_urls: tuple[str, ...]
 
     def endpoints(self) -> list[Endpoint]:
         listed, one = shapes.page("keys", shapes.KEY, shapes.NUMBER), "/keys/{key_ref}"
@@ -150,7 +151,12 @@ class Keys:
     async def _issued(self, issued: IssuedKey) -> Response:
         # The key may be revoked by now; the request has succeeded all the same.
         known = await self.reads.one(ReadModel.key, issued.key_ref)
-        body = {"key": issued.key, **(_key_json(known) if known else {}), "key_ref": issued.key_ref}
+        body = {
+            "key": issued.key,
+            **(_key_json(known) if known else {}),
+            "key_ref": issued.key_ref,
+            "announce_urls": [f"{url}/{issued.key}" for url in self.announce_urls],
+        }
         response = json_text(encode(body), 201)
         response.headers["location"] = f"/api/v2/keys/{issued.key_ref}"
         response.headers["cache-control"] = "no-store"

@@ -23,6 +23,7 @@ from tests.api.fakes import (
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
+ANNOUNCE_URL = "http://127.0.0.1:7070/announce"
 TOKENS = {"admin": "MyAccessToken", "ops": "пароль ключ", "moderator": "moderator"}
 
 
@@ -49,6 +50,7 @@ def log() -> FakeLog:
 @pytest.fixture
 def ports(live: FakeModel, past: FakePast, log: FakeLog, commands: FakeCommands) -> Ports:
     return Ports(
+        announce_urls=(ANNOUNCE_URL,),
         live=live,
         past=past,
         events=log,
@@ -76,6 +78,7 @@ _running: list[Ports] = []
 def shared_app() -> QuartTrio:
     """Makes the application of all tests, because making one takes as long as twenty requests."""
     stands: dict[str, Any] = {one.name: Stand(one.name) for one in fields(Ports)}
+    stands["announce_urls"] = (ANNOUNCE_URL,)
     return create_app(Ports(**stands), Tokens(TOKENS, addresses={"moderator": False}))
 
 

@@ -32,6 +32,12 @@ def shown(key_ref: int, key: str, state: str = "valid", **more: object) -> dict[
     }
 
 
+def new(key: str, key_ref: int = 1, **more: object) -> dict[str, object]:
+    """Returns a key as it is shown once, to whoever issued it."""
+    url = f"http://127.0.0.1:7070/announce/{key}"
+    return {"key": key, "announce_urls": [url], **shown(key_ref, key, **more)}
+
+
 async def post(app, path: str, body: object, method: str = "POST", **headers: str):
     return await ask(
         app,
@@ -68,7 +74,7 @@ async def test_issue(app, body, key, more):
     """Issuing gives 201 with the key, which no other answer holds, and its location."""
     answer = await post(app, "/keys", body)
     assert (answer.status, answer.content_type) == (201, JSON)
-    assert json.loads(answer.body) == {"key": key, **shown(1, key, **more)}
+    assert json.loads(answer.body) == new(key, **more)
     assert answer.headers["location"] == "/api/v2/keys/1"
     assert answer.headers["cache-control"] == "no-store"
     found = await get(app, "/keys/1")

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from tests.e2e.certificates import make
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # one start, on a free port
 KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 TORRENT = torrent(0xAB)
 HASH = TORRENT.hex()
@@ -48,6 +50,34 @@ def refused(tracker: Tracker, *arguments: str) -> str:
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     return line
+
+
+@pytest.mark.parametrize(
+    ("host", "more", "shown"),
+    [
+        ("127.0.0.1", "", ["http://127.0.0.1:{}/announce/KEY"]),
+        (EVERYWHERE, "", []),
+        (EVERYWHERE, 'net.external_ip = "203.0.113.7"', ["http://203.0.113.7:{}/announce/KEY"]),
+        ("[::]", 'net.external_ip = "2001:db8::7"', ["http://[2001:db8::7]:{}/announce/KEY"]),
+        (EVERYWHERE, "https://t.example/a/", ["https://t.example/a/announce/KEY"]),
+        ("127.0.0.1", "https://t.example/announce", ["https://t.example/announce/KEY"]),
+    ],
+)
+def test_announce_urls(
+    host: str, more: str, shown: list[str], new_tracker: Callable[..., Tracker]
+) -> None:
+    """A new key comes with the URL that its member announces to, if the configuration tells it."""
+    extra = "" if more.startswith("https:") else more
+    tracker = new_tracker(attrs.evolve(lasting_listeners(), http=(f"{host}:0",)), extra)
+    if more != extra:
+        bind = f'bind_address = "{host}:0"'
+        text = tracker.config.read_text()
+        tracker.config.write_text(text.replace(bind, f'{bind}\npublic_url = "{more}"', 1))
+    tracker.start()
+    done = tracker.command("key", "add", "--key", KEY, "--announce-url")
+    lines = [url.format(tracker.http[0][1]).replace("KEY", KEY) for url in shown]
+    assert done.stdout.splitlines() == (lines or [KEY])
+    assert ("set public_url" in done.stderr) is not bool(lines)
 
 
 def test_keys(known: Tracker) -> None:

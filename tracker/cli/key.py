@@ -18,7 +18,7 @@ from tracker.cli.api_options import (
     say_json,
 )
 from tracker.cli.options import add_many
-from tracker.cli.output import say
+from tracker.cli.output import note, say
 from tracker.cli.tables import NUMBER, TIME, Column, add_list, by_name, say_list
 from tracker.ports import MAX_NAME, is_key, is_name
 
@@ -40,6 +40,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--key", type=_key, help="this key, not a random one: 10 to 64 characters")
     add.add_argument("--owner", type=_name, help="whose it is: keys of one owner share an account")
     add.add_argument("--label", type=_name, help="a note beside the key")
+    _add_url(add)
     add_change(add, add_key)
     listing = commands.add_parser("list", help="list keys: number, state, end, owner, label")
     listing.add_argument("--owner", type=line, help="only the keys of this owner")
@@ -51,6 +52,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_change(revoke, revoke_key)
     rotate = commands.add_parser("rotate", help="replace a key by a new one of its account")
     rotate.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
+    _add_url(rotate)
     add_change(rotate, rotate_key)
 
 
@@ -84,10 +86,22 @@ def rotate_key(options: argparse.Namespace) -> None:
 
 
 def _say_issued(options: argparse.Namespace, issued: dict[str, Any]) -> None:
+    urls = issued["announce_urls"]
     if options.json:
         say_json(issued)
-    else:
-        say(issued["key"])
+        return
+    if options.announce_url and not urls:
+        note("tracker: no URL is known: set public_url of [[http_trackers]]. The key was issued:")
+    for text in urls if options.announce_url and urls else [issued["key"]]:
+        say(text)
+
+
+def _add_url(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--announce-url",
+        action="store_true",
+        help="print the URLs that its member announces to instead",
+    )
 
 
 def _key(text: str) -> str:

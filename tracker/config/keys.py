@@ -29,7 +29,6 @@ IGNORED: Mapping[str, str] = {
     "http_api.network": _OTHER_PORTS,
     "http_api.public_url": _UNUSED_URL,
     "http_api.tracker_usage_statistics": _LISTENERS,
-    "http_trackers.public_url": _UNUSED_URL,
     "http_trackers.tracker_usage_statistics": _LISTENERS,
     "http_trackers.use_ip_from_query_string": "policy.ip_parameter decides for all listeners",
     "logging.trace_style": "log lines have one style",

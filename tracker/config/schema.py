@@ -234,9 +234,13 @@ class UdpTracker:
 
 @frozen
 class HttpTracker:
-    """One `[[http_trackers]]` entry. Both names for TLS are valid; see `tls`."""
+    """One `[[http_trackers]]` entry. Both names for TLS are valid; see `tls`.
+
+    `public_url` None = it is made from the address.
+    """
 
     bind_address: StreamBind = _HTTP
+    public_url: Url | None = None
     tsl_config: TlsFiles | None = None
     tls_config: TlsFiles | None = None
     network: HttpNetwork = HttpNetwork()

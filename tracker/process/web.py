@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import trio
@@ -80,10 +81,28 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
             gauges=runtime.gauges,
             past=runtime.past,
             webhooks=runtime.hooks,
+            announce_urls=tuple(_announce_urls(runtime)),
         ),
         Tokens(config.access_tokens, config.token_scopes, config.token_addresses),
         Proxies(config.trusted_proxies, config.forwarded_header),
     )
+
+
+def _announce_urls(runtime: Runtime) -> Iterator[str]:
+    """Yields the URL of each HTTP tracker's announces. One that listens on all addresses, and of
+    which the configuration does not say how it is reached, has none.
+    """
+    own = runtime.config.core.net.external_ip
+    for config, listener in zip(runtime.config.http_trackers, runtime.listeners.http, strict=True):
+        host, port = listener.binding
+        external = config.network.external_ip or own
+        if config.public_url:
+            yield f"{config.public_url.rstrip('/').removesuffix('/announce')}/announce"
+        elif not listener.path and not ip_address(host).is_unspecified:
+            yield f"{listener.url}/announce"
+        elif external and not listener.path:
+            shown = f"[{external}]" if external.version == 6 else external
+            yield f"{'https' if listener.certificate else 'http'}://{shown}:{port}/announce"
 
 
 async def start_health(nursery: trio.Nursery, runtime: Runtime) -> None:
