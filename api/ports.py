@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from tracker.ports import Commands, Events, Gauges, Ledgers, Live, Past, Webhooks
+    from tracker.ports import Commands, Events, Gauges, Ledgers, Live, Past, Reruns, Webhooks
 
 
 @frozen
@@ -20,6 +20,7 @@ class Ports:
     ledgers: Ledgers
     gauges: Gauges
     past: Past
+    reruns: Reruns
     webhooks: Webhooks
     announce_urls: tuple[str, ...] = ()
     """URLs of the HTTP trackers' announces, without a key, such as `http://127.0.0.1:7070/announce`."""

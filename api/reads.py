@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         HandedQuery,
         Live,
         Outage,
+        OutagesPage,
         Past,
         ReadModel,
         StaysPage,
@@ -90,6 +91,12 @@ class Reads:
     async def handed(self, query: HandedQuery, limit: int) -> HandedPage:
         """Returns replies with their peers. Raises the errors of the past."""
         return await self._past().handed(query, limit)
+
+    async def outages(
+        self, first: Moment | None, last: Moment | None, after: int, limit: int
+    ) -> OutagesPage:
+        """Returns outages. Raises the errors of the past."""
+        return await self._past().outages(first, last, after, limit)
 
     async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
         """Returns stays. Raises the errors of the past."""

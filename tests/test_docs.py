@@ -18,6 +18,7 @@ from tests.api.fakes import (
     FakeLog,
     FakeModel,
     FakePast,
+    FakeReruns,
     FakeWebhooks,
 )
 from tests.tracker.metrics.test_swarmlog import metric_names
@@ -76,6 +77,7 @@ def endpoints() -> list[tuple[str, str]]:
         Ports(
             live=FakeModel(),
             past=FakePast(),
+            reruns=FakeReruns(),
             events=FakeLog(),
             ledgers=FakeLog(),
             gauges=FakeGauges(),

@@ -23,6 +23,8 @@ from api.v2.hit_and_run import HitAndRun
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
 from api.v2.looks import Looks
+from api.v2.outages import Outages
+from api.v2.reruns import Reruns
 from api.v2.series import Series
 from api.v2.server_sent import Streams
 from api.v2.settings import Settings
@@ -63,6 +65,8 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Rejections(reads, ports.events).endpoints(),
         *Announces(reads, looks).endpoints(),
         *Stays(reads, looks).endpoints(),
+        *Outages(reads).endpoints(),
+        *Reruns(ports.reruns).endpoints(),
         *Hooks(ports.webhooks).endpoints(),
         *Clients(reads).endpoints(),
         *Settings(reads).endpoints(),

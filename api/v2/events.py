@@ -23,7 +23,7 @@ from api.v2 import looks, params
 from api.v2.looks import WHY
 from api.v2.problems import Problem
 from api.v2.server_sent import EVENT_STREAM, LAST_EVENT_ID, Sent, resumed, text_of
-from tracker.ports import EventFilter, LogPart, ReadModel
+from tracker.ports import EventFilter, LogPart, Moment, ReadModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -225,6 +225,12 @@ def place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
     if moment is None:
         raise Problem(400, f"{name}: expected a seq, or a time such as 2027-01-31T23:59:59Z")
     return None, moment
+
+
+def moment(given: dict[str, str], name: str) -> Moment | None:
+    """Reads a place in the log; None = it is not given."""
+    seq, time_us = place(given, name)
+    return Moment(seq=seq, time_us=time_us) if name in given else None
 
 
 def _resumed(given: dict[str, str]) -> int | None:

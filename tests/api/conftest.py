@@ -17,6 +17,7 @@ from tests.api.fakes import (
     FakeLog,
     FakeModel,
     FakePast,
+    FakeReruns,
     FakeWebhooks,
 )
 
@@ -38,6 +39,11 @@ def past() -> FakePast:
 
 
 @pytest.fixture
+def reruns() -> FakeReruns:
+    return FakeReruns()
+
+
+@pytest.fixture
 def commands() -> FakeCommands:
     return FakeCommands()
 
@@ -48,11 +54,14 @@ def log() -> FakeLog:
 
 
 @pytest.fixture
-def ports(live: FakeModel, past: FakePast, log: FakeLog, commands: FakeCommands) -> Ports:
+def ports(
+    live: FakeModel, past: FakePast, log: FakeLog, commands: FakeCommands, reruns: FakeReruns
+) -> Ports:
     return Ports(
         announce_urls=(ANNOUNCE_URL,),
         live=live,
         past=past,
+        reruns=reruns,
         events=log,
         ledgers=log,
         gauges=FakeGauges(),

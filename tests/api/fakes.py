@@ -57,6 +57,7 @@ from tracker.ports import (
     Moment,
     NewKey,
     Outage,
+    OutagesPage,
     Pardon,
     Peer,
     PlacedTransition,
@@ -410,6 +411,24 @@ STAY: dict[str, Any] = {
 }  # fmt: skip
 
 
+OUTAGE = Outage("stopped", "signal", NOW_US, NOW_US + 2_500_000, 5, 7)
+
+CHECK: dict[str, Any] = {
+    "first": 3, "last": 9, "as_recorded": 5, "differing": 1, "not_decided": {"why": 1},
+    "brought_about": 0, "inputs": 0, "whole": True, "outcomes": [
+        {
+            "seq": 4, "time": "2027-01-15T08:00:00.000000Z", "type": "announced",
+            "outcome": "differs", "why": None,
+            "differences": [{"what": "rule", "recorded": "first", "now": None}],
+        }
+    ],
+}  # fmt: skip
+WHAT_IF: dict[str, Any] = {
+    "first": 3, "last": 9, "settings": {}, "announces": 5, "refused": {}, "recorded": {}, "now": {},
+    "credit": {}, "accounts": [], "not_recorded": {}, "left_out": [],
+}  # fmt: skip
+
+
 @attrs.define
 class FakePast:
     """Returns the same model for every moment and records the moments, or fails."""
@@ -418,6 +437,7 @@ class FakePast:
     moments: list[Moment] = attrs.field(factory=list)
     handed_queries: list[tuple[HandedQuery, int]] = attrs.field(factory=list)
     stays_queries: list[tuple[StaysQuery, int]] = attrs.field(factory=list)
+    outages_queries: list[tuple[object, ...]] = attrs.field(factory=list)
     failure: Exception | None = None
     outage: Outage | None = None  # that every moment lies in
 
@@ -449,11 +469,43 @@ class FakePast:
             raise self.failure
         return HandedPage([REPLY], 9, ["2027-01-15"], "cc" * 8)
 
+    async def outages(
+        self, first: Moment | None, last: Moment | None, after: int, limit: int
+    ) -> OutagesPage:
+        self.outages_queries.append((first, last, after, limit))
+        if self.failure is not None:
+            raise self.failure
+        return OutagesPage([OUTAGE], 7)
+
     async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
         self.stays_queries.append((query, limit))
         if self.failure is not None:
             raise self.failure
         return StaysPage([STAY], 7, 100, ["2027-01-15"], "cc" * 8)
+
+
+@attrs.define
+class FakeReruns:
+    """Tells the same of every part, and records what was asked; or fails."""
+
+    asked: list[tuple[object, ...]] = attrs.field(factory=list)
+    failure: Exception | None = None
+
+    async def check(
+        self, first: Moment | None, last: Moment | None, *, trace: bool
+    ) -> dict[str, Any]:
+        return self._told(CHECK, first, last, trace)
+
+    async def what_if(
+        self, first: Moment | None, last: Moment | None, settings: Sequence[str]
+    ) -> dict[str, Any]:
+        return self._told(WHAT_IF, first, last, *settings)
+
+    def _told(self, told: dict[str, Any], *asked: object) -> dict[str, Any]:
+        if self.failure is not None:
+            raise self.failure
+        self.asked.append(asked)
+        return told
 
 
 class FakeWebhooks:

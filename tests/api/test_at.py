@@ -69,7 +69,7 @@ async def test_moments(app: QuartTrio, past: FakePast, text: str, moment: Moment
 
 async def test_outage(app: QuartTrio, past: FakePast) -> None:
     """A reply about a moment without events says so in a header, whatever its status and form."""
-    past.outage = Outage(TIME, TIME + 5)
+    past.outage = Outage("killed", None, TIME, TIME + 5, 3, 4)
     for path in ("/api/v1/stats", "/api/torrents", "/api/v2/keys", "/api/v2/keys/77"):
         answer = await ask(app, "GET", f"{path}?at=2027-01-15T08:00:00Z")
         shown = "2027-01-15T08:00:00.000000Z/2027-01-15T08:00:00.000005Z"

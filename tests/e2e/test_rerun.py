@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e.clients import announce_datagram, announce_target, api, ask, get, torrent, udp_client
-from tests.e2e.process import Tracker
+from tests.e2e.process import DEADLINE, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,3 +198,37 @@ def test_a_test_instance_over_udp(site: Site, tmp_path: Path) -> None:
         *found, summary = lines(done)
         assert (done.returncode, summary["differing"], len(found)) == (1, 8, 8)
         assert all("Failed to read key" in one["differences"][0]["now"] for one in found)
+
+
+def test_the_api_tells_the_same(site: Site) -> None:
+    """What the commands print about a part, the running tracker's API says too. A client that
+    leaves has its work ended, so that the next one gets an answer.
+    """
+    tracker = site.tracker
+    last = len(tracker.events()) - 1
+    part = ("0", str(last))
+    tracker.start()
+    try:
+        (checked,) = lines(tracker.command("replay", "--check", "--json", *part))
+        assert checked.pop("type") == "summary"
+        told = api(tracker, f"/api/v2/replay/check?to={last}")
+        assert told == {**checked, "outcomes": []}
+        traced = lines(tracker.command("replay", "--check", "--trace", "--json", *part))[:-1]
+        assert api(tracker, f"/api/v2/replay/check?to={last}&trace=true")["outcomes"] == traced
+        (other,) = lines(tracker.command("what-if", "--json", "--set", "policy.max_peers=1", *part))
+        assert other.pop("trust")
+        target = f"/api/v2/what-if?to={last}&set=policy.max_peers=1"
+        assert api(tracker, target) == other
+        found = lines(tracker.command("outages", "--json"))
+        assert [one["why"] for one in found] == ["stopped", "stopped"]
+        assert api(tracker, "/api/v2/outages") == {"outages": found, "next": None}
+        with socket.create_connection(tracker.api, DEADLINE) as leaving:
+            head = (
+                f"GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer MyAccessToken\r\n\r\n"
+            )
+            leaving.sendall(head.encode())
+        assert api(tracker, target) == other
+        refused = ask(tracker, "GET", "/api/v2/what-if?set=policy.contact=me")
+        assert (refused.status, "is no key that can be set here" in refused.body) == (400, True)
+    finally:
+        tracker.stop()

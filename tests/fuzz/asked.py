@@ -40,6 +40,7 @@ from tests.api.fakes import (
     FakeLog,
     FakeModel,
     FakePast,
+    FakeReruns,
     FakeWebhooks,
 )
 from tests.fuzz.target import Target
@@ -91,6 +92,7 @@ def api_requests(_folder: Path, closing: ExitStack) -> Target:
     ports = Ports(
         live=FakeModel(commands=commands),
         past=FakePast(),
+        reruns=FakeReruns(),
         events=log,
         ledgers=log,
         gauges=FakeGauges(),

@@ -13,7 +13,7 @@ from tests.property import replies
 from tests.support import events_in, few_or_many
 from tracker.domain.events import RULE_CONTINUED, RULE_NAMES, RULE_RESTARTED
 from tracker.history.deciding import Difference
-from tracker.offline.rerun import NO_ADDRESS, NO_OTHER_ADDRESSES, Rerun
+from tracker.history.rerun import NO_ADDRESS, NO_OTHER_ADDRESSES, Rerun
 
 if TYPE_CHECKING:
     from eventlog import Frame

@@ -16,7 +16,7 @@ from tests.property.replies import Frames, Life
 from tests.support import few_or_many, hash_of
 from tracker.domain.policy import Policy
 from tracker.domain.refusals import NAMES
-from tracker.offline.what_if import KEYS, BadSettingError, Changes, Gain, WhatIf, changes
+from tracker.history.what_if import KEYS, BadSettingError, Changes, Gain, WhatIf, changes
 
 if TYPE_CHECKING:
     from tracker.domain.settings import Settings

@@ -14,11 +14,12 @@ from tracker.cli.moment_options import (
 from tracker.cli.options import log_and_keys
 from tracker.cli.output import CannotError, count, progress, say, say_json
 from tracker.cli.time_options import add_part
-from tracker.offline.outages import WHY, RecordedOutage, outages
-from tracker.times import rfc3339
+from tracker.store.outages import WHY, Outages
 
 if TYPE_CHECKING:
     import argparse
+
+    from tracker.ports import Outage
 
 _COLUMNS = "{:<27}  {:<27}  {:>12}  {:>10}  {}"
 
@@ -37,44 +38,33 @@ def print_outages(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
     after, to = _range(options)
     with failing_if_interrupted(), progress("Reading the log") as report:
-        found = [
-            one for one in outages(folder, keys, report)
-            if one.to_seq > after and (one.from_seq is None or one.from_seq <= to)
-        ]  # fmt: skip
+        log = Outages(folder, keys)
+        for seq in log.read():
+            report(seq, None)
+    found = log.within(after, to)
     return trust.listed(partial(_print, found, options), folder, keys, as_json=options.json)
 
 
-def _range(options: argparse.Namespace) -> tuple[int, float]:
+def _range(options: argparse.Namespace) -> tuple[int, int | None]:
     """Returns the last event before what is asked for, and its last event."""
     with replayed(options) as log:
         after = log.resolve(options.first) if options.first else -1
-        to = log.resolve(options.last) if options.last else float("inf")
-    if to < after:
+        to = log.resolve(options.last) if options.last else None
+    if to is not None and to < after:
         raise CannotError("--to is before --from")
     return after, to
 
 
-def _print(found: list[RecordedOutage], options: argparse.Namespace) -> None:
+def _print(found: list[Outage], options: argparse.Namespace) -> None:
     if options.json:
         for one in found:
-            say_json(as_json(one))
+            say_json(one.shown())
         return
     say(_COLUMNS.format("from", "to", "seconds", "seq", "why"))
     for one in found:
-        shown = as_json(one)
+        shown = one.shown()
         why = f"{one.why} ({one.reason})" if one.reason else one.why
         say(_COLUMNS.format(shown["from"], shown["to"], shown["seconds"], one.to_seq, why))
-    say(f"{count(len(found), 'outage')}, {sum(map(_seconds, found)):.3f} seconds together")
+    say(f"{count(len(found), 'outage')}, {sum(one.seconds for one in found):.3f} seconds together")
     for why in sorted({one.why for one in found}):
         say(f"{why}: {WHY[why]}")
-
-
-def as_json(one: RecordedOutage) -> dict[str, str | float | int | None]:
-    return {
-        "from": rfc3339(one.from_us), "to": rfc3339(one.to_us), "seconds": round(_seconds(one), 3),
-        "why": one.why, "reason": one.reason, "from_seq": one.from_seq, "to_seq": one.to_seq,
-    }  # fmt: skip
-
-
-def _seconds(one: RecordedOutage) -> float:
-    return (one.to_us - one.from_us) / 1e6

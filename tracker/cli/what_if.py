@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict
-
 from tracker.cli import trust
 from tracker.cli.moment_options import add_log_and_json, replayed
 from tracker.cli.output import CannotError, count, note, say, say_json
 from tracker.cli.rerun import bounds
 from tracker.cli.time_options import add_moments
-from tracker.offline.what_if import BYTES, KEYS, BadSettingError, CannotDecideError, WhatIf, changes
+from tracker.history.rerun_json import what_if_json
+from tracker.history.what_if import BYTES, KEYS, BadSettingError, CannotDecideError, WhatIf, changes
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
-
-    from tracker.offline.what_if import Gain
-
+    from collections.abc import Iterator
 
 _LOAD = {
     "replies": "replies",
@@ -57,7 +53,7 @@ def print_what_if(options: argparse.Namespace) -> int:
         except CannotDecideError as error:
             raise CannotError(str(error)) from None
         known = trust.of(log.folder, log.keys)
-    shown = {**_shown(run, first), "trust": known}
+    shown = {**what_if_json(run), "trust": known}
     if options.json:
         say_json(shown)
     else:
@@ -65,46 +61,6 @@ def print_what_if(options: argparse.Namespace) -> int:
             say(line)
         _note(run)
     return trust.end(known)
-
-
-def _shown(run: WhatIf, first: int) -> dict[str, Any]:
-    total, most = run.gains()
-    owners = {account: owner for owner, account in run.recorded.access.owners.items()}
-    return {
-        "first": first,
-        "last": run.end - 1,
-        "settings": {
-            "recorded": run.changes.shown_in(run.recorded.settings),
-            "now": run.changes.shown_in(run.other.settings),
-        },
-        "announces": run.announces,
-        "refused": dict(run.refused.most_common()),
-        "recorded": _load(run.then),
-        "now": _load(run.now),
-        "credit": {"recorded": _named(run.credited), "change": _of_gain(total)},
-        "accounts": [
-            {"account": each.account, "owner": owners.get(each.account), **_of_gain(each)}
-            for each in most
-        ],
-        "not_recorded": dict(run.not_recorded.most_common()),
-        "left_out": run.left_out,
-    }
-
-
-def _load(served: Any) -> dict[str, int]:
-    return {
-        name: round(value) if isinstance(value, float) else value
-        for name, value in asdict(served).items()
-    }
-
-
-def _named(sums: Mapping[str, int]) -> dict[str, Any]:
-    seconds = sums["seeding_us"] / 1_000_000
-    return {name: sums[name] for name in BYTES} | {"seeding_seconds": seconds}
-
-
-def _of_gain(gain: Gain) -> dict[str, Any]:
-    return _named(gain._asdict())
 
 
 def _lines(shown: dict[str, Any]) -> Iterator[str]:

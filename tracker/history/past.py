@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
-    from tracker.ports import HandedPage, HandedQuery, Outage, ReadModel, StaysPage, StaysQuery
+    from tracker.ports import (
+        HandedPage,
+        HandedQuery,
+        Outage,
+        OutagesPage,
+        ReadModel,
+        StaysPage,
+        StaysQuery,
+    )
     from tracker.store.readable_log import ReadableLog
 
 HELPERS = 2  # processes
@@ -123,6 +131,14 @@ class PastReads:
             async with self._helper(None, query.part.last) as helper:
                 question = Question("handed", (query, limit))
                 return cast("HandedPage", await helper.ask(question))
+
+    async def outages(
+        self, first: Moment | None, last: Moment | None, after: int, limit: int
+    ) -> OutagesPage:
+        with _in_time():
+            async with self._helper(None, self._log.durable_seq - 1) as helper:
+                question = Question("outages", (first, last, after, limit))
+                return cast("OutagesPage", await helper.ask(question))
 
     async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
         if query.network is not None:

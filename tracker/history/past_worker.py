@@ -27,6 +27,7 @@ from tracker.service.read_model import Projection
 from tracker.store import snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
+from tracker.store.outages import Outages
 from tracker.store.stay_files import StaysError
 from tracker.workers.question_pipe import Failed, Worker, serve
 
@@ -59,6 +60,7 @@ class PastWorker(Worker):
         self._model: Projection | None = None
         self._moment: ports.Moment | None = None  # of the model
         self._outage: ports.Outage | None = None  # in which the moment lies
+        self._outages: Outages | None = None  # of the log, as far as it was read
         self._seq = -1  # the model's last event
         self._settled = False  # true = no later event of the log can belong to the moment
         self._listings: dict[int, Iterator[Any]] = {}
@@ -95,6 +97,24 @@ class PastWorker(Worker):
         if moment != self._moment:
             self._at(moment)
         return self._outage
+
+    def outages(
+        self, first: ports.Moment | None, last: ports.Moment | None, after: int, limit: int
+    ) -> ports.OutagesPage:
+        """Returns outages, in the order of the log. What was read is kept, because the next page
+        goes on with it.
+        """
+        if self._outages is None or self._outages.first_seq != first_seq(self._log):
+            self._outages = Outages(self._log, self._keys)
+        replay = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+        after = after if first is None else max(after, replay.resolve(first))
+        to = None if last is None else replay.resolve(last)
+        log, ends = self._outages, time.monotonic() + WORK_SECONDS
+        whole = not any(time.monotonic() >= ends for _ in log.read())
+        found = log.within(after, to)
+        if len(found) > limit:
+            return ports.OutagesPage(found[:limit], found[limit - 1].to_seq)
+        return ports.OutagesPage(found, None if whole else log.seq - 1)
 
     def explain(self, seq: int) -> dict[str, Any]:
         """Explains an announce."""
@@ -137,7 +157,7 @@ class PastWorker(Worker):
             return f"{error}; the follower writes it every ten seconds"
 
     def forget(self) -> None:
-        self._walk = None
+        self._walk = self._outages = None
         self._replay = self._model = self._moment = None
         self._seq = -1
         self._listings.clear()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from eventlog import Frame
     from tracker.domain.state import State
+    from tracker.history.rerun import Source
     from tracker.offline.asking import Asking
-    from tracker.offline.rerun import Source
 
 WORKERS = 8
 """Announces that are under way at once. Those of a torrent are sent one after the other, because

@@ -26,6 +26,7 @@ from tracker.ports.errors import (
     InvalidFactorError,
     InvalidJudgingError,
     InvalidNetworkError,
+    InvalidPartError,
     LogUnavailableError,
     NoAnnounceError,
     NoMomentError,
@@ -65,7 +66,8 @@ from tracker.ports.ledger import (
     LedgerTotals,
     SumsPage,
 )
-from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
+from tracker.ports.outages import Outage, OutagesPage
+from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel, Reruns
 from tracker.ports.series import SeriesDay, SeriesPage
 from tracker.ports.values import (
     LINE,
@@ -90,7 +92,6 @@ from tracker.ports.values import (
     Metric,
     Moment,
     NewKey,
-    Outage,
     Peer,
     Present,
     Refused,
@@ -156,6 +157,7 @@ __all__ = [
     "InvalidFactorError",
     "InvalidJudgingError",
     "InvalidNetworkError",
+    "InvalidPartError",
     "IssuedKey",
     "JudgedDownload",
     "JudgedFacts",
@@ -181,6 +183,7 @@ __all__ = [
     "NoMomentError",
     "NotVouchedError",
     "Outage",
+    "OutagesPage",
     "Pardon",
     "Past",
     "Peer",
@@ -190,6 +193,7 @@ __all__ = [
     "ReadModel",
     "Refused",
     "RepeatedRequestError",
+    "Reruns",
     "RevokedKeyError",
     "RuleInForce",
     "Sample",

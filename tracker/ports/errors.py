@@ -47,6 +47,10 @@ class InvalidNetworkError(ValueError):
     """The index of stays has no such networks; the text says which it has."""
 
 
+class InvalidPartError(ValueError):
+    """That part of the log cannot be re-run like that; the text says why."""
+
+
 class InvalidJudgingError(CommandError):
     """Hit and run cannot be judged like that; the text says why."""
 

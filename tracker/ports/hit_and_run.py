@@ -12,7 +12,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracker.ports.values import Outage
+    from tracker.ports.outages import Outage
 
 JUDGED_STATES = ("liable", "at_risk", "satisfied", "violated", "cured", "pardoned", "void")
 """The states of a download, in the order in which they mostly follow each other."""

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracker.ports.book import BookRow
-    from tracker.ports.values import Client, Outage
+    from tracker.ports.outages import Outage
+    from tracker.ports.values import Client
 
 
 @frozen

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         TransitionsPage,
     )
     from tracker.ports.ledger import BookPage, BookQuery, EntriesPage, SumsPage
+    from tracker.ports.outages import Outage, OutagesPage
     from tracker.ports.series import SeriesPage
     from tracker.ports.values import (
         Account,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
         LogPart,
         Metric,
         Moment,
-        Outage,
         Peer,
         Present,
         Refused,
@@ -204,6 +204,41 @@ class Past(Protocol):
     async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
         """At most `limit` stays. Raises `InvalidNetworkError`, and `BusyError` where there is no
         index of them yet.
+        """
+        ...
+
+    async def outages(
+        self, first: Moment | None, last: Moment | None, after: int, limit: int
+    ) -> OutagesPage:
+        """At most `limit` outages that end after the moment `first` and after event `after` (-1 =
+        from the first), and begin up to `last`.
+
+        The page is shorter after some seconds of work.
+        """
+        ...
+
+
+class Reruns(Protocol):
+    """Parts of the log, decided again. `first` and `last`: moments, included; None = as far as the
+    log goes.
+
+    Each call works in another process, one at a time, and ends when it is cancelled. Raises
+    `InvalidPartError`, `NoMomentError`, `BusyError`, and what reading the log does.
+    """
+
+    async def check(
+        self, first: Moment | None, last: Moment | None, *, trace: bool
+    ) -> Mapping[str, Any]:
+        """Decides the events of a part again, as JSON values: a summary, and as `outcomes` those
+        that are not as recorded (with `trace` all).
+        """
+        ...
+
+    async def what_if(
+        self, first: Moment | None, last: Moment | None, settings: Sequence[str]
+    ) -> Mapping[str, Any]:
+        """Replays a part by other settings (`policy.max_peers=7`), and tells as JSON values what
+        would have been different.
         """
         ...
 

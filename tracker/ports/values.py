@@ -109,17 +109,6 @@ class StaysPage:
 
 
 @frozen
-class Outage:
-    """A time without events: the tracker was off or could not write. Unix microseconds, dates."""
-
-    from_us: int  # of the last event before it
-    to_us: int  # of the first event after it
-
-    def __str__(self) -> str:
-        return f"{rfc3339(self.from_us)}/{rfc3339(self.to_us)}"
-
-
-@frozen
 class Actor:
     """The author of an admin change, recorded in the event itself."""
 

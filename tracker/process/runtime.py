@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from tracker.history.events import LogEvents
 from tracker.history.past import PastReads
+from tracker.history.reruns import LogReruns
 from tracker.ledger.client import LogLedgers
 from tracker.metrics.gauges import LiveGauges
 from tracker.service.clock import LogClock
@@ -61,6 +62,7 @@ class Runtime:
     replaying: Replaying
     gauges: LiveGauges
     past: PastReads
+    reruns: LogReruns
     keyring: Keyring
     ledgers: LogLedgers
     hooks: Hooks
@@ -147,6 +149,7 @@ def build(
         replaying=replaying,
         gauges=gauges,
         past=past,
+        reruns=LogReruns(event_log, secrets_path),
         keyring=keyring,
         hooks=Hooks(config.webhooks, told, event_log.path),
         ledgers=LogLedgers(

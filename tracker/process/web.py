@@ -80,6 +80,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
             ledgers=runtime.ledgers,
             gauges=runtime.gauges,
             past=runtime.past,
+            reruns=runtime.reruns,
             webhooks=runtime.hooks,
             announce_urls=tuple(_announce_urls(runtime)),
         ),

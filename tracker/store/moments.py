@@ -18,8 +18,9 @@ from eventlog import Frame, first_and_last_frame, frame_at, history_at
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.state import State
-from tracker.ports import Moment, NoMomentError, Outage, PrunedMomentError
-from tracker.store import frames, opening_balance, snapshots
+from tracker.ports import Moment, NoMomentError, PrunedMomentError
+from tracker.store import frames, opening_balance, outages, snapshots
+from tracker.store.frame_dates import dates
 from tracker.store.replay import apply_all, collector_off
 from tracker.times import rfc3339
 
@@ -27,14 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tracker.ports import LogPart
+    from tracker.ports import LogPart, Outage
     from tracker.store.address_keys import Keyring
-
-
-SILENT_US = 60_000_000
-"""Microseconds without an event from which on the tracker was off, or could not write: one that
-runs logs a tick every ten seconds.
-"""
 
 
 @frozen
@@ -66,7 +61,7 @@ def span(folder: Path) -> Span | None:
     if found is None:
         return None
     first, last = found
-    return Span(first.header.base_seq, _times(first)[0], last.header.next_seq - 1, _times(last)[-1])
+    return Span(first.header.base_seq, dates(first)[0], last.header.next_seq - 1, dates(last)[-1])
 
 
 class ForwardReplay:
@@ -94,7 +89,7 @@ class ForwardReplay:
         """The last event that had happened at a moment; `Moment()` is the end of the log. Raises
         `NoMomentError`.
 
-        `outage` is set where the moment lies in a time without events.
+        `outage` is set where the moment lies in an outage.
         """
         self.outage = None
         if self.span is None:
@@ -112,10 +107,10 @@ class ForwardReplay:
         if found is None:
             raise self.span.missing(moment, early=True)
         frame, following = found
-        times = _times(frame)
-        if following is not None and times[-1] < time_us:
-            self.outage = _outage(frame, following, times[-1])
-        return frame.header.base_seq + bisect_right(times, time_us) - 1
+        seq = frame.header.base_seq + bisect_right(dates(frame), time_us) - 1
+        if following is not None:
+            self.outage = outages.around(self.folder, frame, following, seq, time_us)
+        return seq
 
     def bounds(self, part: LogPart) -> tuple[int, int]:
         """The first event of a part of the log, and the event after its last.
@@ -207,16 +202,6 @@ class ForwardReplay:
         return rest if rest is not None else next(self._frames or iter(()), None)
 
 
-def _outage(before: Frame, after: Frame, last_us: int) -> Outage | None:
-    """The time between two frames, if the tracker was off or could not write in it.
-
-    `last_us`: date of the last event before it.
-    """
-    outage = Outage(last_us, after.header.date_us)
-    another_run = after.header.epoch != before.header.epoch
-    return outage if another_run or outage.to_us - last_us > SILENT_US else None
-
-
 def split(frame: Frame, seq: int) -> tuple[Frame, Frame | None]:
     """Splits a frame into the records below `seq` and the others (None = there are none)."""
     header = frame.header
@@ -245,30 +230,3 @@ def _size(frame: Frame, records: int) -> int:
         size = codec.ADMIN.unpack_from(frame.plain, offset)[0]
         offset += codec.ADMIN.size + size + (-size % 16)
     return offset
-
-
-def last_date(frame: Frame) -> int:
-    """Returns the date of the last record of a frame. Raises `CodecError`."""
-    return _times(frame)[-1]
-
-
-def _times(frame: Frame) -> list[int]:
-    """The date of each record of a frame. Raises `CodecError`."""
-    return [max(1, time_us - frame.header.lead_us) for time_us in _log_times(frame)]
-
-
-def _log_times(frame: Frame) -> list[int]:
-    header = frame.header
-    if not frames.known(frame):
-        return [header.time_us] * header.records
-    frame = frames.newest(frame)
-    if header.kind == events.ADMIN:
-        # At least one, because a frame may say that it has records and have none.
-        return [record.time_us for record in codec.decode_admin(frame.plain)] or [header.time_us]
-    size = codec.RECORD_SIZES[header.kind]
-    if len(frame.plain) != size * header.records:
-        raise codec.CodecError(f"event {header.base_seq} and those after it have another length")
-    return [
-        int.from_bytes(frame.plain[at : at + 8], "little")
-        for at in range(0, len(frame.plain), size)
-    ]

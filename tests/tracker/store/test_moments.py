@@ -17,7 +17,7 @@ from tracker.cli.moment_options import moment as parsed
 from tracker.cli.output import CannotError
 from tracker.domain import events
 from tracker.domain.events import codec
-from tracker.domain.events.admin import TrackerStopped
+from tracker.domain.events.admin import TrackerStarted, TrackerStopped
 from tracker.history.event_scan import Filter, Scan
 from tracker.offline.state_summary import members, summary
 from tracker.ports import EventFilter, LogPart, Moment, NoMomentError, Outage
@@ -132,11 +132,13 @@ def test_outages(tmp_path: Path) -> None:
     began = START_US + 3 * SECOND
 
     def first(rig: Rig) -> Iterator[None]:
+        rig.service.append(TrackerStarted("test", 1))
         rig.service.append(TrackerStopped("signal"))
         yield
 
     def second(rig: Rig) -> Iterator[None]:
         rig.time.advance(3 * SECOND)
+        rig.service.append(TrackerStarted("test", 2))
         for pause in (0, 20 * SECOND, 70 * SECOND):
             rig.time.advance(pause)
             rig.service.tick()
@@ -150,12 +152,12 @@ def test_outages(tmp_path: Path) -> None:
         past.resolve(Moment(time_us=time_us))
         return past.outage
 
-    off = Outage(START_US, began)
+    off = Outage("stopped", "signal", START_US, began, 1, 2)
     assert [outage(each) for each in (START_US, START_US + 1, began - 1, began)] == [
         None, off, off, None,
     ]  # fmt: skip
     assert outage(began + 10 * SECOND) is None
-    silent = Outage(began + 20 * SECOND, began + 90 * SECOND)
+    silent = Outage("silent", None, began + 20 * SECOND, began + 90 * SECOND, 4, 5)
     assert outage(silent.from_us) is None
     assert outage(silent.from_us + SECOND) == silent
     past.resolve(Moment(seq=0))

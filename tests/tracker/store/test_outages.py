@@ -6,6 +6,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
+from eventlog import list_segments
 from tests.support import SECOND, START_US, Announce, Rig, endpoint4
 from tests.tracker.logged import HASH, write_log
 from tracker.cli import main
@@ -15,6 +16,11 @@ from tracker.domain.events.admin import (
     TrackerStarted,
     TrackerStopped,
 )
+from tracker.history import past_worker
+from tracker.history.past_worker import PastWorker
+from tracker.ports import Moment, OutagesPage
+from tracker.store.moments import ForwardReplay
+from tracker.store.outages import Outages
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     import pytest
 
     from tracker.domain.events.registry import AdminEvent
+    from tracker.ports import Outage
 
 RUNS: list[list[tuple[int, AdminEvent | None]]] = [  # of each run: seconds, and what happens then
     [
@@ -61,6 +68,42 @@ def test_outages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[2].endswith("5  stopped (signal)")
     assert lines[5] == "4 outages, 188.000 seconds together"
     assert main(["outages", "--log", str(tmp_path / "log"), "--from", "3", "--to", "1"]) == 1
+
+
+def test_moments_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A moment lies in an outage exactly where the list has one: in the middle of it, and not at
+    its ends. A page reads on where the one before ended.
+    """
+    log = tmp_path / "log"
+    for events in RUNS:
+        write_log(log, partial(live, events), segment_bytes=400)
+    assert len(list_segments(log / "seg")) > 3
+    found = Outages(log, None)
+    assert list(found.read())[-1] == found.seq == 10
+    replay = ForwardReplay(log, lambda _done, _total: None)
+    ends = {each for one in found.found for each in (one.from_us, one.to_us)}
+    near = {each + by for each in ends for by in (-SECOND // 2, -1, 0, 1, SECOND // 2)}
+    for date_us in sorted(near | {START_US + 60 * SECOND}):  # then a command wrote
+        replay.resolve(Moment(time_us=date_us))
+        inside = [one for one in found.found if one.from_us < date_us < one.to_us]
+        assert [replay.outage or None] == (inside or [None]), date_us
+    write_log(log, partial(live, [(300, TrackerStarted("test", 5))]))
+    assert list(found.read()) == [11]
+    assert (len(found.found), found.found[-1].from_seq, found.found[-1].to_seq) == (5, 9, 10)
+    worker = PastWorker(log, log / "secrets")
+    assert worker.outages(None, None, -1, 2) == OutagesPage(found.found[:2], 5)
+    assert worker.outages(None, None, 5, 9) == OutagesPage(found.found[2:], None)
+    assert worker.outages(Moment(seq=2), Moment(seq=3), -1, 9).outages == found.found[1:2]
+    monkeypatch.setattr(past_worker, "WORK_SECONDS", 0.0)
+    worker.forget()
+    told: list[Outage] = []
+    after: int | None = -1
+    pages = 0
+    while after is not None:
+        page = worker.outages(None, None, after, 9)
+        told, after, pages = [*told, *page.outages], page.following, pages + 1
+    assert told == found.found
+    assert pages > len(told)
 
 
 def live(events: list[tuple[int, AdminEvent | None]], rig: Rig) -> Iterator[None]:

@@ -17,6 +17,7 @@ from tracker.domain.refusals import NAMES, RATE_EXCEEDED
 from tracker.history import asked_rules
 from tracker.history.deciding import Clock, Difference, decide_by, serving
 from tracker.history.recorded import Recorded, Refused, read, singles
+from tracker.ports import InvalidPartError, LogPart, Moment
 from tracker.store import frames
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from eventlog import Frame, Pool
     from tracker.domain.state import State
     from tracker.service.service import Service
+    from tracker.store.moments import ForwardReplay
 
 MOST_DIFFERENCES = 100
 """Differing outcomes after which a re-run ends. After each one the state is replayed again."""
@@ -41,6 +43,23 @@ class Source(Protocol):
     def follow(self, seq: int, end: int) -> tuple[State, Iterator[Frame]]: ...
 
     def again(self) -> Source: ...
+
+
+def bounds(log: ForwardReplay, first: Moment, last: Moment) -> tuple[int, int]:
+    """Returns the first event of a part, and the event after its last. Both moments are included.
+
+    Raises `NoMomentError`, also for a number that the log does not hold, and `InvalidPartError` if
+    there is no event between.
+    """
+    for moment in (first, last):
+        log.resolve(moment)
+    part = LogPart(first=first.seq or 0, last=last.seq, from_us=first.time_us, to_us=last.time_us)
+    begin, end = log.bounds(part)
+    if first == Moment():  # now
+        begin = log.resolve(first)
+    if begin >= end:
+        raise InvalidPartError("no event is in this part: its beginning has to come first")
+    return begin, end
 
 
 @frozen

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tracker.domain.policy import Policy
     from tracker.domain.settings import Settings
     from tracker.domain.state import State
-    from tracker.offline.rerun import Source
+    from tracker.history.rerun import Source
     from tracker.service.service import Service
 
 OF_POLICY = (
