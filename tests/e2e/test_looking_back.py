@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import shutil
+import struct
+import subprocess
+import termios
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e.clients import api, ask, torrent, udp_client
-from tests.e2e.process import Tracker, run
+from tests.e2e.process import COMMAND, DEADLINE, Tracker, clean_environment, run
 from tracker.cli import main
 
 if TYPE_CHECKING:
@@ -118,14 +125,40 @@ def named(value: Any) -> Any:
 
 
 def test_swarm_as_a_table(tracker: Tracker, seqs: list[int]) -> None:
-    """For people, `swarm` prints a heading, a line a peer, and counts. No peers is no error."""
-    done = tracker.command("swarm", HASH.hex(), "--at", str(seqs[1]))
-    heading, first, second, counts = done.stdout.splitlines()
+    """On a terminal `swarm` prints a heading, a line a peer, and counts. Elsewhere it prints only a
+    line a peer. No peers is no error.
+    """
+    words = ("swarm", HASH.hex(), "--at", str(seqs[1]))
+    first, second = tracker.command(*words).stdout.splitlines()
+    assert first.startswith("127.0.0.1:1\t")
+    assert second.startswith("127.0.0.1:2\t")
+    lines = on_terminal(tracker, *words, columns=80)
+    assert max(map(len, lines)) <= 80
+    heading, first, second, counts = lines
     assert heading.startswith("address ")
     assert first.startswith("127.0.0.1:1 ")
-    assert second.startswith("127.0.0.1:2 ")
     assert counts.startswith(f"1 seeder, 1 leecher, 0 completed; after event {seqs[1]}, ")
     assert printed(tracker, "swarm", "00" * 20) == []
+
+
+def on_terminal(tracker: Tracker, *arguments: str, columns: int) -> list[str]:
+    """Returns what a command prints on a terminal of that width without colours."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    environment = clean_environment() | {"NO_COLOR": "1"}
+    environment.pop("COLUMNS", None)
+    command = [*COMMAND, "--config", str(tracker.config), *arguments]
+    with subprocess.Popen(
+        command, env=environment, stdin=its, stdout=its, stderr=subprocess.DEVNULL
+    ) as process:
+        os.close(its)
+        shown = b""
+        with suppress(OSError):  # what a terminal says at its end
+            while part := os.read(ours, 65536):
+                shown += part
+        os.close(ours)
+        assert process.wait(DEADLINE) == 0
+    return shown.decode().splitlines()
 
 
 def test_replay_at_a_moment(tracker: Tracker, seqs: list[int]) -> None:

@@ -6,22 +6,30 @@ import argparse
 from functools import partial
 from ipaddress import ip_address
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader
 from tracker.cli import trust
 from tracker.cli.explain import endpoint_text
 from tracker.cli.moment_options import add_log_and_json, replayed
 from tracker.cli.options import log_and_keys
-from tracker.cli.output import CannotError, note, say, say_json
+from tracker.cli.output import CannotError, note, say_json
+from tracker.cli.tables import HASH, NUMBER, TIME, WORD, Column, add_list, say_list
 from tracker.cli.time_options import add_part, part_of
 from tracker.history.handed import OfAddress, ToAccount, Walk
 from tracker.ledger.account import find_account
 from tracker.store import checked_segments
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracker.history.handed import Question
 
+_COLUMNS = (
+    Column("time", TIME), Column("seq", NUMBER), Column("asked by"), Column("at", WORD),
+    Column("handed out", WORD), Column("info_hash", HASH), Column("peer_id", HASH),
+    Column("by event", NUMBER),
+)  # fmt: skip
 _NEEDS = "which peers a reply listed is not in the log: it follows from the log and the secrets (--secrets), which are needed here"  # fmt: skip
 
 
@@ -36,6 +44,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 def add_log_part(parser: argparse.ArgumentParser) -> None:
     """Adds what `tracker received` has as well: the log, and the part of it to look at."""
     add_log_and_json(parser, "one JSON object a reply")
+    add_list(parser)
     begin = "begin here (default: at the log's beginning)"
     add_part(parser, begin, "end here, inclusive (default: at its end)")
 
@@ -73,30 +82,35 @@ def _print(options: argparse.Namespace, question: Question) -> int:
         if log.keys is None:
             raise CannotError(_NEEDS)
         walk = Walk(log, log.keys, question, part_of(options))
-        return trust.listed(
-            partial(_print_all, walk, as_json=options.json),
-            log.folder,
-            log.keys,
-            as_json=options.json,
-        )
+        print_all = partial(_print_all, walk, options)
+        return trust.listed(print_all, log.folder, log.keys, as_json=options.json)
 
 
-def _print_all(walk: Walk, *, as_json: bool) -> None:
+def _row(pair: tuple[dict[str, Any], dict[str, Any]]) -> list[object]:
+    reply, peer = pair
+    return [
+        reply["time"], reply["seq"], reply["owner"] or reply["account"], endpoint_text(reply),
+        endpoint_text(peer), reply["info_hash"], peer["peer_id"], peer["seq"],
+    ]  # fmt: skip
+
+
+def _print_all(walk: Walk, options: argparse.Namespace) -> None:
     replies = 0
-    for reply in walk.found():
-        if reply is None:
-            continue
-        replies += 1
-        if as_json:
+
+    def found() -> Iterator[dict[str, Any]]:
+        nonlocal replies
+        for reply in walk.found():
+            if reply is not None:
+                replies += 1
+                yield reply
+
+    if options.json:
+        for reply in found():
             say_json(reply)
-            continue
-        who = reply["owner"] or reply["account"] or "-"
-        head = (
-            f"{reply['time']}  {reply['seq']}  {reply['info_hash']}  {who}  {endpoint_text(reply)}"
-        )
-        for peer in reply["peers"]:
-            say(f"{head}  {endpoint_text(peer)}  {peer['peer_id']}  by event {peer['seq']}")
-    if not replies and not as_json:
+    else:
+        pairs = ((reply, peer) for reply in found() for peer in reply["peers"])
+        say_list(options, _COLUMNS, pairs, _row)
+    if not replies and not options.json:
         note("note: there is no such reply")
     if walk.unread:
         note(

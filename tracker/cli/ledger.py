@@ -8,34 +8,57 @@ from __future__ import annotations
 import json
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from api.v2.ledger_shapes import entry_json, row_json, sums_json
 from eventlog import Reader
 from tracker.cli import trust
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
-from tracker.cli.output import CannotError, say, say_json
+from tracker.cli.output import CannotError
+from tracker.cli.tables import (
+    BYTES,
+    HASH,
+    NUMBER,
+    TIME,
+    WORD,
+    Column,
+    add_list,
+    by_name,
+    on_terminal,
+    say_list,
+)
 from tracker.ledger.account import Ledger, find_account
 from tracker.ledger.walk import Decryption, Walk
-from tracker.ports import LedgerCorrection, LedgerOpening
 from tracker.store import checked_segments
-from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Iterator, Sequence
 
-    from tracker.ledger.sums import Sums
-    from tracker.ports import Client, LedgerEntry
-
-_COLUMNS = (
-    "{:>10}  {:<27}  {:<40}  {:<10}  {:>16}  {:>16}  {:>14}  {:>14}  {:>14}  {:>14}  {:<32}  {}"
+_ENTRY = (
+    Column("seq", NUMBER), Column("time", TIME), Column("info_hash", HASH), Column("event", WORD),
+    Column("credited_uploaded", BYTES, heading="+credited up"),
+    Column("credited_downloaded", BYTES, heading="+credited down"), Column("rule"),
+    Column("delta_uploaded", BYTES, heading="+up"), Column("delta_downloaded", BYTES, heading="+down"),
+    Column("uploaded", BYTES), Column("downloaded", BYTES), Column("client"),
+)  # fmt: skip
+_CREDITED = (
+    Column("credited_uploaded", BYTES, heading="credited up"),
+    Column("credited_downloaded", BYTES, heading="credited down"),
 )
-_SUMS = "{:<40}  {:>10}  {:>16}  {:>16}  {:>16}  {:>16}  {:>10}  {:>10}  {:>8}  {:>8}  {:<27}  {}"
-
-_BOOK = "{:<40}  {:>16}  {:>16}  {:>16}  {:>16}  {:>10}  {:>10}  {:>8}  {:<27}  {:<27}  {:<27}  {}"
-_BOOK_HEADING = (
-    "torrent", "uploaded", "downloaded", "credited up", "credited down", "seeding s", "partial s",
-    "snatched", "completed at", "first seen", "last seen", "client",
+_RAW = Column("uploaded", BYTES), Column("downloaded", BYTES)
+_SUMS = (
+    Column("info_hash", HASH, "no torrent", heading="totals of"), Column("announces", NUMBER), *_RAW,
+    *_CREDITED, Column("seeding_seconds", NUMBER, heading="seeding s"),
+    Column("partial_seeding_seconds", NUMBER, heading="partial s"), Column("sessions", NUMBER),
+    Column("snatched", NUMBER), Column("first_seen", TIME), Column("last_seen", TIME),
+)  # fmt: skip
+_BOOK = (
+    Column("info_hash", HASH, "no torrent"), *_RAW, *_CREDITED,
+    Column("seeding_seconds", NUMBER, heading="seeding s"),
+    Column("partial_seeding_seconds", NUMBER, heading="partial s"), Column("snatched", NUMBER),
+    Column("completed_at", TIME), Column("first_seen", TIME), Column("last_seen", TIME),
+    Column("client"),
 )  # fmt: skip
 
 
@@ -47,6 +70,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_log(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line, the sums last")
+    add_list(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--totals", action="store_true", help="the sums only")
     what.add_argument(
@@ -75,114 +99,63 @@ def print_ledger(options: argparse.Namespace) -> int:
 
 
 def _print(walk: Walk, ledger: Ledger, only: bytes | None, options: argparse.Namespace) -> None:
-    entries = not (options.totals or options.torrents)
-    if entries and not options.json:
-        say(_heading())
-    for entry in walk.tell(ledger):
-        if entries:
-            if options.json:
-                say_json(entry_json(entry))
-            else:
-                say(_row(entry))
-    if options.torrents:
-        _print_rows(ledger, only, as_json=options.json)
+    if options.totals or options.torrents:
+        for _ in walk.tell(ledger):
+            pass
     else:
-        _print_sums(ledger, only, as_json=options.json)
+        say_list(options, _ENTRY, map(entry_json, walk.tell(ledger)), _entry_row)
+    if options.torrents:
+        say_list(options, _BOOK, _book(ledger, only), _named(_BOOK))
+    elif options.totals or options.json or on_terminal():
+        say_list(options, _SUMS, _sums(ledger, only), _sums_row)
 
 
-def _print_rows(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
-    """Prints the account's rows of the book as they are at the end of the log."""
-    if not as_json:
-        say(_BOOK.format(*_BOOK_HEADING))
+def _book(ledger: Ledger, only: bytes | None) -> Iterator[dict[str, Any]]:
+    """Yields the account's rows of the book as they are at the end of the log."""
     for row in ledger.rows():
-        if only not in (None, row.info_hash):
-            continue
-        client = ledger.client(row.client or 0)
-        if as_json:
+        if only in (None, row.info_hash):
             name = {"info_hash": row.info_hash.hex() if row.info_hash else None}
-            say_json(name | row_json(row, client))
-            continue
-        say(
-            _BOOK.format(
-                row.info_hash.hex() if row.info_hash else "no torrent",
-                row.uploaded, row.downloaded, row.credited_uploaded, row.credited_downloaded,
-                row.seeding_us // 1_000_000, row.partial_us // 1_000_000, row.snatched,
-                *(_time(each or 0) for each in (row.completed_us, row.first_us, row.last_us)),
-                _client(client),
-            )
-        )  # fmt: skip
+            yield name | row_json(row, ledger.client(row.client or 0))
 
 
-def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
-    """Prints the totals of each torrent, then the account's; with `only`, of that torrent alone."""
-    if not as_json:
-        say(_sums_heading())
+def _sums(ledger: Ledger, only: bytes | None) -> Iterator[dict[str, Any]]:
+    """Yields the totals of each torrent, then the account's; with `only`, of that torrent alone."""
     torrents = ledger.sums() if only is None else {only: ledger.of_torrent(only)}
     for torrent, sums in torrents.items():
         name = torrent.hex() if torrent else None
-        if as_json:
-            say_json({"type": "torrent", "info_hash": name, **sums_json(sums.value())})
-        else:
-            say(_sums_row(name or "no torrent", sums))
+        yield {"type": "torrent", "info_hash": name, **sums_json(sums.value())}
     if only is None:
-        whole = ledger.whole()
-        shown = {"type": "account", **sums_json(whole.value())}
-        if as_json:
-            say_json(shown)
-        else:
-            say(_sums_row("the account", whole))
+        yield {"type": "account", **sums_json(ledger.whole().value())}
 
 
-def _heading() -> str:
-    return _COLUMNS.format(
-        "seq", "time", "info_hash", "event", "uploaded", "downloaded", "+up", "+down",
-        "+credited up", "+credited down", "client", "rule",
-    )  # fmt: skip
+def _sums_row(one: dict[str, Any]) -> list[object]:
+    row = by_name(_SUMS)(one)
+    return ["account", *row[1:]] if one["type"] == "account" else row
 
 
-def _row(entry: LedgerEntry) -> str:
-    if isinstance(entry, LedgerOpening):
-        totals = entry.totals
-        return _COLUMNS.format(
-            entry.seq, rfc3339(entry.time_us), "", "opening", "", "", totals.uploaded,
-            totals.downloaded, totals.credited_uploaded, totals.credited_downloaded,
-            "", "balance of the events before, which were removed",
-        )  # fmt: skip
-    shown_hash = entry.info_hash.hex() if entry.info_hash else ""
-    seq, time = entry.seq, rfc3339(entry.time_us)
-    credited = entry.credited_uploaded, entry.credited_downloaded
-    if isinstance(entry, LedgerCorrection):
-        rule = f"corrects {entry.corrects}: {json.dumps(entry.reason, ensure_ascii=False)}"
-        return _COLUMNS.format(
-            seq, time, shown_hash, "correction", "", "", "", "", *credited, "", rule
-        )  # fmt: skip
-    return _COLUMNS.format(
-        seq, time, shown_hash, entry.event, entry.uploaded, entry.downloaded,
-        entry.delta_uploaded, entry.delta_downloaded, *credited, _client(entry.client), entry.rule,
-    )  # fmt: skip
+def _entry_row(one: dict[str, Any]) -> list[object]:
+    """Makes a row of an entry. An opening has sums in the place of what an announce added."""
+    match one["type"]:
+        case "opening":
+            told = {
+                "event": "opening", "rule": "balance of the events before, which were removed",
+                "delta_uploaded": one["uploaded"], "delta_downloaded": one["downloaded"],
+                "uploaded": None, "downloaded": None,
+            }  # fmt: skip
+        case "correction":
+            reason = json.dumps(one["reason"], ensure_ascii=False)
+            told = {"event": "correction", "rule": f"corrects {one['corrects']}: {reason}"}
+        case _:
+            told = {}
+    return _named(_ENTRY)({**one, **told})
 
 
-def _client(client: Client | None) -> str:
-    if client is None:
-        return ""
-    return " ".join(filter(None, (client.peer_id_prefix, client.user_agent)))
+def _named(columns: Sequence[Column]) -> Callable[[dict[str, Any]], list[object]]:
+    """Makes a row of an object whose member `client` is an object or None."""
 
+    def row(one: dict[str, Any]) -> list[object]:
+        client = one.get("client") or {}
+        texts = filter(None, (client.get("peer_id_prefix"), client.get("user_agent")))
+        return by_name(columns)({**one, "client": " ".join(texts) or None})
 
-def _sums_heading() -> str:
-    return _SUMS.format(
-        "totals of", "announces", "uploaded", "downloaded", "credited up", "credited down",
-        "seeding s", "partial s", "sessions", "snatched", "first seen", "last seen",
-    )  # fmt: skip
-
-
-def _sums_row(name: str, sums: Sums) -> str:
-    totals = sums.totals
-    return _SUMS.format(
-        name, sums.announces, totals.uploaded, totals.downloaded, totals.credited_uploaded,
-        totals.credited_downloaded, totals.seeding_us // 1_000_000,
-        totals.partial_us // 1_000_000, totals.sessions, totals.snatched, _time(totals.first_us), _time(totals.last_us),
-    )  # fmt: skip
-
-
-def _time(time_us: int) -> str:
-    return rfc3339(time_us) if time_us else ""
+    return row

@@ -12,7 +12,8 @@ from tracker.cli.moment_options import (
     replayed,
 )
 from tracker.cli.options import log_and_keys
-from tracker.cli.output import CannotError, count, progress, say, say_json
+from tracker.cli.output import CannotError, count, progress
+from tracker.cli.tables import NUMBER, TIME, WORD, Column, add_list, by_name, say_list
 from tracker.cli.time_options import add_part
 from tracker.store.outages import WHY, Outages
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
     from tracker.ports import Outage
 
-_COLUMNS = "{:<27}  {:<27}  {:>12}  {:>10}  {}"
+_COLUMNS = (
+    Column("from", TIME), Column("to", TIME), Column("seconds", NUMBER),
+    Column("to_seq", NUMBER, heading="seq"), Column("why", WORD), Column("reason"),
+)  # fmt: skip
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +34,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "how long, and why."
     )
     add_log_and_json(parser, "one JSON object an outage")
+    add_list(parser)
     add_part(parser, "that end after that", "that begin at that time or before")
     parser.set_defaults(run=print_outages)
 
@@ -56,15 +61,10 @@ def _range(options: argparse.Namespace) -> tuple[int, int | None]:
 
 
 def _print(found: list[Outage], options: argparse.Namespace) -> None:
-    if options.json:
-        for one in found:
-            say_json(one.shown())
-        return
-    say(_COLUMNS.format("from", "to", "seconds", "seq", "why"))
-    for one in found:
-        shown = one.shown()
-        why = f"{one.why} ({one.reason})" if one.reason else one.why
-        say(_COLUMNS.format(shown["from"], shown["to"], shown["seconds"], one.to_seq, why))
-    say(f"{count(len(found), 'outage')}, {sum(one.seconds for one in found):.3f} seconds together")
-    for why in sorted({one.why for one in found}):
-        say(f"{why}: {WHY[why]}")
+    def summary() -> str:
+        seconds = sum(one.seconds for one in found)
+        kinds = (f"{why}: {WHY[why]}" for why in sorted({one.why for one in found}))
+        return "\n".join([f"{count(len(found), 'outage')}, {seconds:.3f} seconds together", *kinds])
+
+    shown = (one.shown() for one in found)
+    say_list(options, _COLUMNS, shown, by_name(_COLUMNS), summary=summary)

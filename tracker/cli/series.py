@@ -13,24 +13,26 @@ from api.v2.ledger_shapes import day_json
 from tracker.cli import trust
 from tracker.cli.moment_options import account_number, add_log_and_json, replayed
 from tracker.cli.options import info_hash, log_and_keys
-from tracker.cli.output import CannotError, note, say, say_json
+from tracker.cli.output import CannotError, note
+from tracker.cli.tables import BYTES, NUMBER, WORD, Column, add_list, by_name, say_list
 from tracker.store import book
 from tracker.times import parse_date
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
-    from tracker.ports import SeriesDay
     from tracker.store.address_keys import Keyring
     from tracker.store.daily_rows import DailyRows
 
 _COLUMNS = (
-    "date", "uploaded", "downloaded", "credited_uploaded", "credited_downloaded",
-    "seeding_seconds", "completed",
+    Column("date", WORD), Column("uploaded", BYTES), Column("downloaded", BYTES),
+    Column("credited_uploaded", BYTES, heading="credited up"),
+    Column("credited_downloaded", BYTES, heading="credited down"),
+    Column("seeding_seconds", NUMBER, heading="seeding s"), Column("completed", NUMBER),
 )  # fmt: skip
-_PEAKS = "most_seeders", "most_leechers"
-_WIDE = "{:<10}" + 4 * "  {:>19}" + "  {:>15}" + "  {:>13}"
+_PEAKS = (
+    Column("most_seeders", NUMBER, heading="seeders"), Column("most_leechers", NUMBER, heading="leechers"),
+)  # fmt: skip
 NO_SERIES = (
     "there are no daily series that can be read: a tracker in a private mode keeps them, and reading "
     "them needs the secrets (--secrets)"
@@ -43,6 +45,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "tracker writes it every ten seconds, and keeps it for ever."
     )
     add_log_and_json(parser, "one JSON object a day")
+    add_list(parser)
     parser.add_argument(
         "--from", dest="first", metavar="DATE", type=_date, default=0, help="from this day on"
     )
@@ -59,7 +62,8 @@ def print_series(options: argparse.Namespace) -> int:
     whose = _whose(options)
     rows = opened(folder, keys)
     days = rows.of(whose, options.first, options.until)
-    print_all = partial(_print, days, as_json=options.json, peaks=options.what == "torrent")
+    columns = _COLUMNS + (_PEAKS if options.what == "torrent" else ())
+    print_all = partial(say_list, options, columns, map(day_json, days), by_name(columns))
     code = trust.listed(print_all, folder, keys, as_json=options.json)
     if rows.begun:
         note(f"note: the series count from event {rows.begun} on")
@@ -82,19 +86,6 @@ def opened(folder: Path, keys: Keyring | None) -> DailyRows:
     if found is None or found.series is None:
         raise CannotError(NO_SERIES)
     return found.series
-
-
-def _print(days: Iterable[SeriesDay], *, as_json: bool, peaks: bool) -> None:
-    columns = _COLUMNS + (_PEAKS if peaks else ())
-    line = _WIDE + ("  {:>12}  {:>13}" if peaks else "")
-    if not as_json:
-        say(line.format(*columns))
-    for day in days:
-        said = day_json(day)
-        if as_json:
-            say_json(said)
-        else:
-            say(line.format(*said.values()))
 
 
 def _date(text: str) -> int:

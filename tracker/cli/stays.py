@@ -9,7 +9,7 @@ import argparse
 from functools import partial
 from ipaddress import ip_address
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
 from tracker.cli.moment_options import (
@@ -19,7 +19,8 @@ from tracker.cli.moment_options import (
     replayed,
 )
 from tracker.cli.options import info_hash, log_and_keys
-from tracker.cli.output import CannotError, count, note, progress, say, say_json
+from tracker.cli.output import CannotError, count, note, progress
+from tracker.cli.tables import HASH, NUMBER, TIME, WORD, Column, add_list, say_list
 from tracker.cli.time_options import add_part
 from tracker.history.stays import as_json, numbers
 from tracker.offline.stays import Addresses, opened
@@ -28,11 +29,12 @@ from tracker.store.stay_files import Sought, StaysError, packed_network
 
 if TYPE_CHECKING:
     from tracker.store.moments import ForwardReplay
-    from tracker.store.stay_files import Stays
+    from tracker.store.stay_files import Stay, Stays
 
-_COLUMNS = "{:<40}  {:<39}  {:<20}  {:<27}  {:<27}  {:<14}  {:>8}  {:<8}  {:>12}  {}"
-_HEADING = (
-    "torrent", "address", "peer_id", "joined", "left", "why", "account", "listener", "seq", "client",
+_COLUMNS = (
+    Column("info_hash", HASH), Column("address"), Column("account", NUMBER), Column("joined", TIME),
+    Column("left", TIME), Column("why", WORD), Column("client"), Column("peer_id_prefix", heading="peer_id"),
+    Column("listener", NUMBER), Column("seq", NUMBER),
 )  # fmt: skip
 
 
@@ -42,6 +44,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "Without a time it lists the stays of the whole log, in the order in which they began."
     )
     add_log_and_json(parser, "one JSON object a stay")
+    add_list(parser)
     add_part(parser, "there after that", "there at that time or before", at="there at that moment")
     parser.add_argument("--info-hash", metavar="HASH", type=info_hash, help="in this torrent")
     parser.add_argument("--address", type=_address, help="at this address")
@@ -118,25 +121,24 @@ def _print(
     addresses: Addresses,
     options: argparse.Namespace,
 ) -> None:
-    if not options.json:
-        say(_COLUMNS.format(*_HEADING))
     number = 0
-    for stay in islice(stays.find(sought, *between), options.limit):
-        number += 1
-        said = {"address": addresses.of(stay) or None} | as_json(stay, stays.listed.clients)
-        if options.json:
-            say_json(said)
-            continue
-        where = said["address"] or (f"{stay.network} {stay.pseudonym}" if stay.network else "-")
-        say(
-            _COLUMNS.format(
-                said["info_hash"], where, said["peer_id_prefix"], said["joined"] or "before the log",
-                said["left"] or "-", said["why"] or "-", stay.account or "-", stay.listener,
-                stay.from_seq, " ".join(filter(None, (said["client"], said["user_agent"]))) or "-",
-            )
-        )  # fmt: skip
-    if not options.json:
-        say(count(number, "stay"))
+
+    def shown(stay: Stay) -> dict[str, Any]:
+        return {"address": addresses.of(stay) or None} | as_json(stay, stays.listed.clients)
+
+    def row(stay: Stay) -> list[object]:
+        nonlocal number
+        number, said = number + 1, shown(stay)
+        where = said["address"] or (f"{stay.network} {stay.pseudonym}" if stay.network else None)
+        client = " ".join(filter(None, (said["client"], said["user_agent"])))
+        return [
+            said["info_hash"], where, stay.account or None, said["joined"] or "before the log",
+            said["left"], said["why"], client or None, said["peer_id_prefix"], stay.listener,
+            stay.from_seq,
+        ]  # fmt: skip
+
+    found = islice(stays.find(sought, *between), options.limit)
+    say_list(options, _COLUMNS, found, row, shown, lambda: count(number, "stay"))
     upto = stays.listed.upto
     if between[1] >= upto:
         note(f"note: the index ends with event {upto - 1}; the tracker writes it every ten seconds")

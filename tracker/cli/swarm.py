@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tracker.cli import trust
 from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
 from tracker.cli.options import info_hash
-from tracker.cli.output import count, say, say_json
+from tracker.cli.output import count
+from tracker.cli.tables import BYTES, HASH, NUMBER, TIME, WORD, Column, add_list, say_list
 from tracker.offline.state_summary import as_json, members
 from tracker.times import rfc3339
 
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
     from tracker.offline.state_summary import Member
 
-_COLUMNS = "{:<27}  {:<40}  {:<16}  {:<7}  {:>16}  {:>16}  {:>16}  {:<9}  {:>10}  {:<27}  {}"
+_COLUMNS = (
+    Column("addresses", heading="address"), Column("client"), Column("role", WORD),
+    Column("left", BYTES), Column("account"), Column("last_announce", TIME),
+    Column("uploaded", BYTES), Column("downloaded", BYTES), Column("event", WORD),
+    Column("seq", NUMBER), Column("peer_id", HASH),
+)  # fmt: skip
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +32,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "Replay the log to a moment and list the peers of a swarm, the latest announce last."
     )
     add_log_and_json(parser, "one JSON object a peer")
+    add_list(parser)
     add_at(parser)
     parser.add_argument("info_hash", metavar="INFO_HASH", type=info_hash)
     parser.set_defaults(run=print_swarm)
@@ -40,37 +47,25 @@ def print_swarm(options: argparse.Namespace) -> int:
 
 
 def _print(state: State, swarm: bytes, options: argparse.Namespace) -> None:
-    found = members(state, swarm)
-    if options.json:
-        for member in found:
-            say_json(as_json(member))
-        return
-    say(_heading())
-    for member in found:
-        say(row(member))
-    seeders, completed, leechers = state.swarms.counts(swarm)
-    date_us = state.dates.of(state.time_us)
-    when = f"event {state.seq - 1}, {rfc3339(date_us)}" if state.seq else "no event"
-    counts = f"{count(seeders, 'seeder')}, {count(leechers, 'leecher')}, {completed} completed"
-    say(f"{counts}; after {when}")
+    def summary() -> str:
+        seeders, completed, leechers = state.swarms.counts(swarm)
+        date_us = state.dates.of(state.time_us)
+        when = f"event {state.seq - 1}, {rfc3339(date_us)}" if state.seq else "no event"
+        counts = f"{count(seeders, 'seeder')}, {count(leechers, 'leecher')}"
+        return f"{counts}, {completed} completed; after {when}"
+
+    say_list(options, _COLUMNS, members(state, swarm), _row, as_json, summary)
 
 
-def _heading() -> str:
-    return _COLUMNS.format(
-        "address", "peer_id", "client", "role", "uploaded", "downloaded", "left", "event", "seq", "last announce", "account"
-    )  # fmt: skip
+def _row(member: Member) -> list[object]:
+    return [
+        member.addresses, member.client, member.role, member.left, _account(member),
+        rfc3339(member.last_us), member.uploaded, member.downloaded, member.event, member.last_seq,
+        member.peer_id.hex(),
+    ]  # fmt: skip
 
 
-def row(member: Member) -> str:
-    """Formats a line of the table; addresses of both families are joined by a comma."""
-    return _COLUMNS.format(
-        ",".join(member.addresses) or "-", member.peer_id.hex(), member.client or "-", member.role,
-        member.uploaded, member.downloaded, "-" if member.left is None else member.left,
-        member.event, member.last_seq, rfc3339(member.last_us), _account(member),
-    )  # fmt: skip
-
-
-def _account(member: Member) -> str:
+def _account(member: Member) -> str | None:
     if member.key_ref is None:
-        return "-"
+        return None
     return f"{member.owner or member.account} (key {member.key_ref})"

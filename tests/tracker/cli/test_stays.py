@@ -56,7 +56,7 @@ def test_stays(
     assert said(*own) == whole
     assert not (site.log / "stays").exists()
     assert main(["stays", *own, "--address", address]) == 0
-    assert f"  {address}  " in capsys.readouterr().out
+    assert f"\t{address}\t" in capsys.readouterr().out
     assert main(["stays", *own, "--at", "5", "--from", "3"]) == 1
     assert "give one or the other" in capsys.readouterr().err
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from eventlog import list_segments
 from tests.support import SECOND, START_US, Announce, Rig, endpoint4
 from tests.tracker.logged import HASH, write_log
-from tracker.cli import main
+from tracker.cli import main, tables
 from tracker.domain.events.admin import (
     ClockStepped,
     TorrentWhitelisted,
@@ -55,7 +55,9 @@ FOUND = [
 ]
 
 
-def test_outages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each kind, with exact times and numbers; the first start and the end of the log are none."""
     for events in RUNS:
         write_log(tmp_path / "log", partial(live, events))
@@ -65,8 +67,11 @@ def test_outages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(tmp_path, capsys, "--from", after) == FOUND[2:]
     assert main(["outages", "--log", str(tmp_path / "log")]) == 4
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].endswith("5  stopped (signal)")
-    assert lines[5] == "4 outages, 188.000 seconds together"
+    assert lines[1].endswith("\t5\tstopped\tsignal")
+    assert len(lines) == 4
+    monkeypatch.setattr(tables, "on_terminal", lambda: True)
+    main(["outages", "--log", str(tmp_path / "log")])
+    assert "\n4 outages, 188.000 seconds together\n" in capsys.readouterr().out
     assert main(["outages", "--log", str(tmp_path / "log"), "--from", "3", "--to", "1"]) == 1
 
 

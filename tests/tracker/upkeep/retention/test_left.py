@@ -425,4 +425,4 @@ def test_the_ledger_begins_with_a_balance(
     assert (account["uploaded"], account["credited_uploaded"]) == (193, 3)
     assert (account["credited_downloaded"], account["sessions"]) == (7, 2)
     assert main(["ledger", "--log", str(folder), "anna"]) == 4
-    assert "  opening  " in capsys.readouterr().out
+    assert "\topening\t" in capsys.readouterr().out
