@@ -29,6 +29,8 @@ NAME: Final[Schema] = {
 }
 ANYTHING: Final[Schema] = {"type": "object"}
 U32: Final[Schema] = {**WHOLE, "maximum": 2**32 - 1}
+CURSOR: Final[Schema] = {"anyOf": [NUMBER, STRING]}
+"""The `next` of a list: the name of a row, or a value and a name."""
 
 DETECTOR: Final[Schema] = {"type": "string", "maxLength": 64, "pattern": "^[a-z0-9_]+$"}
 IN_PATHS: Final[dict[str, Schema]] = {
@@ -36,7 +38,7 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "key": KEY_TEXT,
     "seconds": {**WHOLE, "maximum": 10**9},
     "key_ref": NUMBER,
-    "account": NUMBER,
+    "account": {"anyOf": [NUMBER, {"type": "string", "pattern": "^owner:[^/]+$"}]},
     "detector": DETECTOR,
     "factor": NUMBER,
     "name": {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"},
@@ -187,7 +189,7 @@ _TOTALS: Final = dict.fromkeys(
     WHOLE,
 )
 ACCOUNT: Final = record(
-    account=NUMBER, credited_uploaded=SIGNED, credited_downloaded=SIGNED,
+    account=NUMBER, owner=nullable(STRING), ratio=nullable({"type": "number"}), credited_uploaded=SIGNED, credited_downloaded=SIGNED,
     first_seen=nullable(TIME), last_seen=nullable(TIME), **_TOTALS,
 )  # fmt: skip
 CORRECTION_FORM: Final = form(
@@ -206,7 +208,7 @@ _FACTS: Final[dict[str, Schema]] = {
 _TAGS: Final[Schema] = {"type": "array", "items": _TAG, "maxItems": 32}
 TORRENT: Final = record(
     info_hash=HASH, seeders=WHOLE, completed=WHOLE, leechers=WHOLE, size_at_least=FLAG,
-    tags=_TAGS, **_FACTS,
+    whitelisted=FLAG, tags=_TAGS, **_FACTS,
 )  # fmt: skip
 FACTS_FORM: Final = form(tags=nullable(_TAGS), **_FACTS)
 TORRENT_FORM: Final = form(("info_hash",), info_hash=HASH, tags=nullable(_TAGS), **_FACTS)
@@ -245,7 +247,7 @@ def book(name: str, /, **named: Schema) -> Schema:
         corrections=WHOLE, first_seen=nullable(TIME), last_seen=nullable(TIME),
         completed_at=nullable(TIME), client=nullable(CLIENT),
     )  # fmt: skip
-    return page(name, row, STRING, since=SEQ, seq=SIGNED)
+    return page(name, row, CURSOR, since=SEQ, seq=SIGNED)
 
 
 def page(name: str, item: Schema, following: Schema, /, **more: Schema) -> Schema:

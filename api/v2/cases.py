@@ -18,6 +18,7 @@ from api.replies import encode, json_text
 from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.ledgers import allow_time
+from api.v2.names import named
 from api.v2.problems import Problem, commanded
 from tracker.ports import CASE_GRADES, CASE_OUTCOMES, CASE_STATES, CaseClosing, CasesQuery
 
@@ -62,6 +63,7 @@ _DONE: Final = shapes.record(seq=shapes.SEQ)
 
 @frozen
 class Cases:
+    live: ports.Live
     log: ports.Ledgers
     commands: ports.Commands
 
@@ -127,22 +129,20 @@ class Cases:
         page = await self.log.cases(query)
         following = page.following and f"{page.following[0]}:{page.following[1]}"
         shown = [_case_json(one) for one in page.cases]
-        return json_text(encode({"cases": shown, "next": following, "seq": page.seq}))
+        body = {"cases": shown, "next": following, "seq": page.seq}
+        return json_text(encode(named(body, self.live.now())))
 
     async def one(self, account: str, detector: str) -> Response:
         """Shows a case, its newest findings, and what staff said about it, in the log's order."""
         params.only(request.args)
         told = await self._known(account, detector)
-        return json_text(
-            encode(
-                {
-                    "case": _case_json(told.case),
-                    "findings": [_finding_json(one) for one in told.findings],
-                    "history": [_change_json(one) for one in told.history],
-                    "seq": told.seq,
-                }
-            )
-        )
+        body = {
+            "case": _case_json(told.case),
+            "findings": [_finding_json(one) for one in told.findings],
+            "history": [_change_json(one) for one in told.history],
+            "seq": told.seq,
+        }
+        return json_text(encode(named(body, self.live.now())))
 
     async def _known(self, account: str, detector: str) -> CaseTold:
         number = params.number(account, "account")

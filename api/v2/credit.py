@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from quart import request
 
 from api.caller import actor
-from api.endpoint import IDEMPOTENCY_KEY, NO_CONTENT, REASON, Endpoint, answer
+from api.endpoint import IDEMPOTENCY_KEY, NO_CONTENT, REASON, Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.params import U64_MAX
 from api.reads import AT
@@ -20,7 +20,9 @@ from api.replies import empty, encode, json_text
 from api.streams import json_array
 from api.times import rfc3339
 from api.v2 import bodies, looks, params
+from api.v2.lists import RATIO, SEARCH, SECONDS, TEXT, TIME, WHOLE, Listing, listed
 from api.v2.looks import WHY
+from api.v2.names import named
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
 from tracker.ports import (
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from api.reads import Reads
     from api.replies import Response
     from api.v2.looks import Looks
-    from tracker.ports import Account, Commands, Events, Factor, Present
+    from tracker.ports import Account, Commands, Events, Factor, Live, Present
 
 MAX_LABEL: Final = 100  # characters
 
@@ -48,6 +50,23 @@ _CORRECTABLE: Final = (
     "announced", "announce_refused", "credit_corrected", "credit_factor_set", "credit_factor_ended",
 )  # fmt: skip
 """Types of events that a correction makes good: those that credit, or should have."""
+
+
+_LISTING: Final = Listing(
+    "account",
+    {
+        "owner": ("owner", TEXT),
+        "ratio": ("ratio_permille", RATIO),
+        **{name: (name, WHOLE) for name in (
+            "uploaded", "downloaded", "credited_uploaded", "credited_downloaded", "sessions", "snatched",
+        )},
+        "seeding_seconds": ("seeding_us", SECONDS),
+        "partial_seeding_seconds": ("partial_us", SECONDS),
+        "first_seen": ("first_us", TIME),
+        "last_seen": ("last_us", TIME),
+    },
+    (SEARCH, Parameter(name="owner", schema=shapes.STRING)),
+)  # fmt: skip
 
 
 @frozen
@@ -77,7 +96,7 @@ class Factors:
         listed = self.reads.each(ReadModel.factors, after)
         found, more = await gather(listed, params.limit(given), lambda _: True)
         return page(
-            "factors", [_factor_json(one) for one in found], found[-1].number if more else None
+            "factors", [self._shown(one) for one in found], found[-1].number if more else None
         )
 
     async def one(self, factor: str) -> Response:
@@ -86,14 +105,18 @@ class Factors:
         found = await self.reads.one(ReadModel.factor, number)
         if found is None:
             raise Problem(404, "there is no such factor, or it is over")
-        return json_text(encode(_factor_json(found)))
+        return json_text(encode(self._shown(found)))
+
+    def _shown(self, factor: Factor) -> dict[str, object]:
+        shown: dict[str, object] = named(_factor_json(factor), self.reads.live.now())
+        return shown
 
     async def set(self) -> Response:
         """Sets a factor: 201. If a factor with the same terms exists, it returns that factor."""
         terms = _terms(await bodies.members(*_TERMS))
         with commanded():
             factor = await self.commands.set_factor(terms, actor())
-        response = json_text(encode(_factor_json(factor)), 201)
+        response = json_text(encode(self._shown(factor)), 201)
         response.headers["location"] = f"/api/v2/factors/{factor.number}"
         return response
 
@@ -112,8 +135,12 @@ class Accounts:
     looks: Looks
 
     def endpoints(self) -> list[Endpoint]:
-        one = "/accounts/{account}"
+        one, listing = "/accounts/{account}", shapes.page("accounts", shapes.ACCOUNT, shapes.CURSOR)
         return [
+            Endpoint(
+                "GET", "/accounts", self.many, "Accounts with their totals.", answer(listing),
+                query=_LISTING.parameters(),
+            ),
             Endpoint("GET", one, self.one, "An account's totals.", answer(shapes.ACCOUNT), query=(AT,)),
             Endpoint(
                 "GET", f"{one}/peers", self.present, "An account's peers in all swarms now.",
@@ -126,6 +153,14 @@ class Accounts:
                 headers=(evolve(REASON, required=True), IDEMPOTENCY_KEY), body=shapes.CORRECTION_FORM,
             ),
         ]  # fmt: skip
+
+    async def many(self) -> Response:
+        """Lists accounts, ascending by number without `sort`. Filters combine."""
+        given = _LISTING.given()
+        equal = (("owner", given["owner"]),) if "owner" in given else ()
+        query = _LISTING.query(given, equal=equal, search=given.get("search", ""))
+        found = self.reads.each(ReadModel.listed_accounts, query)
+        return await listed("accounts", found, query, _account_json, "account")
 
     async def one(self, account: str) -> Response:
         params.only(request.args, "at")
@@ -146,7 +181,7 @@ class Accounts:
         found = self.reads.each(ReadModel.present, number)
         if open_to := looks.wanted():
             await self.looks.note(None)
-        show = partial(_present_json, open_to=open_to)
+        show = partial(_present_json, self.reads.live, open_to=open_to)
         return await json_array(found, show, '{"peers":[', "]}")
 
     async def correct(self, account: str) -> Response:
@@ -208,11 +243,12 @@ def _factor_json(factor: Factor) -> dict[str, object]:
     }
 
 
-def _present_json(present: Present, *, open_to: bool) -> str:
+def _present_json(live: Live, present: Present, *, open_to: bool) -> str:
     peer = present.peer
     return encode(
         {
             "info_hash": present.info_hash.hex(),
+            "label": live.now().label(present.info_hash),
             "role": "seeder" if present.seeder else "leecher",
             "key_ref": present.key_ref,
             "peer_id": peer.peer_id.hex(),
@@ -229,8 +265,11 @@ def _present_json(present: Present, *, open_to: bool) -> str:
 
 
 def _account_json(account: Account) -> dict[str, object]:
+    ratio = account.ratio_permille
     return {
         "account": account.account,
+        "owner": account.owner,
+        "ratio": None if ratio is None else ratio / 1000,
         "uploaded": account.uploaded,
         "downloaded": account.downloaded,
         "credited_uploaded": account.credited_uploaded,

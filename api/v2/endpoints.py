@@ -23,6 +23,7 @@ from api.v2.hit_and_run import HitAndRun
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
 from api.v2.looks import Looks
+from api.v2.names import by_owner
 from api.v2.outages import Outages
 from api.v2.reruns import Reruns
 from api.v2.series import Series
@@ -58,8 +59,8 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Exports(ports.live, looks).endpoints(),
         *Series(ports.live, ports.ledgers).endpoints(),
         *HitAndRun(ports.live, ports.ledgers, commands).endpoints(),
-        *Transitions(ports.ledgers, streams).endpoints(),
-        *Cases(ports.ledgers, commands).endpoints(),
+        *Transitions(ports.live, ports.ledgers, streams).endpoints(),
+        *Cases(ports.live, ports.ledgers, commands).endpoints(),
         *events.endpoints(),
         *Stream(events, streams).endpoints(),
         *Rejections(reads, ports.events).endpoints(),
@@ -72,10 +73,11 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Settings(reads).endpoints(),
         *About(described).endpoints(),
     ]
-    return [
+    rows = [
         row if row.method == "GET" else evolve(row, handler=_without_parameters(row.handler))
         for row in under(problems.PREFIX, problems.DESCRIBED, rows)
     ]
+    return [evolve(row, handler=by_owner(row.handler, ports.live)) for row in rows]
 
 
 def _without_parameters(handler: Handler) -> Handler:

@@ -63,7 +63,7 @@ POSITION: Final = shapes.record(
 )
 _TRANSITION: Final = shapes.record(state=STATE, time=shapes.TIME, position=POSITION)
 _DOWNLOAD: Final = shapes.record(
-    account=shapes.NUMBER, info_hash=shapes.HASH, label=shapes.nullable(shapes.STRING),
+    account=shapes.NUMBER, owner=shapes.nullable(shapes.STRING), info_hash=shapes.HASH, label=shapes.nullable(shapes.STRING),
     state=STATE, since=shapes.TIME, position=POSITION, facts=shapes.nullable(shapes.ANYTHING),
 )  # fmt: skip
 _DONE: Final = shapes.record(seq=shapes.SEQ)
@@ -214,11 +214,12 @@ class HitAndRun:
         return [self._download_json(one) for one in page.downloads]
 
     def _download_json(self, one: JudgedDownload) -> dict[str, Any]:
-        torrent, since = self.live.now().torrent(one.info_hash), transition_json(one.since)
+        model, since = self.live.now(), transition_json(one.since)
         return {
             "account": one.account,
+            "owner": model.owner(one.account),
             "info_hash": one.info_hash.hex(),
-            "label": torrent and torrent.facts.label,
+            "label": model.label(one.info_hash),
             "state": since["state"],
             "since": since["time"],
             "position": since["position"],

@@ -6,6 +6,7 @@ Only the responses to issuing and rotating hold the key itself.
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
@@ -19,26 +20,37 @@ from api.reads import AT
 from api.replies import empty, encode, json_text
 from api.times import rfc3339
 from api.v2 import bodies, params
-from api.v2.pages import gather, page
+from api.v2.lists import SEARCH, TEXT, TIME, WHOLE, Listing, listed
 from api.v2.problems import Problem, commanded
-from tracker.ports import MAX_NAME, NewKey, ReadModel, is_key
+from tracker.ports import MAX_NAME, NewKey, ReadModel, chosen, is_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from api.reads import Reads
     from api.replies import Response
     from api.streams import Items
-    from tracker.ports import Commands, IssuedKey, KeyInfo
+    from tracker.ports import Commands, IssuedKey, KeyInfo, ListQuery
 
 MAX_KEYS: Final = 200  # the most keys in one import, because they are appended without a pause
 STATES: Final = ("valid", "expired", "revoked")
 
 _NEW: Final = ("key", "seconds", "until", "owner", "label")
-_FILTERS: Final = (
-    Parameter(name="owner", schema=shapes.STRING),
-    Parameter(name="state", schema={"enum": list(STATES)}),
-    Parameter(name="key_hash", schema={"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}),
+_LISTING: Final = Listing(
+    "key_ref",
+    {
+        "account": ("account", WHOLE),
+        "owner": ("owner", TEXT),
+        "label": ("label", TEXT),
+        "valid_until": ("valid_until_us", TIME),
+        "last_used": ("used_us", TIME),
+        "account_last_seen": ("account_seen_us", TIME),
+    },
+    (
+        SEARCH,
+        Parameter(name="owner", schema=shapes.STRING),
+        Parameter(name="account", schema=shapes.NUMBER),
+        Parameter(name="state", schema={"enum": list(STATES)}),
+        Parameter(name="key_hash", schema={"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}),
+    ),
 )
 _IMPORTED: Final = shapes.array({**shapes.NEW_KEY_FORM, "required": ["key"]}, MAX_KEYS)
 
@@ -50,11 +62,11 @@ class Keys:
     announce_urls: tuple[str, ...]
 
     def endpoints(self) -> list[Endpoint]:
-        listed, one = shapes.page("keys", shapes.KEY, shapes.NUMBER), "/keys/{key_ref}"
+        listed, one = shapes.page("keys", shapes.KEY, shapes.CURSOR), "/keys/{key_ref}"
         return [
             Endpoint(
                 "GET", "/keys", self.many, "Tracker keys by `key_ref`, revoked ones too.", answer(listed),
-                query=(params.AFTER, params.LIMIT, *_FILTERS, AT),
+                query=_LISTING.parameters(),
             ),
             Endpoint(
                 "POST", "/keys", self.issue, "Issue a key.", answer(shapes.NEW_KEY, 201),
@@ -78,19 +90,18 @@ class Keys:
         ]  # fmt: skip
 
     async def many(self) -> Response:
-        """Lists keys, ascending by `key_ref`. Filters combine."""
-        given = params.only(request.args, "after", "limit", "owner", "state", "key_hash", "at")
-        limit, wanted = params.limit(given), _filter(given)
-        found, more = await gather(await self._candidates(given), limit, wanted)
-        return page("keys", [_key_json(one) for one in found], found[-1].key_ref if more else None)
+        """Lists keys, ascending by `key_ref` without `sort`. Filters combine."""
+        given = _LISTING.given()
+        query = _LISTING.query(given, equal=_equal(given), search=given.get("search", ""))
+        return await listed(
+            "keys", await self._candidates(given, query), query, _key_json, "key_ref"
+        )
 
-    async def _candidates(self, given: dict[str, str]) -> Items[KeyInfo]:
-        after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
+    async def _candidates(self, given: dict[str, str], query: ListQuery) -> Items[KeyInfo]:
         if "key_hash" not in given:
-            return self.reads.each(ReadModel.keys, after)
-        key_hash = _key_hash(given["key_hash"])
-        one = await self.reads.one(ReadModel.key_of_hash, key_hash)
-        return iter([one] if one is not None and one.key_ref > after else [])
+            return self.reads.each(ReadModel.listed_keys, query)
+        one = await self.reads.one(ReadModel.key_of_hash, _key_hash(given["key_hash"]))
+        return chosen([one], query, attrgetter("key_ref"))
 
     async def one(self, key_ref: str) -> Response:
         params.only(request.args, "at")
@@ -177,11 +188,12 @@ def _key_json(key: KeyInfo) -> dict[str, object]:
     }
 
 
-def _filter(given: dict[str, str]) -> Callable[[KeyInfo], bool]:
-    owner, state = given.get("owner"), given.get("state")
+def _equal(given: dict[str, str]) -> tuple[tuple[str, int | str], ...]:
+    state, account = given.get("state"), params.optional_number(given, "account")
     if state is not None and state not in STATES:
         raise Problem(400, f"state: expected one of {', '.join(STATES)}")
-    return lambda key: owner in (None, key.owner) and state in (None, key.state)
+    equal = {"owner": given.get("owner"), "state": state, "account": account}
+    return tuple((name, value) for name, value in equal.items() if value is not None)
 
 
 def _key_hash(value: str) -> bytes:

@@ -71,6 +71,13 @@ def optional_number(given: dict[str, str], name: str) -> int | None:
     return whole(name, given[name], NUMBER_MAX) if name in given else None
 
 
+def flag(given: dict[str, str], name: str) -> bool:
+    """Reads `true` or `false`."""
+    if given[name] in ("true", "false"):
+        return given[name] == "true"
+    raise Problem(400, f"{name}: expected true or false")
+
+
 def info_hash(value: str, name: str = "info_hash") -> bytes:
     """Reads 40 hexadecimal digits of either case: 20 bytes."""
     if not _INFO_HASH.fullmatch(value):

@@ -14,6 +14,7 @@ from api.replies import encode, json_text
 from api.v2 import looks, params
 from api.v2.events import PART, place
 from api.v2.looks import WHY, Looks
+from api.v2.names import named
 from api.v2.problems import Problem
 from tracker.ports import InvalidNetworkError, Moment, StaysQuery
 
@@ -90,7 +91,7 @@ class Stays:
         except InvalidNetworkError as error:
             raise Problem(400, f"network: {error}") from None
         shown = {
-            "stays": page.stays, "next": page.following, "upto": page.upto, "unread": page.unread,
+            "stays": named(page.stays, self.reads.live.now()), "next": page.following, "upto": page.upto, "unread": page.unread,
         }  # fmt: skip
         if sought:
             await self.looks.note(len(page.stays), sought, page.sought)

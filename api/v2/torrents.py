@@ -8,12 +8,13 @@ from attrs import frozen
 from quart import request
 
 from api.caller import actor
-from api.endpoint import NO_CONTENT, Endpoint, answer
+from api.endpoint import NO_CONTENT, Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.reads import AT
 from api.replies import empty, encode, json_text
 from api.times import rfc3339
 from api.v2 import bodies, params
+from api.v2.lists import SEARCH, TEXT, TIME, WHOLE, Listing, listed
 from api.v2.problems import Problem, commanded
 from tracker.ports import MAX_NAME, ReadModel, TorrentFacts
 
@@ -31,6 +32,28 @@ _FACTS: Final = ("label", "size", "site_id", "uploader", "added", "tags")
 _UNKNOWN: Final = "the tracker knows nothing of that torrent"
 
 
+_LISTING: Final = Listing(
+    "info_hash",
+    {
+        "seeders": ("seeders", WHOLE),
+        "leechers": ("leechers", WHOLE),
+        "completed": ("completed", WHOLE),
+        "size": ("size", WHOLE),
+        "site_id": ("site_id", WHOLE),
+        "added": ("added_us", TIME),
+        "label": ("label", TEXT),
+        "uploader": ("uploader", TEXT),
+    },
+    (
+        SEARCH,
+        Parameter(name="label", schema=shapes.STRING),
+        Parameter(name="uploader", schema=shapes.STRING),
+        Parameter(name="site_id", schema=shapes.WHOLE),
+        Parameter(name="whitelisted", schema=shapes.FLAG),
+    ),
+)
+
+
 @frozen
 class Torrents:
     reads: Reads
@@ -39,7 +62,16 @@ class Torrents:
     def endpoints(self) -> list[Endpoint]:
         one, facts = "/torrents/{info_hash}", "/torrents/{info_hash}/facts"
         many = shapes.form(("torrents",), torrents=shapes.array(shapes.TORRENT_FORM, MAX_TORRENTS))
+        listing = shapes.page("torrents", shapes.TORRENT, shapes.CURSOR)
         return [
+            Endpoint(
+                "GET", "/torrents", self.many, "Torrents that the tracker knows.", answer(listing),
+                query=_LISTING.parameters(),
+            ),
+            Endpoint(
+                "GET", "/swarms", self.swarms, "Torrents that have peers.",
+                answer(shapes.page("swarms", shapes.TORRENT, shapes.CURSOR)), query=_LISTING.parameters(),
+            ),
             Endpoint(
                 "GET", one, self.one, "A torrent's counts and facts.", answer(shapes.TORRENT),
                 query=(AT,),
@@ -54,6 +86,26 @@ class Torrents:
                 answer(shapes.record(changed=shapes.WHOLE, unchanged=shapes.WHOLE)), body=many,
             ),
         ]  # fmt: skip
+
+    async def many(self) -> Response:
+        """Lists the torrents that have peers or had, that the site describes, or whitelisted."""
+        return await self._list("torrents", present=False)
+
+    async def swarms(self) -> Response:
+        return await self._list("swarms", present=True)
+
+    async def _list(self, name: str, *, present: bool) -> Response:
+        given = _LISTING.given()
+        equal: list[tuple[str, str | int]] = [
+            (each, given[each]) for each in ("label", "uploader") if each in given
+        ]
+        if "site_id" in given:
+            equal.append(("site_id", params.whole("site_id", given["site_id"], _I64_MAX)))
+        if "whitelisted" in given:
+            equal.append(("whitelisted", params.flag(given, "whitelisted")))
+        query = _LISTING.query(given, equal=tuple(equal), search=given.get("search", ""))
+        found = self.reads.each(ReadModel.listed_torrents, query, present)
+        return await listed(name, found, query, torrent_json, "info_hash")
 
     async def one(self, info_hash: str) -> Response:
         params.only(request.args, "at")
@@ -123,6 +175,7 @@ def torrent_json(torrent: Torrent) -> dict[str, object]:
         "seeders": summary.seeders,
         "completed": summary.completed,
         "leechers": summary.leechers,
+        "whitelisted": torrent.whitelisted,
         "label": facts.label,
         "size": torrent.least_size if facts.size is None else facts.size,
         # Nobody said the size, and a peer had so much left to download.

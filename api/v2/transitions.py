@@ -21,6 +21,7 @@ from api.replies import encode, json_text
 from api.v2 import params
 from api.v2.hit_and_run import POSITION, STATE, transition_json
 from api.v2.ledgers import allow_time
+from api.v2.names import named
 from api.v2.problems import Problem
 from api.v2.server_sent import EVENT_STREAM, LAST_EVENT_ID, Sent, resumed, text_of
 from tracker.ports import TransitionPlace
@@ -43,6 +44,7 @@ _SHOWN: Final = shapes.record(
 
 @frozen
 class Transitions:
+    live: ports.Live
     log: ports.Ledgers
     streams: Streams
 
@@ -71,7 +73,7 @@ class Transitions:
         """Lists transitions, ascending. Without `next` there are no more before event `seq`."""
         given = params.only(request.args, "after", "limit")
         _, page = await self._page(given.get("after"), params.limit(given))
-        shown = [_json(one) for one in page.transitions]
+        shown = self._shown(page)
         following = shown[-1]["id"] if shown and page.more else None
         return json_text(encode({"transitions": shown, "next": following, "seq": page.seq}))
 
@@ -85,9 +87,15 @@ class Transitions:
     async def _found(self, after: TransitionPlace | None) -> AsyncGenerator[Sent, None]:
         async with aclosing(self.log.follow_transitions(after)) as pages:
             async for page in pages:
-                shown = [_json(one) for one in page.transitions]
+                shown = self._shown(page)
                 text = "".join(text_of(one["id"], one["state"], one) for one in shown)
                 yield Sent(text, "")
+
+    def _shown(self, page: TransitionsPage) -> list[dict[str, Any]]:
+        shown: list[dict[str, Any]] = named(
+            [_json(one) for one in page.transitions], self.live.now()
+        )
+        return shown
 
     async def _page(
         self, text: str | None, limit: int

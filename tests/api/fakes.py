@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,7 +15,6 @@ from tracker.ports import (
     LISTED_AT_ONCE,
     Account,
     Actor,
-    BookCursor,
     BookPage,
     BookQuery,
     BookRow,
@@ -52,6 +52,8 @@ from tracker.ports import (
     LedgerOpening,
     LedgerSums,
     LedgerTotals,
+    ListCursor,
+    ListQuery,
     LogPart,
     Metric,
     Moment,
@@ -82,6 +84,7 @@ from tracker.ports import (
     UnknownFactorError,
     UnknownKeyError,
     WebhookState,
+    chosen,
 )
 
 if TYPE_CHECKING:
@@ -93,6 +96,8 @@ RANDOM_KEY = "2cjvmxYTzG1ESiJBSAn5dxNornXB5CeD"
 
 COUNTERS = Stats(*range(1, 17))
 UDP_COUNTERS = UdpStats(*range(101, 113))
+OWNERS = {7: "anna", 9: "a/b"}
+"""Owners by account; accounts need not exist."""
 TOTALS = LedgerTotals(1, 2, 3, 4, 5_000_000, 6, 7, NOW_US, None, 8_000_000)
 SUMS = LedgerSums(8, 9, TOTALS)
 ROW = BookRow(
@@ -153,6 +158,7 @@ class FakeModel:
 
     swarms: dict[bytes, Torrent] = attrs.field(factory=dict)
     commands: FakeCommands = attrs.field(factory=lambda: FakeCommands())
+    queries: list[ListQuery] = attrs.field(factory=list)
 
     def now(self) -> FakeModel:
         return self
@@ -183,6 +189,32 @@ class FakeModel:
 
     def keys(self, after: int) -> Iterator[KeyInfo]:
         return (info for ref, (_, info) in sorted(self.commands.issued.items()) if ref > after)
+
+    def listed_keys(self, query: ListQuery) -> Iterator[KeyInfo | None]:
+        self.queries.append(query)
+        return chosen(self.keys(0), query, attrgetter("key_ref"))
+
+    def listed_accounts(self, query: ListQuery) -> Iterator[Account | None]:
+        self.queries.append(query)
+        rows = [one for _, one in sorted(self.commands.accounts.items())]
+        return chosen(rows, query, attrgetter("account"))
+
+    def listed_torrents(
+        self, query: ListQuery, present: bool
+    ) -> Iterator[tracker.ports.Torrent | None]:
+        self.queries.append(query)
+        names = self.swarms if present else {*self.swarms, *self.commands.facts}
+        return chosen(map(self.torrent, sorted(names)), query, attrgetter("info_hash"))
+
+    def owner(self, account: int) -> str | None:
+        return OWNERS.get(account)
+
+    def account_of(self, owner: str) -> int | None:
+        return next((number for number, name in OWNERS.items() if name == owner), None)
+
+    def label(self, info_hash: bytes) -> str | None:
+        facts = self.commands.facts.get(info_hash)
+        return facts.label if facts else None
 
     def key(self, key_ref: int) -> KeyInfo | None:
         found = self.commands.issued.get(key_ref)
@@ -310,13 +342,13 @@ class FakeLog:
     async def account_rows(self, account: int, moment: Moment | None, query: BookQuery) -> BookPage:
         self._ask(account, moment, query)
         nothing = attrs.evolve(ROW, info_hash=None, client=None, completed_us=None)
-        return BookPage([nothing, ROW], BookCursor(5, None), 0, 99)
+        return BookPage([nothing, ROW], ListCursor(5, None), 0, 99)
 
     async def torrent_rows(
         self, info_hash: bytes, moment: Moment | None, query: BookQuery
     ) -> BookPage:
         self._ask(info_hash, moment, query)
-        return BookPage([ROW], BookCursor(0, 7), 40, 99)
+        return BookPage([ROW], ListCursor(0, 7), 40, 99)
 
     async def series(self, whose: int | bytes, first: int, last: int, limit: int) -> SeriesPage:
         self._ask(whose, first, last, limit)

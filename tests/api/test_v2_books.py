@@ -7,9 +7,9 @@ import pytest
 from tests.api.asking import JSON, ask, problem
 from tests.api.fakes import NOW_US
 from tracker.ports import (
-    BookCursor,
     BookQuery,
     BusyError,
+    ListCursor,
     Moment,
     NoMomentError,
     PrunedMomentError,
@@ -23,11 +23,11 @@ MOST, LEAST = 2**66, -(2**66)
 
 ASKED = [
     (MINE, (1, None, BookQuery(limit=100))),
-    (f"{MINE}?sort=info_hash&after=0:-", (1, None, BookQuery(after=BookCursor(0, None), limit=100))),
+    (f"{MINE}?sort=info_hash&after=0:-", (1, None, BookQuery(after=ListCursor(0, None), limit=100))),
     (
         f"{MINE}?sort=-seeding_seconds&after=5000001:{HASH}&limit=7&at=9",
         (1, Moment(seq=9), BookQuery(
-            sort="seeding_us", descending=True, after=BookCursor(5_000_001, RAW), limit=7,
+            sort="seeding_us", descending=True, after=ListCursor(5_000_001, RAW), limit=7,
         )),
     ),
     (f"{MINE}?info_hash={HASH.upper()}", (1, None, BookQuery(info_hash=RAW, limit=100))),
@@ -45,14 +45,14 @@ ASKED = [
     (
         f"{OTHERS}?sort=-account&after=0:17&account=3&max_completed_at={TIME}",
         (RAW, None, BookQuery(
-            descending=True, after=BookCursor(0, 17), account=3,
+            descending=True, after=ListCursor(0, 17), account=3,
             bounds=(("completed_us", LEAST, NOW_US),), limit=100,
         )),
     ),
     (
         f"{OTHERS}?sort=credited_downloaded&after=-12:17",
         (RAW, None, BookQuery(
-            sort="credited_downloaded", after=BookCursor(-12, 17), limit=100,
+            sort="credited_downloaded", after=ListCursor(-12, 17), limit=100,
         )),
     ),
 ]  # fmt: skip
@@ -87,10 +87,13 @@ BODIES = [
         MINE,
         (
             f'{{"torrents":[{{"info_hash":null,"label":null,{ROW}null,"client":null}},'
-            f'{{"info_hash":"{"00" * 20}","label":null,{NAMED}}}],"next":"5:-","since":0,"seq":99}}'
+            f'{{"info_hash":"{"00" * 20}","label":null,{NAMED}}}],"next":"-","since":0,"seq":99}}'
         ),
     ),
-    (OTHERS, f'{{"accounts":[{{"account":7,{NAMED}}}],"next":"0:7","since":40,"seq":99}}'),
+    (
+        OTHERS,
+        f'{{"accounts":[{{"account":7,"owner":"anna",{NAMED}}}],"next":7,"since":40,"seq":99}}',
+    ),
 ]
 
 
@@ -113,7 +116,11 @@ async def test_bodies(app, live, target, body):
         (f"{MINE}?sort=account", 400, "sort: expected one of"),
         (f"{OTHERS}?sort=info_hash", 400, "sort: expected one of account,"),
         (f"{MINE}?sort=uploaded&sort=downloaded", 400, "sort: given more than once"),
-        (f"{MINE}?after={HASH}", 400, "after: expected the `next` of the page before"),
+        (
+            f"{MINE}?sort=uploaded&after={HASH}",
+            400,
+            "after: expected the `next` of the page before",
+        ),
         (f"{MINE}?after=5:17", 400, "after: expected"),
         (f"{MINE}?after=x:{HASH}", 400, "after: expected"),
         (f"{MINE}?after={'9' * 22}:{HASH}", 400, "after: expected"),

@@ -91,7 +91,7 @@ async def test_lists(app, log, target, asked):
     assert (body["next"], body["seq"]) == ("7:constant_rate", 99)
     first, bare = body["cases"]
     assert first == {
-        "account": 7, "detector": "impossible_rate", "state": "open", "since": TIME, "grade": "case",
+        "account": 7, "owner": "anna", "detector": "impossible_rate", "state": "open", "since": TIME, "grade": "case",
         "holder": "ops", "outcome": "harmless", "until": TIME, "findings": 1, "first": TIME,
         "last": TIME,
     }  # fmt: skip

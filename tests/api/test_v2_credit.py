@@ -19,6 +19,7 @@ FREELEECH = {
     "factor": 1,
     "seq": 101,
     "account": None,
+    "owner": None,
     "info_hash": HASH,
     "upload_percent": None,
     "download_percent": 0,
@@ -31,7 +32,9 @@ FREELEECH = {
 @pytest.fixture
 def member(commands):
     """Creates account 7, which was credited with more than it moved."""
-    commands.accounts[7] = Account(7, 10, 20, 30, BIG, 5_900_000, 2, 1, 1_680_006_300_058_085, None)
+    commands.accounts[7] = Account(
+        7, 10, 20, 30, BIG, 5_900_000, 2, 1, 1_680_006_300_058_085, None, owner="anna"
+    )
 
 
 async def send(app, method, path, body=None, **headers):
@@ -114,6 +117,8 @@ async def test_an_account(app):
         200,
         {
             "account": 7,
+            "owner": "anna",
+            "ratio": 0.0,
             "uploaded": 10,
             "downloaded": 20,
             "credited_uploaded": 30,

@@ -141,7 +141,8 @@ async def test_a_history_a_preview_and_the_rules(app, live, log, commands):
 NEWS = "/api/v2/hit-and-run/transitions"
 ID = f"{'ab' * 16}:3:40:1"
 SHOWN = {
-    "id": ID, "account": 7, "info_hash": "00" * 20, "state": "at_risk", "time": TIME,
+    "id": ID, "account": 7, "owner": "anna", "info_hash": "00" * 20, "label": None,
+    "state": "at_risk", "time": TIME,
     "position": {"log_id": "ab" * 16, "epoch": 3, "seq": 40, "n": 1},
 }  # fmt: skip
 

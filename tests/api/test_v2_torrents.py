@@ -15,7 +15,14 @@ SAID = {
     "added": "2027-01-31T23:00:00.000000Z", "tags": ["linux", "é"],
 }  # fmt: skip
 NOTHING = dict.fromkeys(SAID) | {"tags": []}
-COUNTS = {"info_hash": HASH, "seeders": 0, "completed": 0, "leechers": 0, "size_at_least": False}
+COUNTS = {
+    "info_hash": HASH,
+    "seeders": 0,
+    "completed": 0,
+    "leechers": 0,
+    "size_at_least": False,
+    "whitelisted": False,
+}
 
 
 async def send(app, method, path, body=None, **headers):

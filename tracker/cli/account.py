@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracker.cli.api_options import add_change, add_client, client, line, number, say_json
+from tracker.cli.lists import add_query, say_rows
 from tracker.cli.output import say
-from tracker.cli.tables import say_facts
+from tracker.cli.tables import BYTES, NUMBER, TIME, Column, say_facts
 
 if TYPE_CHECKING:
     import argparse
+
+_COLUMNS = (
+    Column("account", NUMBER), Column("owner"), Column("credited_uploaded", BYTES, heading="uploaded"),
+    Column("credited_downloaded", BYTES, heading="downloaded"), Column("ratio", NUMBER),
+    Column("snatched", NUMBER), Column("last_seen", TIME),
+)  # fmt: skip
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +24,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     show = commands.add_parser("show", help="print an account's totals")
     show.add_argument("account", type=line, help="its number or owner")
     add_client(show, show_account)
+    listing = commands.add_parser("list", help="list accounts with their totals")
+    add_query(listing, list_accounts)
     correct = commands.add_parser(
         "correct", help="add to an account's credited totals, and print the event's number"
     )
@@ -40,6 +49,10 @@ def show_account(options: argparse.Namespace) -> None:
     api = client(options)
     account = api.account(api.account_of(options.account))
     say_facts(options, account)
+
+
+def list_accounts(options: argparse.Namespace) -> None:
+    say_rows(options, "accounts", _COLUMNS)
 
 
 def correct_account(options: argparse.Namespace) -> None:

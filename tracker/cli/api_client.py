@@ -94,6 +94,18 @@ class Client:
         """Yields every key, page by page, as `GET /api/v2/keys` has it. Raises `ApiError`."""
         return self._pages("keys", filters)
 
+    def listed(self, name: str, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Yields the rows of a list of version 2, page by page: `accounts`, `torrents` and so on.
+
+        Raises `ApiError`.
+        """
+        return self._pages(name, filters)
+
+    def key(self, key: str) -> dict[str, Any]:
+        """Returns a key by its text or `key_ref`. Raises `ApiError`."""
+        found: dict[str, Any] = self._ask("GET", f"/api/v2/keys/{self._key_ref(key, True)}", dict)
+        return found
+
     def revoke_key(self, key: str) -> None:
         """Revokes `key`: its text, or a `key_ref`. Raises `ApiError`."""
         self._ask("DELETE", f"/api/v2/keys/{self._key_ref(key)}", None)
@@ -104,12 +116,14 @@ class Client:
         issued: dict[str, Any] = self._ask("POST", path, dict)
         return issued
 
-    def _key_ref(self, key: str) -> int:
-        """Finds the key's number by its hash, so that the key itself is in no URL."""
+    def _key_ref(self, key: str, revoked: bool = False) -> int:
+        """Finds the key's number by its hash, so that the key itself is in no URL. `revoked`: also
+        that of a revoked one.
+        """
         if re.fullmatch(KEY_REF, key):
             return int(key)
         found = list(self.keys({"key_hash": sha256(key.encode()).hexdigest()}))
-        if not found or found[0].get("state") == "revoked":
+        if not found or (found[0].get("state") == "revoked" and not revoked):
             raise ApiError("that key was never issued, or is revoked already")
         return int(found[0]["key_ref"])
 
@@ -130,6 +144,24 @@ class Client:
         also where the token has no right to addresses.
         """
         self._ask("POST", f"/api/v2/{path}", None)
+
+    def torrent_of(self, text: str) -> str:
+        """Returns the info hash of a torrent that is named by it, its beginning, or its label.
+
+        Raises `ApiError` when none is meant, or several are.
+        """
+        if re.fullmatch("[0-9A-Fa-f]{40}", text):
+            return text.lower()
+        found = list(self._pages("torrents", {"label": text}))
+        if not found and re.fullmatch("[0-9A-Fa-f]{4,39}", text):
+            some = self._pages("torrents", {"search": text})
+            found = [one for one in some if one["info_hash"].startswith(text.lower())]
+        if len(found) == 1:
+            return str(found[0]["info_hash"])
+        if not found:
+            raise ApiError(f"no torrent has the label {text}, or an info hash that begins so")
+        hashes = ", ".join(str(one["info_hash"]) for one in found[:3])
+        raise ApiError(f"{len(found)} torrents are called {text}: give an info hash, {hashes} ...")
 
     def torrent(self, info_hash: str) -> dict[str, Any]:
         """Returns a torrent's counts and facts. Raises `ApiError`."""
@@ -172,10 +204,10 @@ class Client:
     def account_of(self, who: str) -> int:
         """Returns the account of an owner, or the account number itself if there is no such owner.
 
-        Raises `ApiError` when it is neither.
+        `owner:` may stand before an owner. Raises `ApiError` when it is neither.
         """
-        for key in self.keys({"owner": who}):
-            return int(key["account"])
+        for account in self._pages("accounts", {"owner": who.removeprefix("owner:")}):
+            return int(account["account"])
         if re.fullmatch(r"[1-9][0-9]{0,9}", who):
             return int(who)
         raise ApiError(f"no account has the owner {who}")

@@ -17,9 +17,10 @@ from tracker.cli.api_options import (
     say_done,
     say_json,
 )
+from tracker.cli.lists import add_query, say_rows
 from tracker.cli.options import add_many
 from tracker.cli.output import note, say
-from tracker.cli.tables import NUMBER, TIME, Column, add_list, by_name, say_list
+from tracker.cli.tables import NUMBER, TIME, Column, say_facts
 from tracker.ports import MAX_NAME, is_key, is_name
 
 MAX_SECONDS = 2**63 - 1
@@ -42,11 +43,13 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--label", type=_name, help="a note beside the key")
     _add_url(add)
     add_change(add, add_key)
+    show = commands.add_parser("show", help="print what is known of a key")
+    show.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
+    add_client(show, show_key)
     listing = commands.add_parser("list", help="list keys: number, state, end, owner, label")
     listing.add_argument("--owner", type=line, help="only the keys of this owner")
     listing.add_argument("--state", choices=("valid", "expired", "revoked"), help="only such keys")
-    add_list(listing)
-    add_client(listing, list_keys)
+    add_query(listing, list_keys)
     revoke = commands.add_parser("revoke", help="revoke keys, at once")
     add_many(revoke, "keys", "KEY|KEY_REF", _key_or_ref, "keys, or their numbers")
     add_change(revoke, revoke_key)
@@ -67,9 +70,11 @@ def add_key(options: argparse.Namespace) -> None:
 
 
 def list_keys(options: argparse.Namespace) -> None:
-    filters = {"owner": options.owner, "state": options.state}
-    found = client(options).keys({name: text for name, text in filters.items() if text})
-    say_list(options, _COLUMNS, found, by_name(_COLUMNS))
+    say_rows(options, "keys", _COLUMNS, {"owner": options.owner, "state": options.state})
+
+
+def show_key(options: argparse.Namespace) -> None:
+    say_facts(options, client(options).key(options.key))
 
 
 def revoke_key(options: argparse.Namespace) -> None:

@@ -18,25 +18,34 @@ from tracker.cli.api_options import (
     say_done,
     say_json,
 )
-from tracker.cli.options import add_many, info_hash
+from tracker.cli.lists import add_query, say_rows
+from tracker.cli.options import add_many
 from tracker.cli.output import CannotError, say
-from tracker.cli.tables import say_facts
+from tracker.cli.tables import BYTES, HASH, NUMBER, TIME, Column, say_facts
 from tracker.cli.time_options import past
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+_TORRENT = "its info hash, the beginning of it, or its label"
+_COLUMNS = (
+    Column("info_hash", HASH), Column("label"), Column("seeders", NUMBER), Column("leechers", NUMBER),
+    Column("completed", NUMBER), Column("size", BYTES), Column("added", TIME),
+)  # fmt: skip
 _AT_ONCE = 40_000  # bytes of torrents in one request, because the API takes 64 KiB
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     show = commands.add_parser("show", help="print a torrent's counts and facts")
-    show.add_argument("torrent", metavar="HASH", type=info_hash)
+    show.add_argument("torrent", metavar="TORRENT", type=line, help=_TORRENT)
     add_client(show, show_torrent)
+    listing = commands.add_parser("list", help="list torrents that the tracker knows")
+    listing.add_argument("--present", action="store_true", help="only those with peers")
+    add_query(listing, list_torrents)
     put = commands.add_parser("describe", help="say these facts, in place of all said before")
-    add_many(put, "hashes", "HASH", info_hash, "info hashes, which all get the same facts")
+    add_many(put, "torrents", "TORRENT", line, f"{_TORRENT}; all get the same facts")
     put.add_argument("--label", type=line, help="its name for people")
     put.add_argument("--size", metavar="BYTES", type=number, help="bytes of its files")
     put.add_argument("--site-id", metavar="N", type=number, help="the site's number of it")
@@ -51,12 +60,17 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_change(many, import_torrents)
     forget = commands.add_parser("forget", help="take back all facts about torrents")
-    add_many(forget, "hashes", "HASH", info_hash, "info hashes")
+    add_many(forget, "torrents", "TORRENT", line, _TORRENT)
     add_change(forget, forget_torrents)
 
 
 def show_torrent(options: argparse.Namespace) -> None:
-    _say(options, client(options).torrent(options.torrent))
+    api = client(options)
+    _say(options, api.torrent(api.torrent_of(options.torrent)))
+
+
+def list_torrents(options: argparse.Namespace) -> None:
+    say_rows(options, "swarms" if options.present else "torrents", _COLUMNS)
 
 
 def describe_torrent(options: argparse.Namespace) -> None:
@@ -69,9 +83,9 @@ def describe_torrent(options: argparse.Namespace) -> None:
         "tags": options.tags,
     }
     api = client(options)
-    for one in options.hashes:
+    for one in options.torrents:
         with naming(one):
-            torrent = api.describe_torrent(one, facts)
+            torrent = api.describe_torrent(api.torrent_of(one), facts)
         _say(options, torrent)
 
 
@@ -91,9 +105,9 @@ def import_torrents(options: argparse.Namespace) -> None:
 
 def forget_torrents(options: argparse.Namespace) -> None:
     api = client(options)
-    for one in options.hashes:
+    for one in options.torrents:
         with naming(one):
-            api.forget_torrent(one)
+            api.forget_torrent(api.torrent_of(one))
         say_done(options, "forgot", one)
 
 

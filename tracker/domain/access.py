@@ -83,6 +83,21 @@ class Access:
         """Tells whether the account exists: its first key has the account's number."""
         return 0 < account < len(self.account_of) and self.account_of[account] == account
 
+    def owner_of(self, account: int) -> str | None:
+        """Returns the owner of an account; None = it has none, or there is no such account."""
+        at = account
+        while 0 < at < len(self.account_of):
+            key_hash = self.hash_of(at) or b""
+            key = self.keys.get(key_hash) or self.revoked.get(key_hash)
+            if key is not None and key.account == account:
+                return key.owner  # all keys of an account have the same
+            # Its first key was revoked, and issued again for somebody else.
+            try:
+                at = self.account_of.index(account, at + 1)
+            except ValueError:
+                break
+        return None
+
     def issue(self, key_hash: bytes, key: Key) -> None:
         """Enters a key. A revoked key with this hash is in force again, under its new number."""
         self.keys[key_hash] = key

@@ -73,6 +73,13 @@ class Accounts:
             return NOTHING
         return Totals(*(column[account] if column else 0 for column in self._columns()))
 
+    def total(self, account: int, field: str) -> int:
+        """Returns one of the totals of an account by its name."""
+        column: array[int] = getattr(self, field)
+        if not len(column) and field.startswith("credited_"):
+            column = getattr(self, field.removeprefix("credited_"))
+        return column[account] if account < len(column) else 0
+
     def _columns(self) -> tuple[array[int], ...]:
         """Returns the columns in the order of `Totals`."""
         return (

@@ -54,7 +54,6 @@ from tracker.ports.hit_and_run import (
     TransitionsPage,
 )
 from tracker.ports.ledger import (
-    BookCursor,
     BookPage,
     BookQuery,
     EntriesPage,
@@ -66,6 +65,7 @@ from tracker.ports.ledger import (
     LedgerTotals,
     SumsPage,
 )
+from tracker.ports.lists import AT_ONCE, ListCursor, ListQuery, chosen
 from tracker.ports.outages import Outage, OutagesPage
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel, Reruns
 from tracker.ports.series import SeriesDay, SeriesPage
@@ -110,6 +110,7 @@ from tracker.ports.values import (
 from tracker.ports.webhooks import DeadLetter, Webhooks, WebhookState
 
 __all__ = [
+    "AT_ONCE",
     "CASE_GRADES",
     "CASE_OUTCOMES",
     "CASE_STATES",
@@ -121,7 +122,6 @@ __all__ = [
     "TAKES_NOTHING_IN",
     "Account",
     "Actor",
-    "BookCursor",
     "BookPage",
     "BookQuery",
     "BookRead",
@@ -173,6 +173,8 @@ __all__ = [
     "LedgerSums",
     "LedgerTotals",
     "Ledgers",
+    "ListCursor",
+    "ListQuery",
     "Live",
     "LogPart",
     "LogUnavailableError",
@@ -216,6 +218,7 @@ __all__ = [
     "UnreadableLogError",
     "WebhookState",
     "Webhooks",
+    "chosen",
     "is_key",
     "is_line",
     "is_name",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from tracker.ports.lists import ListCursor, ListQuery
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -121,31 +123,18 @@ class SumsPage:
     outage: Outage | None = None  # around the moment that was asked about
 
 
-@frozen
-class BookCursor:
-    """The last row of a page."""
-
-    value: int  # that the rows are sorted by; 0 = they are sorted by name
-    name: bytes | int | None  # its torrent or account; None = "no torrent"
-
-
 @frozen(kw_only=True)
-class BookQuery:
-    """Which rows of an account or a torrent are wanted, and in which order."""
+class BookQuery(ListQuery):
+    """Which rows of an account or a torrent are wanted; fields are those of `BookRow`."""
 
     account: int | None = None  # only the row of this account
     info_hash: bytes | None = None  # only the row of this torrent
-    bounds: tuple[tuple[str, int, int], ...] = ()  # field of `BookRow`, its least and largest value
-    sort: str = ""  # a field of `BookRow`; "" = by torrent or account
-    descending: bool = False
-    after: BookCursor | None = None  # None = from the first row
-    limit: int
 
 
 @frozen
 class BookPage:
     rows: Sequence[BookRow]
-    following: BookCursor | None  # the `after` of the next page; None = there is none
+    following: ListCursor | None  # the `after` of the next page; None = there is none
     since: int  # the rows of torrents count the events from this one
     seq: int  # up to this one; -1 = none
     outage: Outage | None = None  # around the moment that was asked about

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         TransitionsPage,
     )
     from tracker.ports.ledger import BookPage, BookQuery, EntriesPage, SumsPage
+    from tracker.ports.lists import ListQuery
     from tracker.ports.outages import Outage, OutagesPage
     from tracker.ports.series import SeriesPage
     from tracker.ports.values import (
@@ -72,6 +73,17 @@ class ReadModel(Protocol):
         """Counts and facts; None = the tracker knows nothing of the torrent."""
         ...
 
+    def listed_torrents(self, query: ListQuery, present: bool) -> Iterator[Torrent | None]:
+        """The rows of a page, and one more where another follows; named by `info_hash`.
+
+        They are of all torrents that the tracker knows, or of those with peers (`present`).
+        """
+        ...
+
+    def label(self, info_hash: bytes) -> str | None:
+        """What the site calls a torrent; None = nothing."""
+        ...
+
     def peers(self, info_hash: bytes) -> Iterator[Peer | None]:
         """The torrent's peers, in no order; none for an unknown torrent.
 
@@ -84,6 +96,10 @@ class ReadModel(Protocol):
 
         A key that was revoked and issued again comes once, under its latest number.
         """
+        ...
+
+    def listed_keys(self, query: ListQuery) -> Iterator[KeyInfo | None]:
+        """The rows of a page, and one more where another follows; named by `key_ref`."""
         ...
 
     def key(self, key_ref: int) -> KeyInfo | None:
@@ -136,6 +152,18 @@ class ReadModel(Protocol):
 
         Totals by torrent are sums over the ledger: see `Ledgers` and docs/audit.md.
         """
+        ...
+
+    def listed_accounts(self, query: ListQuery) -> Iterator[Account | None]:
+        """The rows of a page, and one more where another follows; named by `account`."""
+        ...
+
+    def owner(self, account: int) -> str | None:
+        """The site's name of an account's user; None = it has none."""
+        ...
+
+    def account_of(self, owner: str) -> int | None:
+        """The account of an owner; None = there is no such owner."""
         ...
 
     def factor(self, number: int) -> Factor | None:

@@ -160,6 +160,11 @@ class KeyInfo:
     account_seen_us: int | None  # last announce with any key of its account; None = never
     used_us: int | None  # last announce with this key; None = never, or before this was recorded
 
+    @property
+    def names(self) -> str:
+        """What a search looks at."""
+        return f"{self.owner or ''}\n{self.label or ''}"
+
 
 @frozen(kw_only=True)
 class FactorTerms:
@@ -212,6 +217,20 @@ class Account:
     first_us: int | None  # Unix microseconds of the first announce; None = there was none
     last_us: int | None
     partial_us: int = 0  # partial seeding, without moments that are in `seeding_us`
+    owner: str | None = None  # the site's name of a user; None = it has none
+
+    @property
+    def names(self) -> str:
+        """What a search looks at."""
+        return self.owner or ""
+
+    @property
+    def ratio_permille(self) -> int | None:
+        """Thousandths of credited upload to credited download, rounded down; None = it downloaded
+        nothing.
+        """
+        down = self.credited_downloaded
+        return self.credited_uploaded * 1000 // down if down else None
 
 
 @frozen
@@ -318,6 +337,52 @@ class Torrent:
     summary: TorrentSummary
     facts: TorrentFacts
     least_size: int | None  # bytes, the largest `left` announced; None = none is known
+    whitelisted: bool = False
+
+    # What lists sort and filter by.
+
+    @property
+    def info_hash(self) -> bytes:
+        return self.summary.info_hash
+
+    @property
+    def seeders(self) -> int:
+        return self.summary.seeders
+
+    @property
+    def leechers(self) -> int:
+        return self.summary.leechers
+
+    @property
+    def completed(self) -> int:
+        return self.summary.completed
+
+    @property
+    def label(self) -> str | None:
+        return self.facts.label
+
+    @property
+    def uploader(self) -> str | None:
+        return self.facts.uploader
+
+    @property
+    def site_id(self) -> int | None:
+        return self.facts.site_id
+
+    @property
+    def added_us(self) -> int | None:
+        return self.facts.added_us
+
+    @property
+    def size(self) -> int | None:
+        """Bytes: as the site says, else the least that it can have."""
+        return self.least_size if self.facts.size is None else self.facts.size
+
+    @property
+    def names(self) -> str:
+        """What a search looks at."""
+        words = self.info_hash.hex(), self.label, self.uploader, *(self.facts.tags or ())
+        return "\n".join(filter(None, words))
 
 
 @frozen

@@ -12,6 +12,7 @@ from tracker.domain import events
 from tracker.domain.hidden_peers import NO_PORT
 from tracker.domain.refusals import name_of
 from tracker.domain.swarms import MARK_EVENT, MARK_SEEDER
+from tracker.service import lists
 from tracker.store.address_keys import day_of
 from tracker.wire.clients import client_name
 
@@ -153,7 +154,7 @@ class Projection:
             if offset >= size:
                 offset -= size
                 continue
-            for info_hash in self._in_order(number):
+            for info_hash in self.in_order(number):
                 if info_hash is None or not offset:
                     yield info_hash
                     continue
@@ -162,8 +163,8 @@ class Projection:
                     yield None
             offset = 0
 
-    def _in_order(self, bucket: int) -> Iterator[bytes | None]:
-        """Yields a bucket's torrents, ascending, and None before each millisecond of work.
+    def in_order(self, bucket: int) -> Iterator[bytes | None]:
+        """Yields a bucket's torrents with peers, ascending; None before each millisecond of work.
 
         The bucket may change meanwhile. It may be very large, because clients choose the info
         hashes.
@@ -199,21 +200,38 @@ class Projection:
         return ports.TorrentSummary(info_hash, seeders, completed, leechers)
 
     def torrent(self, info_hash: bytes) -> ports.Torrent | None:
-        swarms = self._state.swarms
+        swarms, listed = self._state.swarms, self.whitelisted(info_hash)
         said, least = self._state.facts.get(info_hash), swarms.least_size(info_hash)
-        summary = ports.TorrentSummary(info_hash, *swarms.counts(info_hash))
-        if said is None and not (least or swarms.lookup(info_hash) or summary.completed):
+        summary = self.counts(info_hash)
+        known = said is not None or least or summary.completed or listed
+        if not known and not swarms.lookup(info_hash):
             return None
         facts = json.loads(said or "{}")
         if "tags" in facts:
             facts["tags"] = tuple(facts["tags"])
-        return ports.Torrent(summary, ports.TorrentFacts(**facts), least or None)
+        return ports.Torrent(summary, ports.TorrentFacts(**facts), least or None, listed)
+
+    def counts(self, info_hash: bytes) -> ports.TorrentSummary:
+        """Returns the counts of a torrent, whether it is known or not."""
+        return ports.TorrentSummary(info_hash, *self._state.swarms.counts(info_hash))
+
+    def listed_torrents(
+        self, query: ports.ListQuery, present: bool
+    ) -> Iterator[ports.Torrent | None]:
+        return lists.torrents(self, self._state, query, present=present)
+
+    def label(self, info_hash: bytes) -> str | None:
+        said = self._state.facts.get(info_hash)
+        return json.loads(said).get("label") if said else None
 
     def keys(self, after: int) -> Iterator[ports.KeyInfo]:
         for key_ref in range(after + 1, self._state.access.next_key_ref):
             found = self.key(key_ref)
             if found is not None and found.key_ref == key_ref:
                 yield found
+
+    def listed_keys(self, query: ports.ListQuery) -> Iterator[ports.KeyInfo | None]:
+        return lists.keys(self, self._state, query)
 
     def key(self, key_ref: int) -> ports.KeyInfo | None:
         key_hash = self._state.access.hash_of(key_ref)
@@ -237,11 +255,11 @@ class Projection:
             key.owner,
             key.label,
             key.valid_until_us,
-            self._date(self._state.accounts.totals(key.account).last_us),
-            self._date(self._state.access.last_used[key.key_ref]),
+            self.date(self._state.accounts.totals(key.account).last_us),
+            self.date(self._state.access.last_used[key.key_ref]),
         )
 
-    def _date(self, time_us: int) -> int | None:
+    def date(self, time_us: int) -> int | None:
         """Returns the date of a log time in a total; None for 0, which means never."""
         return self._dates.of(time_us) if time_us else None
 
@@ -326,8 +344,18 @@ class Projection:
         if not self._state.access.has_account(account):
             return None
         totals = self._state.totals(account)
-        seen = {"first_us": self._date(totals.first_us), "last_us": self._date(totals.last_us)}
-        return ports.Account(account, **{**totals._asdict(), **seen})
+        seen = {"first_us": self.date(totals.first_us), "last_us": self.date(totals.last_us)}
+        owner = self.owner(account)
+        return ports.Account(account, **{**totals._asdict(), **seen}, owner=owner)
+
+    def listed_accounts(self, query: ports.ListQuery) -> Iterator[ports.Account | None]:
+        return lists.accounts(self, self._state, query)
+
+    def owner(self, account: int) -> str | None:
+        return self._state.access.owner_of(account)
+
+    def account_of(self, owner: str) -> int | None:
+        return self._state.access.owners.get(owner)
 
     def factor(self, number: int) -> ports.Factor | None:
         found = self._state.factors.current.get(number)

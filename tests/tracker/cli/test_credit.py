@@ -16,15 +16,15 @@ FACTOR = {
     "factor": 3, "seq": 9, "account": None, "info_hash": HASHES[0], "upload_percent": None, "download_percent": 0,
     "from": "2027-01-15T08:00:00.000000Z", "until": None, "label": "freeleech",
 }  # fmt: skip
-OWNED = {"keys": [{**SHOWN, "account": 2}], "next": None}
-NOBODY = {"keys": [], "next": None}
+OWNED = {"accounts": [{**SHOWN, "account": 2}], "next": None}
+NOBODY = {"accounts": [], "next": None}
 
 
 def test_factors(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`factor set` sends only the given terms. `factor list` prints columns or JSON."""
     api.answers["POST /api/v2/factors"] = FACTOR
     api.answers["GET /api/v2/factors?limit=200"] = {"factors": [FACTOR], "next": None}
-    api.answers["GET /api/v2/keys?owner=anna&limit=200"] = OWNED
+    api.answers["GET /api/v2/accounts?owner=anna&limit=200"] = OWNED
     terms = ["--torrent", HASHES[0], "--download", "0", "--label", "freeleech", "--account", "anna"]
     times = ["--until", "2027-02-01T00:00:00Z", "--reason", "a party"]
     assert run(capsys, "factor", "set", "--config", config, *terms, *times) == (0, "3\n", "")
@@ -43,9 +43,9 @@ def test_factors(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> N
 def test_accounts(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An account is named by its owner, or by its number when no owner has that name. A correction
     sends its reason and its idempotency key."""
-    api.answers["GET /api/v2/keys?owner=anna&limit=200"] = OWNED
-    api.answers["GET /api/v2/keys?owner=2&limit=200"] = NOBODY
-    api.answers["GET /api/v2/keys?owner=bert&limit=200"] = NOBODY
+    api.answers["GET /api/v2/accounts?owner=anna&limit=200"] = OWNED
+    api.answers["GET /api/v2/accounts?owner=2&limit=200"] = NOBODY
+    api.answers["GET /api/v2/accounts?owner=bert&limit=200"] = NOBODY
     api.answers["GET /api/v2/accounts/2"] = {"account": 2, "uploaded": 7, "last_seen": None}
     api.answers["POST /api/v2/accounts/2/corrections"] = {"seq": 70, "account": {}}
     for name in ("anna", "2"):

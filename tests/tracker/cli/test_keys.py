@@ -132,6 +132,18 @@ def test_key_list(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> 
     assert (code, [json.loads(line) for line in out.splitlines()]) == (0, [SHOWN, named])
 
 
+def test_key_show(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key is found by its hash, also a revoked one; it has a line for each member."""
+    digest = sha256(KEY.encode()).hexdigest()
+    revoked = {**SHOWN, "state": "revoked"}
+    api.answers = {
+        f"GET /api/v2/keys?key_hash={digest}&limit=200": {"keys": [revoked], "next": None},
+        "GET /api/v2/keys/7": revoked,
+    }
+    lines = "key_ref 7\nstate revoked\nvalid_until -\nowner -\nlabel -\n"
+    assert run(capsys, "--config", config, "key", "show", KEY) == (0, lines, "")
+
+
 def test_whitelist_list(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`whitelist list` prints one hash in each line."""
     api.answer = json.dumps({"whitelist": HASHES, "next": None}).encode()

@@ -11,7 +11,7 @@ from attrs import evolve, fields
 
 from tests.support import hash_of
 from tracker.ledger import rows
-from tracker.ports import BookCursor, BookQuery, BookRow
+from tracker.ports import BookQuery, BookRow, ListCursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +106,6 @@ def test_a_page_by_name_reads_no_other_rows() -> None:
     book = Rows()
     for of, name in ((3, book.rows[35].info_hash), (hash_of(4), 5)):
         book.read = 0
-        query = BookQuery(after=BookCursor(0, name), limit=1)
+        query = BookQuery(after=ListCursor(0, name), limit=1)
         assert rows.page(rows.stored(book, of, query), of, query)[0]
         assert book.read == 2
