@@ -317,10 +317,13 @@ def events_of(done: subprocess.CompletedProcess[str]) -> list[Event]:
 
 
 class Follower:
-    """`tracker events --follow` and its output."""
+    """`tracker events --follow` and its output, from the log's beginning on."""
 
-    def __init__(self, tracker: Tracker, *arguments: str) -> None:
-        command = ("events", "--config", str(tracker.config), "--follow", *arguments)
+    def __init__(
+        self, tracker: Tracker, *arguments: str, begin: tuple[str, ...] = ("--from", "0")
+    ) -> None:
+        """`begin`: () = from now on."""
+        command = ("events", "--config", str(tracker.config), "--follow", *begin, *arguments)
         self._process = forked.Forked(command, tracker.folder, clean_environment())
         self._lines = Lines(self._process.output)
 
@@ -330,6 +333,9 @@ class Follower:
             return events if wanted(events) else None
 
         return self._lines.until(check)
+
+    def so_far(self) -> list[Event]:
+        return [json.loads(line) for line in self._lines.so_far()]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self._process.send_signal(number)

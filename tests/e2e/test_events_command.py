@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import trio
 
 from eventlog import open_log
 from tests.e2e.clients import announce, api, torrent, udp_client
-from tests.e2e.process import COMMAND, Follower, Tracker, clean_environment, run
+from tests.e2e.process import COMMAND, DEADLINE, Follower, Tracker, clean_environment, run
 from tests.eventlog.logs import places, running
 from tests.support import own_keys
 from tracker.cli import main
@@ -278,6 +279,24 @@ def test_follow(tracker: Tracker) -> None:
         tracker.stop()
         ended = all_of_it.until(lambda events: events[-1]["type"] == "tracker_stopped")
         assert [one["seq"] for one in ended] == list(range(len(ended)))
+
+
+def test_follow_begins_with_what_comes(tracker: Tracker) -> None:
+    """Without `--from`, `--follow` prints nothing of what was there before, and `--last` that many
+    of it.
+    """
+    announce(tracker.http[0], HASH, 1, 1)
+    before = tracker.events()
+    with (
+        closing(Follower(tracker, begin=())) as new,
+        closing(Follower(tracker, "--last", "2", begin=())) as last,
+    ):
+        assert last.until(lambda events: len(events) >= 2)[:2] == before[-2:]
+        give_up = time.monotonic() + DEADLINE
+        while not new.so_far() and time.monotonic() < give_up:
+            announce(tracker.http[0], HASH, 2, 2)
+            time.sleep(0.05)
+        assert new.so_far()[0]["seq"] >= len(before)
 
 
 def up_to(events: list[Event], last: int) -> bool:

@@ -6,13 +6,13 @@ These commands append nothing themselves, because the running tracker is the log
 from __future__ import annotations
 
 import argparse
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventlog import border
 from tracker.cli.api_client import ApiError, Client, endpoint_at, endpoint_of
 from tracker.cli.options import add_config
+from tracker.cli.options import number as number
 from tracker.cli.output import CannotError, say
 from tracker.cli.output import say_json as say_json  # for the commands that use the API
 from tracker.config import ConfigError, load
@@ -136,10 +136,3 @@ def line(text: str) -> str:
     if not is_line(text) or text != text.strip():
         raise argparse.ArgumentTypeError("expected one line of printable text")
     return text
-
-
-def number(text: str) -> int:
-    """An argument's type: a whole number of up to 18 digits."""
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number")
-    return int(text)

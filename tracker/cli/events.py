@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import time
 from array import array
-from functools import partial
-from typing import TYPE_CHECKING
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
 
 from tracker.cli import trust
-from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
-from tracker.cli.output import flush, note, say
+from tracker.cli.moment_options import account_number, add_log_and_json, replayed
+from tracker.cli.options import address, info_hash, log_and_keys, number
+from tracker.cli.output import CannotError, flush, note, say
 from tracker.cli.time_options import add_part, part_of
-from tracker.domain.events import codec
+from tracker.domain.events import announce, codec
+from tracker.domain.events.admin import KeyIssued, KeyRotated
 from tracker.history import event_json
 from tracker.history.event_scan import Filter, Scan
-from tracker.ports import EventFilter, Moment
+from tracker.ports import EventFilter, LogPart, Moment, NoMomentError
+from tracker.store.moments import ForwardReplay, span
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
+_FIRST_LOOK = 20_000  # events at the end of the log in which `--last` looks first
+_MOST_KEYS = 1_000_000  # keys between two that `--follow` sees; a forged log may name any number
 _AT_ONCE = 1000  # events found before they are printed
 _FOLLOW_SECONDS = 0.1  # between two looks for new events
 _VOUCH_SECONDS = 1.0  # a tracker that runs vouches for its events within a fifth of that
@@ -26,45 +36,183 @@ _VOUCH_SECONDS = 1.0  # a tracker that runs vouches for its events within a fift
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Print the events of the log, one JSON object a line. Works beside a running tracker."
+        "Print the events of the log, one JSON object a line. Works beside a running tracker. All that "
+        "is asked for must fit."
     )
-    add_config(parser)
-    add_log(parser)
-    parser.add_argument("--follow", action="store_true", help="go on as events come")
+    add_log_and_json(parser, "which it prints in any case")
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="go on as events come; from now on, unless --from is given",
+    )
     parser.add_argument("--info-hash", metavar="HASH", type=info_hash, help="only of this torrent")
     parser.add_argument(
         "--type", action="append", choices=codec.EVENT_TYPES, metavar="TYPE",
         help=f"only of this type, may be repeated: {', '.join(codec.EVENT_TYPES)}",
     )  # fmt: skip
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--account", metavar="OWNER|NUMBER", help="only of this account")
+    who.add_argument("--owner", help="likewise, by the owner's name alone")
+    parser.add_argument(
+        "--key", metavar="KEY_REF", type=number, help="only of the key of this number"
+    )
+    parser.add_argument("--address", type=address, help="only announces from this address")
+    parser.add_argument(
+        "--client", metavar="TEXT", help="only announces whose peer_ids begin so (qB4650)"
+    )
     add_part(parser, "begin here; `now` leaves out what is there already", "end here, inclusive")
+    parser.add_argument("--limit", metavar="N", type=number, help="the first N only")
+    parser.add_argument("--last", metavar="N", dest="newest", type=number, help="the last N only")
     parser.set_defaults(run=print_events)
 
 
 def print_events(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
+    if options.address and keys is None:
+        raise CannotError("--address needs the keys to the addresses: --secrets FOLDER")
+    account_of, account = _account(options)
+    types = options.type or ((announce.NAME,) if options.address or options.client else ())
+    wanted = EventFilter(
+        types=frozenset(types), account=account, key_ref=options.key,
+        info_hash=bytes.fromhex(options.info_hash) if options.info_hash else None,
+    )  # fmt: skip
+    part, out = _part(options, folder), Printer(options, account_of)
+
+    def scan(part: LogPart) -> Scan:
+        return Scan(folder, part, Filter(wanted, account_of), keys)
+
+    def print_all() -> None:
+        going_on = part
+        with suppress(_EnoughError):
+            if options.newest is not None:
+                log = ForwardReplay(folder, _silent)
+                found, end = _newest(options.newest, part, scan, out.fits, log)
+                out.say(found)
+                going_on = evolve(part, first=end, from_us=None)
+            _print(scan(going_on), going_on.last, out, follow=options.follow)
+
+    return trust.listed(print_all, folder, keys)
+
+
+def _account(options: argparse.Namespace) -> tuple[array[int], int | None]:
+    """Returns the accounts of keys, and the account that is asked for; None = any.
+
+    Raises `CannotError` where there is none.
+    """
+    if options.account is None and options.owner is None:
+        return array("I"), None
+    with replayed(options) as log:
+        access = log.at(None).access
+        if options.owner is None:
+            return access.account_of, account_number(log, options.account)
+        if options.owner not in access.owners:
+            raise CannotError(f"no account has the owner {options.owner}")
+        return access.account_of, access.owners[options.owner]
+
+
+def _part(options: argparse.Namespace, folder: Path) -> LogPart:
+    """Returns the part of the log that is asked for, where nothing said = from now on is meant."""
     if options.first == Moment():
         options.first = Moment(time_us=time.time_ns() // 1000)
-    part = part_of(options)
-    torrent = bytes.fromhex(options.info_hash) if options.info_hash else None
-    wanted = EventFilter(types=frozenset(options.type or ()), info_hash=torrent)
-    scan = Scan(folder, part, Filter(wanted, array("I")), keys)
-    return trust.listed(partial(_print, scan, part.last, follow=options.follow), folder, keys)
+    if options.follow and options.first is None and options.newest is None:
+        there = span(folder)
+        options.first = Moment(seq=there.last_seq + 1 if there else 0)
+    return part_of(options)
 
 
-def _print(scan: Scan, last: int | None, *, follow: bool) -> None:
+class _EnoughError(Exception):
+    """All events that were asked for are printed."""
+
+
+class Printer:
+    """Prints the events that fit the options, up to their `--limit`."""
+
+    def __init__(self, options: argparse.Namespace, account_of: array[int]) -> None:
+        """`account_of`: the accounts of keys. It grows with keys that are issued meanwhile."""
+        self._address, self._left = options.address, options.limit
+        self._client = None if options.client is None else options.client.lstrip("-")
+        self._account_of = account_of
+
+    def fits(self, event: dict[str, Any]) -> bool:
+        """Tells whether the address and the client are those that are asked for."""
+        if self._address is not None and event.get("address") != self._address:
+            return False
+        if self._client is None:
+            return True
+        head = bytes.fromhex(event.get("peer_id", ""))[:8].lstrip(b"-")
+        return "peer_id" in event and head.startswith(self._client.encode())
+
+    def say(self, events: Iterable[dict[str, Any]], **mark: bool) -> None:
+        """Prints events with the members `mark`. Raises `_EnoughError` at the limit."""
+        for event in events:
+            if not self.fits(event):
+                continue
+            self._learn(event)
+            if self._left is not None:
+                if self._left == 0:
+                    raise _EnoughError
+                self._left -= 1
+            say(event_json.line({**event, **mark}))
+        if self._left == 0:
+            raise _EnoughError
+
+    def _learn(self, event: dict[str, Any]) -> None:
+        """Notes the account of a new key, so that its announces are found."""
+        if event["type"] in (KeyIssued.name, KeyRotated.name):
+            missing = event["key_ref"] + 1 - len(self._account_of)
+            if missing <= _MOST_KEYS:
+                self._account_of.extend([0] * missing)
+                self._account_of[event["key_ref"]] = event["account"]
+
+
+def _newest(
+    number: int,
+    part: LogPart,
+    scan: Callable[[LogPart], Scan],
+    fits: Callable[[dict[str, Any]], bool],
+    log: ForwardReplay,
+) -> tuple[Iterable[dict[str, Any]], int]:
+    """Returns the last `number` events of a part that fit, and the number of the event after it.
+
+    It looks at more and more of the part's end, four times as much each time.
+    """
+    try:
+        end = log.bounds(LogPart(last=part.last, to_us=part.to_us))[1]
+    except NoMomentError:  # the part ends before the log begins
+        return (), part.first
+    wide = _FIRST_LOOK
+    while True:
+        begin = max(part.first, end - wide)
+        look, found = (
+            scan(evolve(part, first=begin, last=end - 1)),
+            deque[dict[str, Any]](maxlen=number),
+        )
+        while end > begin and not look.over:
+            look.step(_AT_ONCE)
+            found.extend(filter(fits, look.take()))
+        if len(found) == number or begin == part.first or end <= begin:
+            return found, max(end, part.first)
+        wide *= 4
+
+
+def _silent(_done: int, _whole: int) -> None:
+    """Reports no progress, because this part takes no time."""
+
+
+def _print(scan: Scan, last: int | None, out: Printer, *, follow: bool) -> None:
     """Prints the wanted events, and those that come, until `last`."""
     while True:
-        done = _print_new(scan) or (last is not None and scan.seq > last)
+        done = _print_new(scan, out) or (last is not None and scan.seq > last)
         flush()
         if done or not follow:
             break
         time.sleep(_FOLLOW_SECONDS)
     if not done:
-        _print_the_rest(scan)
+        _print_the_rest(scan, out)
     flush()
 
 
-def _print_the_rest(scan: Scan) -> None:
+def _print_the_rest(scan: Scan, out: Printer) -> None:
     """Prints the events that nothing in the log vouches for yet, and says so.
 
     A running tracker soon vouches for its events, so it gets a moment to do that.
@@ -73,19 +221,19 @@ def _print_the_rest(scan: Scan) -> None:
     doubted = scan.doubted()
     while doubted and scan.seq < doubted.stop and time.monotonic() < ends:
         time.sleep(_FOLLOW_SECONDS)
-        if _print_new(scan):
+        if _print_new(scan, out):
             return
     if not doubted or scan.seq >= doubted.stop:
         return
     scan.go_on_doubted()
-    _print_new(scan, vouched_for=False)
+    _print_new(scan, out, vouched_for=False)
     note(
         f"Events {doubted.start} to {doubted.stop - 1} are not yet vouched for: nothing after them in the log says "
         "that they reached the disk. They may have been acknowledged. The next start of the tracker keeps them"
     )
 
 
-def _print_new(scan: Scan, **mark: bool) -> bool:
+def _print_new(scan: Scan, out: Printer, **mark: bool) -> bool:
     """Prints the wanted events up to the durable end; returns whether it reached `--to`.
 
     Each event gets the members `mark`.
@@ -96,6 +244,5 @@ def _print_new(scan: Scan, **mark: bool) -> bool:
             scan.step(_AT_ONCE)
         finally:
             # Where the log is damaged, what stands before the damage is printed first.
-            for event in scan.take():
-                say(event_json.line({**event, **mark}))
+            out.say(scan.take(), **mark)
     return not scan.at_end

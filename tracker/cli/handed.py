@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from ipaddress import ip_address
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from eventlog import Reader
 from tracker.cli import trust
 from tracker.cli.explain import endpoint_text
 from tracker.cli.moment_options import add_log_and_json, replayed
-from tracker.cli.options import log_and_keys
+from tracker.cli.options import address, log_and_keys
 from tracker.cli.output import CannotError, note, say_json
 from tracker.cli.tables import HASH, NUMBER, TIME, WORD, Column, add_list, say_list
 from tracker.cli.time_options import add_part, part_of
@@ -35,7 +34,7 @@ _NEEDS = "which peers a reply listed is not in the log: it follows from the log 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     parser.description = "Replay a part of the log and list the replies that listed an address: when, to whom, in which swarm."
-    parser.add_argument("address", metavar="ADDRESS", type=_address, help="IPv4 or IPv6")
+    parser.add_argument("address", metavar="ADDRESS", type=address, help="IPv4 or IPv6")
     parser.add_argument("--port", type=_port, help="only at this port")
     add_log_part(parser)
     parser.set_defaults(run=print_handed)
@@ -47,14 +46,6 @@ def add_log_part(parser: argparse.ArgumentParser) -> None:
     add_list(parser)
     begin = "begin here (default: at the log's beginning)"
     add_part(parser, begin, "end here, inclusive (default: at its end)")
-
-
-def _address(text: str) -> str:
-    """An argument's type: an address, as replies have it."""
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected an IPv4 or IPv6 address") from None
 
 
 def _port(text: str) -> int:

@@ -91,7 +91,7 @@ def rotate_key(options: argparse.Namespace) -> None:
 
 
 def _say_issued(options: argparse.Namespace, issued: dict[str, Any]) -> None:
-    urls = issued["announce_urls"]
+    urls = issued.get("announce_urls")
     if options.json:
         say_json(issued)
         return

@@ -112,6 +112,23 @@ def wrong(dest: str, value: str, error: Exception) -> str:
     return text if dest in SECRET or repr(value) in text else f"{value!r}: {text}"
 
 
+def address(text: str) -> str:
+    """An argument's type: an IPv4 or IPv6 address, as the log shows it."""
+    from ipaddress import ip_address
+
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError("expected an IPv4 or IPv6 address") from None
+
+
+def number(text: str) -> int:
+    """An argument's type: a whole number of up to 18 digits."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError("expected a number")
+    return int(text)
+
+
 def info_hash(text: str) -> str:
     """An argument's type: 40 hexadecimal digits, returned in lower case."""
     if not re.fullmatch(r"[0-9A-Fa-f]{40}", text):

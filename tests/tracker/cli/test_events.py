@@ -1,0 +1,124 @@
+"""`tracker events` with options prints what a filter over all events leaves."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from array import array
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import eventlog.log
+from tests.support import START_US, Rig
+from tests.tracker.upkeep.book.site import Site
+from tracker.cli import events as command
+from tracker.cli import main
+from tracker.domain.events import DAY_US
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Event = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A log with accounts, clients and addresses."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(eventlog.log, "WATERMARK_SECONDS", 0.001)
+        named = Rig.issue
+        patch.setattr(Rig, "issue", lambda rig, number: named(rig, number, f"member {number}"))
+        site = Site(tmp_path_factory.mktemp("site") / "log")
+        site.keys.prepare(START_US // DAY_US)
+        site.go_on(60)
+        site.follow()
+    return site
+
+
+@pytest.fixture
+def said(site: Site, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[Event]]:
+    def run(*line: str) -> list[Event]:
+        own = "--log", str(site.log), "--secrets", str(site.log / "secrets")
+        assert main(["events", *own, *line]) == 0
+        return [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def accounts(whole: list[Event]) -> dict[int, int]:
+    """Returns the account of each key."""
+    issued = [one for one in whole if one["type"] in ("key_issued", "key_rotated")]
+    return {one["key_ref"]: one["account"] for one in issued}
+
+
+def test_whose_events(said: Callable[..., list[Event]]) -> None:
+    whole = said()
+    account_of = accounts(whole)
+    announces = [one for one in whole if one["type"] == "announced" and one["key_ref"]]
+    key = announces[len(announces) // 2]["key_ref"]
+    account = account_of[key]
+    of_account = [
+        one for one in whole
+        if account in (one.get("account"), account_of.get(one.get("key_ref") or 0))
+    ]  # fmt: skip
+    assert {"key_issued", "announced"} <= {one["type"] for one in of_account}
+    assert said("--account", str(account)) == of_account
+    assert said("--owner", f"member {account}") == of_account
+    assert said("--account", f"member {account}") == of_account
+    assert said("--key", str(key)) == [one for one in whole if one.get("key_ref") == key]
+
+
+def test_from_where_and_by_what(said: Callable[..., list[Event]]) -> None:
+    whole = said()
+    announces = [one for one in whole if one["type"] == "announced"]
+    address, port = announces[0]["address"], announces[0]["port"]
+    there = [one for one in announces if one["address"] == address]
+    assert said("--address", address) == there
+    assert any(one["port"] == port for one in there)
+    for client in ("XX0001", "-XX0001-", "XX"):
+        assert said(f"--client={client}") == announces
+    assert said("--client", "XX0002") == said("--address", "192.0.2.77") == []
+    assert said("--client", "XX", "--address", address, "--json") == there
+    assert said("--address", address, "--type", "tick") == []
+
+
+@pytest.mark.parametrize("width", [1, 7, 20_000])
+@pytest.mark.parametrize(
+    "options", [[], ["--type", "announced"], ["--client", "XX"], ["--from", "9", "--to", "40"],
+                ["--to", "-100d"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_the_first_and_the_last(
+    said: Callable[..., list[Event]],
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+    options: list[str],
+) -> None:
+    """However little `--last` looks at first, it finds the last ones."""
+    monkeypatch.setattr(command, "_FIRST_LOOK", width)
+    found = said(*options)
+    for number in (0, 1, 5, 10_000):
+        assert said(*options, "--limit", str(number)) == found[:number]
+        assert (
+            said(*options, "--last", str(number)) == found[len(found) - min(number, len(found)) :]
+        )
+    assert said(*options, "--last", "5", "--limit", "2") == found[-5:][:2]
+
+
+def test_keys_that_are_issued_meanwhile(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who follows an account gets the announces of its new keys. Forged numbers take no memory."""
+    account_of = array("I", [0])
+    out = command.Printer(Namespace(address=None, client=None, limit=None), account_of)
+    for key_ref in (3, 2**32 - 1):
+        out.say([{"type": "key_issued", "key_ref": key_ref, "account": 2}])
+    assert account_of.tolist() == [0, 0, 0, 2]
+    assert capsys.readouterr().out.count("\n") == 2
+
+
+def test_what_cannot_be(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["events", "--log", str(site.log), "--address", "127.0.0.1"]) == 1
+    assert "needs the keys to the addresses" in capsys.readouterr().err
+    for option in ("--owner", "--account"):
+        assert main(["events", "--log", str(site.log), option, "nobody"]) == 1
+        assert "no account has the owner nobody" in capsys.readouterr().err
