@@ -19,6 +19,8 @@ from api.auth import READING
 from api.endpoint import Parameter
 from api.errors import bad_request
 from api.openapi import shapes
+from api.replies import encode
+from api.v2 import problems
 from tracker.ports import Moment
 
 if TYPE_CHECKING:
@@ -53,8 +55,8 @@ A past moment does not change, but later its addresses are shredded and its even
 AT: Final = Parameter(
     name="at",
     schema={"anyOf": [shapes.TIME, shapes.SEQ]},
-    description="as it was after that seq, or at that time; the header x-outage of the response "
-    "names the time without events that it lies in, if it does",
+    description="as it was after that seq, or at that time; the header x-outage of the response, "
+    "and in version 2 its member outage, name the outage that it lies in, if it does",
 )
 
 T = TypeVar("T")
@@ -113,8 +115,12 @@ class Reads:
 
 
 def note_outage(outage: Outage) -> None:
-    """Has the response say that nothing is known of the moment: it is in a time without events."""
+    """Has the response say that nothing is known of the moment, because it lies in an outage: in a
+    header, and in version 2 in the member `outage` of an object too.
+    """
     g.outage = str(outage)
+    if problems.is_ours(request.path):
+        g.outage_member = f'"outage":{encode(outage.shown())}'
 
 
 def moment_in_query() -> Moment | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
-from api.replies import json_text
+from api.replies import json_text, opened
 from tracker.ports import LISTED_AT_ONCE
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def json_array(
     if len(first) < BATCH:
         await batches.aclose()
         return json_text(head + ",".join(map(shape, first)) + tail)
-    return json_text(_chunks(first, batches, shape, head, tail))
+    return json_text(_chunks(first, batches, shape, opened(head), tail))
 
 
 async def in_batches(items: Items[Item]) -> AsyncGenerator[list[Item], None]:

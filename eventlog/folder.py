@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from eventlog.frame import Frame
     from eventlog.tags import Tags
 
 
@@ -67,6 +68,9 @@ class Recovery:
     cut_bytes: int = 0  # length of the torn tail that moved to quarantine
     quarantine: Path | None = None
     sealed: seals.Sealed | None = None  # the newest sealed history digest
+    last: Frame | None = (
+        None  # the last frame with records, its plain part; None = not in the newest segment
+    )
 
 
 def lock(folder: Path) -> int:
@@ -275,18 +279,21 @@ class _Tail:
     doubtful: int  # offset of the first frame that no later header calls durable
     end: int  # offset of the end of the last whole frame
     torn: bool  # there are bytes behind
+    last: Frame | None  # with records
 
     @classmethod
     def of(cls, path: Path, tags: Tags) -> _Tail:
         """Walk to the end. Raises `LogCorruptError` where durable bytes are damaged."""
         # First event and offset of frames that no later header calls durable.
         doubtful: deque[tuple[int, int]] = deque()
+        last = None
         with open_file(path) as file:
             walk = segment.Walk(path, file, tags)
             begin = walk.offset
             for one in walk.frames(file):
                 doubtful.append((one.header.base_seq, begin))
                 begin = walk.offset
+                last = one if one.header.records else last
                 while doubtful and doubtful[0][0] < walk.durable_seq:
                     doubtful.popleft()
             if walk.stopped is not None:
@@ -296,7 +303,7 @@ class _Tail:
                     raise LogCorruptError(path, walk.offset, walk.stopped)
         return cls(
             path, walk.next_seq, walk.chain, walk.header.epoch, walk.last_time_us,
-            doubtful[0][1] if doubtful else walk.offset, walk.offset, walk.stopped is not None,
+            doubtful[0][1] if doubtful else walk.offset, walk.offset, walk.stopped is not None, last,
         )  # fmt: skip
 
     def settled(self, folder: Path) -> Recovery:
@@ -306,7 +313,12 @@ class _Tail:
             cut = self.path.stat().st_size - self.end
             quarantine = _quarantine(folder, self.path, self.end)
         _settle(self.path, self.doubtful, self.end)
-        return Recovery(self.next_seq, self.chain, self.epoch, self.last_time_us, cut, quarantine)
+        last = self.last and self.last._replace(
+            plain=memoryview(bytes(self.last.plain)), protected=memoryview(b"")
+        )
+        return Recovery(
+            self.next_seq, self.chain, self.epoch, self.last_time_us, cut, quarantine, last=last
+        )
 
 
 def _quarantine(folder: Path, path: Path, offset: int) -> Path:

@@ -68,12 +68,19 @@ async def test_moments(app: QuartTrio, past: FakePast, text: str, moment: Moment
 
 
 async def test_outage(app: QuartTrio, past: FakePast) -> None:
-    """A reply about a moment without events says so in a header, whatever its status and form."""
+    """A reply about a moment in an outage says so in a header, whatever its status and form; in
+    version 2 a reply has its ends and reason too.
+    """
     past.outage = Outage("killed", None, TIME, TIME + 5, 3, 4)
     for path in ("/api/v1/stats", "/api/torrents", "/api/v2/keys", "/api/v2/keys/77"):
         answer = await ask(app, "GET", f"{path}?at=2027-01-15T08:00:00Z")
         shown = "2027-01-15T08:00:00.000000Z/2027-01-15T08:00:00.000005Z"
         assert answer.headers["x-outage"] == shown
+        told = json.loads(answer.body)
+        if path == "/api/v2/keys":
+            assert list(told) == ["outage", "keys", "next"]
+            assert told["outage"] == past.outage.shown()
+        assert ("outage" in told) == (path == "/api/v2/keys")
         assert "x-outage" not in (await ask(app, "GET", path)).headers
 
 

@@ -129,14 +129,25 @@ def in_the_outage(tracker: Tracker) -> None:
     ended = tracker.events("--type", "tracker_started")[-1]
     (before,) = tracker.events("--from", str(ended["seq"] - 1), "--to", str(ended["seq"] - 1))
     moment = rfc3339(parse_loosely(before["time"])[0] + 1)
+    reply = ask(tracker, "GET", f"/api/v2/outages?from={before['seq']}", token=READER)
+    (listed,) = reply.json["outages"]
+    assert (listed["why"], listed["from"], listed["to"]) == (
+        "killed", before["time"], ended["time"],
+    )  # fmt: skip
+    assert tracker.lines is not None
+    said = f"[WARNING] Nobody was served since {before['time']}, for "
+    assert any(said in line and "was killed" in line for line in tracker.lines.so_far())
     for path in ("/api/v1/stats", "/api/torrents", f"/api/v2/torrents/{HASH}/totals"):
         reply = ask(tracker, "GET", at(path, moment), token=READER)
         assert reply.headers["x-outage"] == f"{before['time']}/{ended['time']}"
+        if "v2" in path:
+            assert reply.json["outage"] == listed
         assert "x-outage" not in ask(tracker, "GET", path, token=READER).headers
-    done = tracker.command("swarm", HASH, "--at", moment)
-    assert f"between {before['time']} and {ended['time']}" in done.stderr
+    for command in (("swarm", HASH), ("stays",)):
+        done = tracker.command(*command, "--at", moment)
+        assert f"between {before['time']} and {ended['time']} (killed: " in done.stderr
     done = tracker.command("replay", "--json", "--at", moment)
-    assert json.loads(done.stdout)["outage"] == [before["time"], ended["time"]]
+    assert json.loads(done.stdout)["outage"] == listed
 
 
 def test_private(tracker: Tracker) -> None:

@@ -10,6 +10,7 @@ from tracker.cli.output import CannotError, note, progress
 from tracker.cli.time_options import moment as moment
 from tracker.ports import Moment, NoMomentError
 from tracker.store.moments import ForwardReplay
+from tracker.store.outages import WHY
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -48,15 +49,20 @@ def replayed(options: argparse.Namespace) -> Iterator[ForwardReplay]:
 
 
 def state_at(log: ForwardReplay, moment: Moment | None) -> State:
-    """Replays to a moment (None = now), and notes if it lies in a time without events."""
+    """Replays to a moment (None = now), and notes if it lies in an outage."""
     state = log.at(None if moment == Moment() else moment)
+    note_outage(log)
+    return state
+
+
+def note_outage(log: ForwardReplay) -> None:
+    """Notes it if the moment resolved last lies in an outage."""
     if log.outage:
         begin, end = rfc3339(log.outage.from_us), rfc3339(log.outage.to_us)
         note(
-            f"note: no event was logged between {begin} and {end}, because the tracker was off or "
-            "could not write: this is the state before that"
+            f"note: the moment lies in an outage, between {begin} and {end} ({log.outage.why}: "
+            f"{WHY[log.outage.why]}). This is as it was before that"
         )
-    return state
 
 
 def account_number(log: ForwardReplay, text: str) -> int:

@@ -12,7 +12,6 @@ from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state
 from tracker.cli.output import CannotError, say, say_json
 from tracker.cli.time_options import add_moments
 from tracker.offline.state_summary import digest, summary
-from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,9 +106,7 @@ def print_state(options: argparse.Namespace) -> int:
             "trust": known,
         }
     if options.json:
-        outage = log.outage
-        between = outage and [rfc3339(outage.from_us), rfc3339(outage.to_us)]
-        say_json({**shown, "outage": between})
+        say_json({**shown, "outage": log.outage and log.outage.shown()})
     else:
         for line in _lines(shown):
             say(line)

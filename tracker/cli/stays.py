@@ -16,6 +16,7 @@ from tracker.cli.moment_options import (
     account_number,
     add_log_and_json,
     failing_if_interrupted,
+    note_outage,
     replayed,
 )
 from tracker.cli.options import info_hash, log_and_keys
@@ -96,6 +97,7 @@ def _range(log: ForwardReplay, options: argparse.Namespace) -> tuple[int, int]:
         raise CannotError("the log is empty")
     if options.at:
         at = log.resolve(options.at)
+        note_outage(log)
         return at, at
     begin = log.resolve(options.first) if options.first else log.span.first_seq - 1
     end = log.resolve(options.last) if options.last else log.span.last_seq

@@ -15,6 +15,7 @@ import logging
 import select
 import socket
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,10 +27,11 @@ from tracker.domain.events.admin import AddressesLost, TrackerStarted, TrackerSt
 from tracker.frontends.listeners import StartError, bind, read_certificates
 from tracker.process import control, runtime, signals, timers, trackers, web
 from tracker.process.settings import settings_of
-from tracker.store import high_water_mark, secret_checks, server_secret, snapshots
+from tracker.store import high_water_mark, outages, secret_checks, server_secret, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.session import first_failure, open_session
+from tracker.times import rfc3339
 from tracker.upkeep import retention, shredding
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ def run(
         serving=True,
         on_older=partial(_judge_older, accept=accept_older),
     )
+    _report_outage(session.event_log)
     _warn_of_secrets(secrets_path, session.event_log, session.state, keyring)
     secret = server_secret.load(secrets_path)
     listeners = bind(config, certificates)
@@ -207,6 +210,20 @@ def _report_recovery(recovery: Recovery) -> None:
             recovery.cut_bytes,
             recovery.quarantine,
         )
+
+
+def _report_outage(event_log: EventLog) -> None:
+    """Says since when nobody was served, as exactly as the log knows."""
+    last, seq = event_log.recovery.last, event_log.next_seq
+    outage = outages.until_now(event_log.path, last, seq, time.time_ns() // 1000)
+    if outage is None:
+        return
+    since, ended = rfc3339(outage.from_us), outages.WHY[outage.why]
+    text = "Nobody was served since %s, for %.1f s, because %s. The last event before is %d"
+    if outage.why == outages.KILLED:
+        text += ", and the run may have gone on for up to ten seconds without another"
+    level = logging.INFO if outage.why == outages.STOPPED else logging.WARNING
+    log.log(level, text, since, outage.seconds, ended, outage.from_seq)
 
 
 def _warn_of_secrets(secrets: Path, event_log: EventLog, state: State, keyring: Keyring) -> None:

@@ -17,6 +17,15 @@ def dates(frame: Frame) -> list[int]:
     return [max(1, time_us - frame.header.lead_us) for time_us in _log_times(frame)]
 
 
+def last_date(frame: Frame) -> int:
+    """Returns the date of the last record. Raises `CodecError`."""
+    header = frame.header
+    if header.kind != events.ADMIN and frames.current(frame):
+        at = codec.RECORD_SIZES[header.kind] * (header.records - 1)
+        return max(1, int.from_bytes(frame.plain[at : at + 8], "little") - header.lead_us)
+    return dates(frame)[-1]
+
+
 def _log_times(frame: Frame) -> list[int]:
     header = frame.header
     if not frames.known(frame):

@@ -16,7 +16,7 @@ from tracker.domain import events
 from tracker.domain.events.admin import ClockStepped, TrackerStarted, TrackerStopped
 from tracker.ports import Outage
 from tracker.store import frames
-from tracker.store.frame_dates import dates
+from tracker.store.frame_dates import last_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def around(folder: Path, before: Frame, after: Frame, seq: int, date_us: int) ->
     """
     one_run = before.header.kind != events.ADMIN and before.header.epoch == after.header.epoch
     stepped = any(isinstance(each.event(), ClockStepped) for _, each in frames.admin(after))
-    if one_run and not stepped and after.header.date_us - dates(before)[-1] <= SILENT_US:
+    if one_run and not stepped and after.header.date_us - last_date(before) <= SILENT_US:
         return None
     for one in reversed(segments_of(folder)):
         search = _Search()
@@ -102,11 +102,32 @@ def around(folder: Path, before: Frame, after: Frame, seq: int, date_us: int) ->
     return None
 
 
+def until_now(folder: Path, last: Frame | None, seq: int, now_us: int) -> Outage | None:
+    """Returns the outage that a start ends whose first event is `seq`; None = there was no run.
+
+    `last`: the last frame of the log. Mostly it tells that; else, or without it, this reads the
+    segments from the newest one back to one with a run. Raises what `Outages` does.
+    """
+    if last is not None:
+        events_of = [record.event() for _, record in frames.admin(last)]
+        if last.header.kind != events.ADMIN or isinstance(events_of[-1], TrackerStopped):
+            search = _Search(last.header.epoch)
+            list(search.look(last))
+            return search.ended(now_us, seq)
+    for one in reversed(segments_of(folder)):
+        search = _Search()
+        for frame in Reader(folder, base_seq_of(one), to_end=True, decrypt=False).frames():
+            list(search.look(frame))
+        if search.began:
+            return search.ended(now_us, seq)
+    return None
+
+
 class _Search:
     """The run that the events so far tell of."""
 
-    def __init__(self) -> None:
-        self._epoch: int | None = None  # of the run; None = there was none yet
+    def __init__(self, epoch: int | None = None) -> None:
+        self._epoch = epoch  # of the run; None = there was none yet
         self._seq: int | None = None  # its last event; None = before the log
         self._us = 0  # the date of that
         self._stop: TrackerStopped | None = None  # its last event
@@ -119,6 +140,10 @@ class _Search:
     def runs(self, frame: Frame) -> bool:
         """Tells whether a frame belongs to the run."""
         return frame.header.epoch == self._epoch
+
+    def ended(self, to_us: int, seq: int) -> Outage:
+        """Returns the outage since the end of the run, until event `seq`."""
+        return self._until(STOPPED if self._stop else KILLED, to_us, seq)
 
     def look(self, frame: Frame) -> Iterator[Outage]:
         """Yields the outages that a frame ends."""
@@ -133,12 +158,12 @@ class _Search:
             date_us = max(1, record.time_us - header.lead_us)
             yield from self._enter(seq, record.event(), date_us, header.epoch)
         if header.epoch == self._epoch:
-            self._seq, self._us = header.next_seq - 1, dates(frame)[-1]
+            self._seq, self._us = header.next_seq - 1, last_date(frame)
 
     def _enter(self, seq: int, event: AdminEvent, date_us: int, epoch: int) -> Iterator[Outage]:
         if isinstance(event, TrackerStarted):
             if self._epoch not in (None, epoch):
-                yield self._until(STOPPED if self._stop else KILLED, date_us, seq)
+                yield self.ended(date_us, seq)
             self._epoch = epoch
         elif epoch != self._epoch:
             return

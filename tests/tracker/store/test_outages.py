@@ -6,10 +6,14 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from eventlog import list_segments
-from tests.support import SECOND, START_US, Announce, Rig, endpoint4
+import pytest
+from attrs import evolve
+
+from eventlog import list_segments, open_log
+from tests.support import SECOND, START_US, Announce, Rig, endpoint4, own_keys
 from tests.tracker.logged import HASH, write_log
 from tracker.cli import main, tables
+from tracker.domain.events import codec
 from tracker.domain.events.admin import (
     ClockStepped,
     TorrentWhitelisted,
@@ -20,14 +24,12 @@ from tracker.history import past_worker
 from tracker.history.past_worker import PastWorker
 from tracker.ports import Moment, OutagesPage
 from tracker.store.moments import ForwardReplay
-from tracker.store.outages import Outages
+from tracker.store.outages import Outages, until_now
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import pytest
 
     from tracker.domain.events.registry import AdminEvent
     from tracker.ports import Outage
@@ -109,6 +111,27 @@ def test_moments_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         told, after, pages = [*told, *page.outages], page.following, pages + 1
     assert told == found.found
     assert pages > len(told)
+
+
+@pytest.mark.parametrize("segment_bytes", [400, 1 << 20])
+def test_until_now(tmp_path: Path, segment_bytes: int) -> None:
+    """A start finds the outage that it ends as the list has it afterwards, also behind what a
+    command wrote, and without a last frame at hand. An empty log has none.
+    """
+    log, found = tmp_path / "log", []
+    for events in RUNS:
+        opened = open_log(log, codec.RECORD_SIZES, own_keys(log).tags, segment_bytes=segment_bytes)
+        opened.release()
+        now_us, seq = START_US + events[0][0] * SECOND, opened.next_seq
+        outage = until_now(log, opened.recovery.last, seq, now_us)
+        assert outage == until_now(log, None, seq, now_us)
+        found.append(outage)
+        write_log(log, partial(live, events), segment_bytes=segment_bytes)
+    listed = Outages(log, None)
+    list(listed.read())
+    killed, stopped = listed.found[:2]
+    by_command = evolve(stopped, to_us=START_US + 60 * SECOND, to_seq=4)
+    assert found == [None, killed, by_command, stopped]
 
 
 def live(events: list[tuple[int, AdminEvent | None]], rig: Rig) -> Iterator[None]:
