@@ -70,7 +70,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Reruns(ports.reruns).endpoints(),
         *Hooks(ports.webhooks).endpoints(),
         *Clients(reads).endpoints(),
-        *Settings(reads).endpoints(),
+        *Settings(reads, commands).endpoints(),
         *About(described).endpoints(),
     ]
     rows = [

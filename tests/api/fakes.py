@@ -40,6 +40,7 @@ from tracker.ports import (
     HandedPage,
     HandedQuery,
     InvalidDurationError,
+    InvalidSettingError,
     IssuedKey,
     JudgedDownload,
     JudgedFacts,
@@ -70,6 +71,11 @@ from tracker.ports import (
     Sample,
     SeriesDay,
     SeriesPage,
+    SettingDifference,
+    SettingInForce,
+    SettingsChange,
+    SettingsChanged,
+    SettingsInForce,
     Stats,
     StaysPage,
     StaysQuery,
@@ -224,8 +230,19 @@ class FakeModel:
         latest = {info.key_hash: info for info in self.keys(0)}
         return latest.get(key_hash)
 
-    def settings(self) -> tuple[int | None, Mapping[str, Any]]:
-        return 1, {"private": True, "policy": {"max_peers": 0}}
+    def settings(self) -> SettingsInForce:
+        changes = self.settings_changes(-1)
+        keys = (
+            SettingInForce("core.private", True, True, next(changes)),
+            SettingInForce("policy.max_peers", 0, 7, next(changes)),
+            SettingInForce("policy.ip_parameter", "ignored", "ignored", None),
+        )
+        return SettingsInForce(5, {"private": True, "policy": {"max_peers": 0}}, keys)
+
+    def settings_changes(self, after: int) -> Iterator[SettingsChanged]:
+        first = SettingsChanged(1, NOW_US, None, "", {"core.private": True, "policy.max_peers": 7})
+        then = SettingsChanged(5, NOW_US, "anna", "full", {"policy.max_peers": 0})
+        return (each for each in (first, then) if each.seq > after)
 
     def refusals(self) -> Mapping[str, int]:
         return {"key_unknown": 3, "malformed": 1}
@@ -587,6 +604,15 @@ class FakeCommands:
         if self.failure is not None:
             raise self.failure
         self.actors.append(by)
+
+    async def change_settings(
+        self, values: Mapping[str, object], by: Actor, *, dry_run: bool = False
+    ) -> SettingsChange:
+        self._asked(by)
+        if not values:
+            raise InvalidSettingError("no setting is given")
+        found = tuple(SettingDifference(key, 0, value) for key, value in values.items())
+        return SettingsChange(None if dry_run else 7, found)
 
     async def see_addresses(self, asked: str, addresses: int | None, by: Actor) -> None:
         self._asked(by)

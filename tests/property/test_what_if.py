@@ -14,9 +14,11 @@ from attrs import evolve
 
 from tests.property.replies import Frames, Life
 from tests.support import few_or_many, hash_of
+from tracker.config.logged import BadSettingError, Changes, typed
+from tracker.config.logged import changes as read
 from tracker.domain.policy import Policy
 from tracker.domain.refusals import NAMES
-from tracker.history.what_if import KEYS, BadSettingError, Changes, Gain, WhatIf, changes
+from tracker.history.what_if import KEYS, Gain, WhatIf
 
 if TYPE_CHECKING:
     from tracker.domain.settings import Settings
@@ -31,6 +33,10 @@ SETS = (
     ("core.tracker_policy.max_peer_timeout=100",),
 )
 NOTHING = ("policy.max_peers=1000000",)
+
+
+def changes(texts: list[str]) -> Changes:
+    return read(typed(texts), KEYS)
 
 
 def lived(seed: str, private: bool, made: Changes | None) -> Life:
@@ -119,7 +125,9 @@ def test_settings() -> None:
             changes([f"{key}=3.5"])
     made = changes(["core.listed=true", "policy.clients_denied=['-XX']"])
     assert made == Changes({"listed": True}, {"clients_denied": ("-XX",)})
-    for text in ("policy.history_days=3", "core.private=true", "policy.max_peers", "x=1"):
+    with pytest.raises(BadSettingError, match="expected KEY=VALUE"):
+        changes(["policy.max_peers"])
+    for text in ("policy.history_days=3", "core.private=true", "x=1"):
         with pytest.raises(BadSettingError, match=r"These work: policy\.interval_jitter, "):
             changes([text])
     for value in ("9" * 5000, "[" * 5000):

@@ -34,6 +34,7 @@ from tracker.domain.events.admin import (
     CreditFactorEnded,
     CreditFactorSet,
     KeyChanged,
+    SettingsChanged,
     TorrentDelisted,
     TorrentDescribed,
     TorrentWhitelisted,
@@ -41,6 +42,7 @@ from tracker.domain.events.admin import (
 )
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
+from tracker.ports import Actor
 from tracker.service.announce import EARLY
 from tracker.service.service import Service
 
@@ -115,6 +117,7 @@ steps = st.one_of(
     st.tuples(st.just("tick"), st.integers(0, 40)),
     st.tuples(st.just("tick"), st.integers(0, 40)),
     st.tuples(st.just("change"), changes),
+    st.tuples(st.just("staff"), changes),
     st.tuples(st.just("whitelist"), st.sampled_from(HASHES)),
     st.tuples(st.just("delist"), st.sampled_from(HASHES)),
     st.tuples(
@@ -223,6 +226,12 @@ class World:
 
     def _change_some(self, changed: dict[str, Any]) -> None:
         self._change(evolve(self.state.settings, **changed))
+
+    def _staff(self, changed: dict[str, Any]) -> None:
+        """Has staff change settings while the tracker runs."""
+        settings = evolve(self.state.settings, **changed)
+        self.service.append(SettingsChanged(settings), Actor("anna", "", "", "why"))
+        self.model.change_settings(settings)
 
     def _change(self, settings: Settings) -> None:
         self.service.change_settings(settings)
@@ -418,6 +427,7 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "announce": World._announce,
     "tick": World._tick,
     "clock": World._set_clock,
+    "staff": World._staff,
     "wait": World._wait,
     "change": World._change_some,
     "whitelist": World._whitelist,

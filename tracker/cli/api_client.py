@@ -284,6 +284,18 @@ class Client:
         answer: dict[str, Any] = self._ask(method, f"/api/v2/{path}", dict, form)
         return answer
 
+    # Settings. Each raises `ApiError`.
+
+    def settings(self) -> dict[str, Any]:
+        return self._judge("GET", "settings")
+
+    def settings_changes(self) -> Iterator[dict[str, Any]]:
+        return self._pages("changes", {}, "settings/history")
+
+    def change_settings(self, values: Mapping[str, Any], *, dry_run: bool) -> dict[str, Any]:
+        form = {"settings": values, "dry_run": dry_run}
+        return self._judge("PATCH", "settings", form)
+
     # Webhooks. Each raises `ApiError`.
 
     def webhooks(self) -> list[dict[str, Any]]:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eventlog import check_folder
+from eventlog import LogError, check_folder
 from tracker.cli import toml
 from tracker.cli.options import add_config
-from tracker.cli.output import CANNOT, fail, note, say
+from tracker.cli.output import CANNOT, fail, note, progress, say
 from tracker.config import ConfigError, effective, load
+from tracker.domain.events.codec import CodecError
+from tracker.domain.events.errors import ReplayError
 from tracker.frontends.tls import Certificate, TlsError
+from tracker.ports import NoMomentError
+from tracker.store.moments import ForwardReplay, span
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +60,29 @@ def check(options: argparse.Namespace) -> int:
     say("")
     for line in _sizes(loaded.config):
         _comment(line)
+    for line in _unlike_log(loaded.config):
+        _comment(line)
     return 0
+
+
+def _unlike_log(config: Config) -> Iterator[str]:
+    """Describes the settings that the log has in force and the file has not."""
+    folder = Path(config.event_log.path)
+    try:
+        if not folder.is_dir() or span(folder) is None:
+            return
+        with progress("Replaying the log") as report:
+            state = ForwardReplay(folder, report).at(None)
+    except (LogError, CodecError, ReplayError, NoMomentError, OSError, MemoryError) as error:
+        yield f"note: the log could not be read for the settings in force: {error}"
+        return
+    from tracker.process.settings import settings_of, unlike_file
+
+    found = list(unlike_file(state, settings_of(config)))
+    if found:
+        yield ""
+        yield "Settings in force that differ from this file (`tracker settings` shows and changes them):"
+    yield from found
 
 
 def _bad_certificates(config: Config) -> Iterator[str]:

@@ -10,8 +10,9 @@ from tracker.cli.moment_options import add_log_and_json, replayed
 from tracker.cli.output import CannotError, count, note, say, say_json
 from tracker.cli.rerun import bounds
 from tracker.cli.time_options import add_moments
+from tracker.config.logged import BadSettingError, changes, typed
 from tracker.history.rerun_json import what_if_json
-from tracker.history.what_if import BYTES, KEYS, BadSettingError, CannotDecideError, WhatIf, changes
+from tracker.history.what_if import BYTES, KEYS, CannotDecideError, WhatIf
 
 if TYPE_CHECKING:
     import argparse
@@ -42,7 +43,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def print_what_if(options: argparse.Namespace) -> int:
     try:
-        made = changes(options.settings)
+        made = changes(typed(options.settings), KEYS)
     except BadSettingError as error:
         raise CannotError(str(error)) from None
     with replayed(options) as log:

@@ -358,6 +358,7 @@ def _rest(state: State) -> dict[str, Any]:
         ],
         **({"bases_hand": state.bases.hand} if state.bases.used else {}),
         **({"listing": listing} if (listing := state.listing.as_data()) else {}),
+        **({"origins": origins} if (origins := state.origins.as_data(state.settings)) else {}),
         **tally,
         "clients": state.clients.as_data(),
         **_time(state),
@@ -383,6 +384,7 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
         for name in names:
             setattr(owner, name, values[name.strip("_")])
     state.obey(Settings.from_data(rest["settings"]))
+    state.origins.set_data(rest.get("origins", {}), state.settings)
     state.tally = Tally.from_data({**rest, **rest["clock"]})
     state.clients = Clients.from_data(rest.get("clients", []))
     state.access.next_key_ref = rest["next_key_ref"]

@@ -15,6 +15,16 @@ from tracker.domain.policy import Policy
 KNOWN_RULES = (1, 1), (1, 2)
 """The numbers of the rules of identity and accounting that this code implements."""
 
+LONGEST_TICK_MS = 10_000
+"""Longest time between two ticks, in milliseconds. It applies if the clean-up interval is longer,
+or if there is no clean-up.
+"""
+
+
+def tick_ms_of(cleanup: int) -> int:
+    """Returns the time between two ticks, in milliseconds, for a clean-up interval in seconds."""
+    return min(LONGEST_TICK_MS, cleanup * 1000) if cleanup else LONGEST_TICK_MS
+
 
 @frozen
 class Settings:
@@ -33,7 +43,7 @@ class Settings:
     inactive_peer_cleanup_interval: int = 600
     remove_peerless_torrents: bool = True
     max_peers_per_announce: int = 74
-    tick_ms: int = 10_000
+    tick_ms: int = LONGEST_TICK_MS
     identity: int = 1
     accounting: int = 1
     policy: Policy = field(factory=Policy)

@@ -19,7 +19,7 @@ cdef class State:
     cdef public unsigned long long seq, time_us
     cdef public Listing listing
     cdef public Seeding seeding
-    cdef public object settings, settings_seq, dates, sweep, tally, clients, facts, hidden
+    cdef public object settings, settings_seq, origins, dates, sweep, tally, clients, facts, hidden
     cdef public Access access
     cdef public Accounts accounts
     cdef public Bases bases

@@ -24,6 +24,7 @@ from tracker.domain.events.records import Tick
 from tracker.domain.factors import Factors, as_words
 from tracker.domain.hidden_peers import Hidden, stand_in
 from tracker.domain.listing import NEVER, Listing
+from tracker.domain.origins import Origins
 from tracker.domain.peer_by_seq import Recent
 from tracker.domain.seeding import Seeding
 from tracker.domain.settings import Settings
@@ -33,6 +34,8 @@ from tracker.domain.sweep import Sweep
 from tracker.domain.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tracker.domain.accounts import Totals
     from tracker.domain.booking import Booking
     from tracker.domain.events.registry import AdminEvent, FixedRecord
@@ -61,6 +64,7 @@ class State:
         "gone",
         "hidden",
         "listing",
+        "origins",
         "recent",
         "seeding",
         "seq",
@@ -78,6 +82,7 @@ class State:
         self.time_us = 0  # log time of the last event
         self.obey(Settings())
         self.settings_seq = -1  # number of the event with the settings; -1 = there is none yet
+        self.origins = Origins()
         self.swarms = Swarms()
         self.access = Access()
         self.dates = Dates()
@@ -558,7 +563,13 @@ class State:
         self.seq = next_seq
         self.time_us = self.listing.awake_us = time_us
 
-    def change_settings(self, settings: Settings, seq: int) -> None:
+    def change_settings(
+        self,
+        settings: Settings,
+        seq: int,
+        by: Mapping[str, str] | None = None,
+        file: Settings | None = None,
+    ) -> None:
         """Puts the settings of event `seq` in force. Removes all peers if `private` changes.
 
         Bases that were too old until now are removed at once, because none may be used again where
@@ -567,6 +578,8 @@ class State:
         if settings.private != self.settings.private:
             self.drop_peers(MODE_CHANGED)
         self.bases.expire(self.time_us - self._remember_us + 1, self.bases.slots)
+        before = self.settings if self.settings_seq >= 0 else None
+        self.origins.note(before, settings, seq, self.dates.of(self.time_us), by, file)
         self.obey(settings)
         self.settings_seq = seq
         self.bases.limit(settings.policy.bases_per_account)
@@ -643,6 +656,8 @@ class State:
             hasher.update(self.bases.digest(addresses=addresses))
         if self.settings.choice != 1:  # likewise
             hasher.update(b"choice %d" % self.settings.choice)
+        if origins := self.origins.digested(self.settings):  # likewise
+            hasher.update(repr(origins).encode())
         return hasher.hexdigest()
 
 

@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tracker.config.logged import BadSettingError, changes, typed
 from tracker.history.rerun import Rerun, bounds
 from tracker.history.rerun_json import DIFFERS, Check, outcome_json, what_if_json
-from tracker.history.what_if import BadSettingError, CannotDecideError, WhatIf, changes
+from tracker.history.what_if import KEYS, CannotDecideError, WhatIf
 from tracker.ports import InvalidPartError, Moment
 from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
@@ -55,7 +56,7 @@ class RerunWorker(Worker):
     ) -> dict[str, Any] | str:
         """Replays a part by other settings."""
         try:
-            made = changes(list(settings))
+            made = changes(typed(settings), KEYS)
             log, begin, end = self._part(first, last, MOST_EVENTS)
             run = WhatIf(log, begin, end, made)
             run.go(lambda _done: None)

@@ -6,14 +6,12 @@ running tracker decides each recorded request anew, by the other settings.
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field
 
-from tracker.config.schema import MOST_PEERS
-from tracker.config.structure import structure
+from tracker.config.logged import OF_CORE
 from tracker.domain import events, refusals
 from tracker.domain.events import codec
 from tracker.domain.events.admin import SettingsChanged
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eventlog import Frame, Pool
+    from tracker.config.logged import Changes
     from tracker.domain.policy import Policy
     from tracker.domain.settings import Settings
     from tracker.domain.state import State
@@ -42,17 +41,7 @@ OF_POLICY = (
     "clients_denied", "refused_ports", "requests_per_minute", "max_torrents", "max_peers",
     "max_peers_per_torrent", "remember_days", "bases_per_account", "resumed_rate",
 )  # fmt: skip
-_OF_CORE = {
-    "core.listed": "listed",
-    "core.private_mode.check_keys_expiration": "check_keys_expiration",
-    "core.inactive_peer_cleanup_interval": "inactive_peer_cleanup_interval",
-    "core.announce_policy.interval": "interval",
-    "core.announce_policy.interval_min": "interval_min",
-    "core.announce_policy.max_peers_per_announce": "max_peers_per_announce",
-    "core.tracker_policy.max_peer_timeout": "max_peer_timeout",
-    "core.tracker_policy.remove_peerless_torrents": "remove_peerless_torrents",
-}
-KEYS = (*(f"policy.{name}" for name in OF_POLICY), *_OF_CORE)
+KEYS = (*(f"policy.{name}" for name in OF_POLICY), *OF_CORE)
 """The keys of the configuration that can be set: those that decide about announces."""
 
 _SHOWN_ACCOUNTS = 10  # those with the largest changes
@@ -62,70 +51,6 @@ _HIDDEN = "addresses of listed peers or of announces in this part cannot be read
 
 class CannotDecideError(Exception):
     """The requests of this part cannot be decided by other settings; the text says why."""
-
-
-class BadSettingError(Exception):
-    """A setting has an unknown key or a wrong value; the text says what to do."""
-
-
-@frozen
-class Changes:
-    """The settings that are other ones, by their names in `Settings` and in `Policy`."""
-
-    of_core: dict[str, Any]
-    of_policy: dict[str, Any]
-
-    def made_in(self, settings: Settings) -> Settings:
-        return evolve(settings, **self.of_core, policy=evolve(settings.policy, **self.of_policy))
-
-    def shown_in(self, settings: Settings) -> dict[str, Any]:
-        """Returns the values of these settings, by name."""
-        return {name: getattr(settings, name) for name in self.of_core} | {
-            name: getattr(settings.policy, name) for name in self.of_policy
-        }
-
-
-def changes(texts: list[str]) -> Changes:
-    """Reads settings such as `policy.max_peers=7`, with values as in TOML; a word needs no quotes.
-
-    Raises `BadSettingError`.
-    """
-    document: dict[str, Any] = {"metadata": {"schema_version": "2.0.0"}, "logging": {"threshold": "info"}, "core": {"listed": False, "private": True}}  # fmt: skip
-    keys = []
-    for text in texts:
-        key, equals, value = text.partition("=")
-        key = key.strip()
-        if not equals or key not in KEYS:
-            what = (
-                f"{key} is no key that can be set here" if equals else f"{text}: expected KEY=VALUE"
-            )
-            raise BadSettingError(f"{what}. These work: {', '.join(KEYS)}")
-        *tables, name = key.split(".")
-        table = document
-        for each in tables:
-            table = table.setdefault(each, {})
-        table[name] = _value(value.strip())
-        keys.append(key)
-    config, problems = structure(document)
-    if config is None:
-        raise BadSettingError("; ".join(f"{path} {why}" for path, why in problems))
-    of_core: dict[str, Any] = {}
-    of_policy: dict[str, Any] = {}
-    for key in keys:
-        at: Any = config
-        for name in key.split("."):
-            at = getattr(at, name)
-        (of_core if key in _OF_CORE else of_policy)[_OF_CORE.get(key) or key.removeprefix("policy.")] = at  # fmt: skip
-    if "max_peers_per_announce" in of_core:
-        of_core["max_peers_per_announce"] = min(of_core["max_peers_per_announce"], MOST_PEERS)
-    return Changes(of_core, of_policy)
-
-
-def _value(text: str) -> object:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):  # also: too many digits, or brackets
-        return text
 
 
 @define
@@ -203,7 +128,6 @@ class WhatIf:
         changed = self.changes.made_in(settings)
         if changed != self.other.settings:
             self._service.append(SettingsChanged(changed))
-            self._service._obey_settings()
 
     def _event(self, one: Frame) -> None:
         header, known = one.header, frames.known(one)

@@ -33,7 +33,7 @@ from tracker.domain.swarms import MARK_COMPLETED, MARK_SEEDER, MARK_SNATCHED, Pe
 from tracker.store.frames import newest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from eventlog import Frame
     from tracker.domain.events.registry import AdminEvent
@@ -145,7 +145,13 @@ class AccountingRules:
             key = stay.account, stay.info_hash
             self._groups.setdefault(key, _Group(settled_us)).stays[stay.seq] = stay
 
-    def change_settings(self, settings: Settings, seq: int) -> None:
+    def change_settings(
+        self,
+        settings: Settings,
+        seq: int,
+        by: Mapping[str, str] | None = None,  # noqa: ARG002  # the protocol's names
+        file: Settings | None = None,  # noqa: ARG002
+    ) -> None:
         if settings.private != self.settings.private:
             self._close(lambda _: True)
         self.settings = settings

@@ -27,6 +27,7 @@ from tracker.ports.errors import (
     InvalidJudgingError,
     InvalidNetworkError,
     InvalidPartError,
+    InvalidSettingError,
     LogUnavailableError,
     NoAnnounceError,
     NoMomentError,
@@ -69,6 +70,13 @@ from tracker.ports.lists import AT_ONCE, ListCursor, ListQuery, chosen
 from tracker.ports.outages import Outage, OutagesPage
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel, Reruns
 from tracker.ports.series import SeriesDay, SeriesPage
+from tracker.ports.settings import (
+    SettingDifference,
+    SettingInForce,
+    SettingsChange,
+    SettingsChanged,
+    SettingsInForce,
+)
 from tracker.ports.values import (
     LINE,
     LISTED_AT_ONCE,
@@ -158,6 +166,7 @@ __all__ = [
     "InvalidJudgingError",
     "InvalidNetworkError",
     "InvalidPartError",
+    "InvalidSettingError",
     "IssuedKey",
     "JudgedDownload",
     "JudgedFacts",
@@ -201,6 +210,11 @@ __all__ = [
     "Sample",
     "SeriesDay",
     "SeriesPage",
+    "SettingDifference",
+    "SettingInForce",
+    "SettingsChange",
+    "SettingsChanged",
+    "SettingsInForce",
     "Stats",
     "StaysPage",
     "StaysQuery",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tracker.ports.cases import CaseClosing
     from tracker.ports.hit_and_run import JudgingRule, Pardon
+    from tracker.ports.settings import SettingsChange
     from tracker.ports.values import (
         Actor,
         Correction,
@@ -103,6 +104,18 @@ class Commands(Protocol):
         A correction that comes again with the same `by.idempotency_key` is made once.
 
         Raises `UnknownAccountError`, `InvalidCorrectionError`, `RepeatedRequestError`.
+        """
+        ...
+
+    async def change_settings(
+        self, values: Mapping[str, object], by: Actor, *, dry_run: bool = False
+    ) -> SettingsChange:
+        """Changes settings, given by their keys in the configuration file, with values as in JSON.
+
+        They are in force at once. `dry_run`: only tells what would change. `by.reason` must not be
+        empty otherwise.
+
+        Raises `InvalidSettingError`.
         """
         ...
 

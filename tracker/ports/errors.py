@@ -59,6 +59,10 @@ class InvalidCaseError(CommandError):
     """That cannot be said about a case; the text says why."""
 
 
+class InvalidSettingError(CommandError):
+    """Settings cannot be changed like that; the text says why."""
+
+
 class LogUnavailableError(CommandError):
     """The log cannot take the event now. Whether it kept an earlier attempt is unknown."""
 

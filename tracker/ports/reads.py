@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tracker.ports.lists import ListQuery
     from tracker.ports.outages import Outage, OutagesPage
     from tracker.ports.series import SeriesPage
+    from tracker.ports.settings import SettingsChanged, SettingsInForce
     from tracker.ports.values import (
         Account,
         Client,
@@ -119,9 +120,13 @@ class ReadModel(Protocol):
 
     def whitelisted(self, info_hash: bytes) -> bool: ...
 
-    def settings(self) -> tuple[int | None, Mapping[str, Any]]:
-        """The settings that the log has in force, and the event that put them there (None = no
-        event did).
+    def settings(self) -> SettingsInForce:
+        """The settings that the log has in force, and where each comes from."""
+        ...
+
+    def settings_changes(self, after: int) -> Iterator[SettingsChanged]:
+        """The changes of settings by events whose numbers are larger than `after`, ascending; a
+        thousand at most.
         """
         ...
 

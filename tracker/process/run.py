@@ -26,7 +26,7 @@ from eventlog import LogError
 from tracker.domain.events.admin import AddressesLost, TrackerStarted, TrackerStopped
 from tracker.frontends.listeners import StartError, bind, read_certificates
 from tracker.process import control, runtime, signals, timers, trackers, web
-from tracker.process.settings import settings_of
+from tracker.process.settings import settings_of, unlike_file
 from tracker.store import high_water_mark, outages, secret_checks, server_secret, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import TOO_LITTLE_MEMORY
@@ -155,7 +155,10 @@ def _append_first(runtime: Runtime, session: Session) -> None:
     )
     if session.key_change is not None:
         service.append(session.key_change)
-    service.change_settings(settings_of(runtime.config))
+    file = settings_of(runtime.config)
+    service.start_with(file)
+    for text in unlike_file(service.state, file):
+        log.info("Setting unlike in the file: %s", text)
     if service.state.hidden_peers():
         # These peers can be neither listed nor recognised again. The event empties all swarms, so
         # that a replay that has the keys gives the same state.

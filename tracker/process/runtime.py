@@ -96,6 +96,7 @@ def build(
         clock,
         server_secret.selection_key(secret),
         strict=settings.durability == "strict",
+        shred_days=settings.shred_days,
     )
     _warn_if_ahead(clock)
     keyring.prepare(day_of(clock.now_us()))

@@ -21,6 +21,8 @@ REFUSALS_SECONDS = 60.0
 """Shortest time, in seconds, between two appends of refusals by client."""
 HEAR_SECONDS = 1.0
 """Seconds after which the loop hears of a thread's end at the latest."""
+LOOK_SECONDS = 1.0
+"""Seconds after which a tick hears at the latest that the time between ticks has changed."""
 _POLL_SECONDS = 0.1  # between two looks at the counters
 
 
@@ -36,7 +38,7 @@ async def hear_threads() -> None:
 async def tick(service: Service) -> None:
     """Appends a tick every `tick_ms`, then further ticks until the sweep of that tick is done."""
     while True:
-        await trio.sleep(service.settings.tick_ms / 1000)
+        await _until_due(service)
         stepped = service.tick()
         if stepped:
             log.warning(
@@ -46,6 +48,13 @@ async def tick(service: Service) -> None:
         while not service.state.sweep.done:
             await trio.sleep(SWEEP_PAUSE_SECONDS)
             service.tick(goes_on=True)
+
+
+async def _until_due(service: Service) -> None:
+    """Waits for the time between two ticks, also where that changes meanwhile."""
+    began = trio.current_time()
+    while (left := began + service.settings.tick_ms / 1000 - trio.current_time()) > 0:  # noqa: ASYNC110  # time passes, too
+        await trio.sleep(min(left, LOOK_SECONDS))
 
 
 async def log_counters(service: Service) -> None:

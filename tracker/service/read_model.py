@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from heapq import merge
 from socket import AF_INET, AF_INET6, inet_ntop
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tracker import ports
+from tracker.config import logged
 from tracker.domain import events
 from tracker.domain.hidden_peers import NO_PORT
+from tracker.domain.origins import named as origins_named
 from tracker.domain.refusals import name_of
 from tracker.domain.swarms import MARK_EVENT, MARK_SEEDER
 from tracker.service import lists
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from tracker.domain import swarms
     from tracker.domain.access import Key
     from tracker.domain.factors import Factor
+    from tracker.domain.origins import Change
     from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
 
@@ -269,9 +272,20 @@ class Projection:
     def whitelisted(self, info_hash: bytes) -> bool:
         return info_hash in self._state.access.whitelist
 
-    def settings(self) -> tuple[int | None, Mapping[str, Any]]:
-        seq = self._state.settings_seq
-        return (None if seq < 0 else seq), self._state.settings.as_data()
+    def settings(self) -> ports.SettingsInForce:
+        seq, now, origins = self._state.settings_seq, self._state.settings, self._state.origins
+        found, file = origins.in_force(), origins_named(origins.file or now)
+        keys = (
+            ports.SettingInForce(
+                key, value, file[name], _settings_change(found[name]) if name in found else None
+            )
+            for name, value in origins_named(now).items()
+            if (key := logged.key_of(name)) is not None
+        )
+        return ports.SettingsInForce(None if seq < 0 else seq, now.as_data(), tuple(keys))
+
+    def settings_changes(self, after: int) -> Iterator[ports.SettingsChanged]:
+        return (_settings_change(one) for one in self._state.origins.changes if one.seq > after)
 
     def refusals(self) -> Mapping[str, int]:
         found: dict[str, int] = {}
@@ -422,3 +436,12 @@ def format_endpoint(endpoint: bytes) -> str:
     if len(endpoint) == 6:
         return f"{inet_ntop(AF_INET, endpoint[:4])}:{port}"
     return f"[{inet_ntop(AF_INET6, endpoint[:16])}]:{port}"
+
+
+def _settings_change(change: Change) -> ports.SettingsChanged:
+    values = {
+        key: value
+        for name, value in change.values.items()
+        if (key := logged.key_of(name)) is not None
+    }
+    return ports.SettingsChanged(change.seq, change.time_us, change.by, change.reason, values)

@@ -35,7 +35,16 @@ versions count under the name only.
 class Service(Announcing):
     """Makes every change of the live state."""
 
-    __slots__ = ("_clients", "_slice", "deadline", "malformed", "pending", "refusals", "strict")
+    __slots__ = (
+        "_clients",
+        "_slice",
+        "deadline",
+        "malformed",
+        "pending",
+        "refusals",
+        "shred_days",
+        "strict",
+    )
 
     def __init__(
         self,
@@ -45,13 +54,16 @@ class Service(Announcing):
         selection_key: bytes,
         *,
         strict: bool = False,
+        shred_days: int = 0,
     ) -> None:
         """`selection_key`: 32 secret bytes that decide the choice of peers in large swarms.
 
-        `strict`: front ends await `settle` before they reply to announces.
+        `strict`: front ends await `settle` before they reply to announces. `shred_days`: days after
+        which the keys to addresses are destroyed, 0 = never.
         """
         super().__init__(log, state, clock, selection_key)
         self.strict = strict
+        self.shred_days = shred_days
         self.deadline = Deadline()
         self._slice = 0  # the slice of the state whose digest the next tick carries
         self.pending: dict[tuple[int, int], int] = {}  # counter deltas that are not logged yet
@@ -140,6 +152,8 @@ class Service(Announcing):
             event = evolve(event, by=by.as_data())
         seq = append_admin(self._log, self._state, self._clock, event)
         self.forget_keys()
+        if isinstance(event, SettingsChanged):
+            self._obey_settings()
         return seq
 
     def note_clock(self) -> None:
@@ -198,4 +212,16 @@ class Service(Announcing):
         """Puts settings in force, as an event, unless they are in force already."""
         if settings != self._state.settings or self._state.settings_seq < 0:
             self.append(SettingsChanged(settings))
-            self._obey_settings()
+
+    def start_with(self, file: Settings) -> None:
+        """Puts in force what the file of this start says anew; what staff changed stays."""
+        state = self._state
+        if state.settings_seq < 0:
+            self.change_settings(file)
+            return
+        settings = state.origins.from_start(state.settings, file)
+        if self.shred_days:
+            most = min(settings.policy.remember_days, self.shred_days)
+            settings = evolve(settings, policy=evolve(settings.policy, remember_days=most))
+        if (settings, file) != (state.settings, state.origins.file):
+            self.append(SettingsChanged(settings, None if settings == file else file))

@@ -29,6 +29,7 @@ from tracker.domain.events.registry import (
     InfoHash,
     KeyHash,
     KeyRef,
+    Subject,
     admin_event,
 )
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor
@@ -253,9 +254,13 @@ _FACTS = ("label", "size", "site_id", "uploader", "added_us", "tags")
 @admin_event(40, "settings_changed")
 @frozen
 class SettingsChanged(AccountingEvent):
-    """These settings are in force from here on."""
+    """These settings are in force from here on.
+
+    Staff changed them (`by`), or a start did, whose file says something else than the one before.
+    """
 
     settings: Settings
+    file: Settings | None = None  # what the start's file says, where staff changed more since
 
     def apply(self, to: Accounting, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         rules = self.settings.identity, self.settings.accounting
@@ -263,7 +268,10 @@ class SettingsChanged(AccountingEvent):
             raise UnknownEventError(
                 f"event {seq} puts rules {rules} of identity and accounting in force, unknown to this version"
             )
-        to.change_settings(self.settings, seq)
+        to.change_settings(self.settings, seq, self.by, self.file)
+
+    def subjects(self) -> list[Subject]:
+        return [("settings", 0)]
 
 
 @admin_event(50, "announce_refused")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tracker.domain.access import Access
     from tracker.domain.accounts import Accounts
     from tracker.domain.bases import Bases
@@ -33,8 +35,14 @@ class Accounting(Protocol):
     factors: Factors
     accounts: Accounts
 
-    def change_settings(self, settings: Settings, seq: int) -> None:
-        """Puts the settings of event `seq` in force."""
+    def change_settings(
+        self,
+        settings: Settings,
+        seq: int,
+        by: Mapping[str, str] | None = None,
+        file: Settings | None = None,
+    ) -> None:
+        """Puts the settings of event `seq` in force. `by`, `file`: as in `Origins.note`."""
 
 
 class Target(Accounting, Protocol):

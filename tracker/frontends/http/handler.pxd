@@ -7,7 +7,7 @@ from tracker.wire cimport reply, scan
 from tracker.wire.query cimport AnnounceQuery
 
 cdef class RequestHandler:
-    cdef public object _policy, deadline, external, proxies, settle, traffic
+    cdef public object _policy, _settings, deadline, external, proxies, settle, traffic
     cdef public Announcing _service
     cdef public AnnounceQuery _request
     cdef public Swarms _swarms

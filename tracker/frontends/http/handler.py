@@ -78,6 +78,7 @@ class RequestHandler:
         "_request",
         "_sends_external_ip",
         "_service",
+        "_settings",
         "_swarms",
         "deadline",
         "external",
@@ -97,7 +98,7 @@ class RequestHandler:
         external: bytes | None = None,
         traffic: HttpTraffic | None = None,
     ) -> None:
-        """Binds the handler to a service; the settings are those in force now.
+        """Binds the handler to a service.
 
         Args:
             listener: number that announces are logged with, 0..255.
@@ -116,11 +117,7 @@ class RequestHandler:
         self._listener = listener
         self.proxied = proxied
         self.proxies = proxies
-        policy = service.settings.policy
-        self._reads_ip = policy.ip_parameter != "ignored"
-        self._sends_external_ip = policy.external_ip_in_replies
-        self._policy = policy
-        self._interval_min = service.settings.interval_min
+        self._obey_settings()
         self.settle = service.settle if service.strict else None
         self.deadline = service.deadline
 
@@ -128,9 +125,19 @@ class RequestHandler:
         """Tells whether a connection from there carries the requests of many clients."""
         return self.proxied and is_proxy(self.proxies, address)
 
+    def _obey_settings(self) -> None:
+        settings = self._settings = self._service.settings
+        policy = settings.policy
+        self._reads_ip = policy.ip_parameter != "ignored"
+        self._sends_external_ip = policy.external_ip_in_replies
+        self._policy = policy
+        self._interval_min = settings.interval_min
+
     def begin(self) -> None:
-        """Opens a batch: call it before `answer`."""
+        """Opens a batch: call it before `answer`. No settings change in a batch."""
         self._service.begin()
+        if self._settings is not self._service.settings:
+            self._obey_settings()
 
     def end(self) -> None:
         self.traffic.announces += self._announces

@@ -114,7 +114,7 @@ class DatagramHandler:
         bans: Bans | None = None,
         traffic: UdpTraffic | None = None,
     ) -> None:
-        """Binds the handler to a service; the settings are those in force now.
+        """Binds the handler to a service.
 
         Args:
             ids: issues and checks connection ids.

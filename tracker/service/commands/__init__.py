@@ -8,6 +8,7 @@ from tracker.service.commands.credit import CreditCommands
 from tracker.service.commands.hit_and_run import HitAndRunCommands
 from tracker.service.commands.keys import KeyCommands
 from tracker.service.commands.looks import LookCommands
+from tracker.service.commands.settings import SettingCommands
 from tracker.service.commands.torrents import TorrentCommands
 from tracker.service.commands.whitelist import WhitelistCommands
 
@@ -20,5 +21,6 @@ class ServiceCommands(
     HitAndRunCommands,
     LookCommands,
     CaseCommands,
+    SettingCommands,
 ):
     """Implements `ports.Commands` with the service."""
