@@ -18,6 +18,8 @@ class Told(NamedTuple):
     down: int = 0
     left: int | None = 0
     left_before: int | None = None
+    uploaded: int = 0
+    downloaded: int = 0
 
     @property
     def peer(self) -> Any:
@@ -36,6 +38,7 @@ def find(
         if not any(told[begin].time_us < up_us <= told[end].time_us for up_us in outages)
     )
     used: dict[Any, int] = {}
+    passed: list[int] = []
     found: list[tuple[int, int, bool]] = []
     for judged, end, begin in windows:
         size = sizes[told[end].info_hash]
@@ -53,7 +56,9 @@ def find(
             used[name] = used.get(name, 0) + some
             need, received = need - some, received + some
         rest = told[end].up - received * 105 // 100 - allowed
-        if rest > 0:
+        if 0 < rest <= _twice(told, end) and _few(told, passed, end):
+            passed.append(end)
+        elif rest > 0:
             found.append((end, rest, False))
             found[-1] = end, rest, _is_case(told, found, told[end].account, judged)
     return found
@@ -73,7 +78,35 @@ def _window(told: list[Told], end: int) -> list[tuple[int, int]]:
             if not after:
                 return []
             judged = max(judged, after[0])
-    return [(judged, begin)]
+    if _is_old(told, begin):
+        begin = _begin(told, begin)
+    near = told[end].time_us - told[begin].time_us <= 7 * DAY_US
+    return [(judged, begin)] if near else []
+
+
+def _is_old(told: list[Told], at: int) -> bool:
+    """Tells whether an announce tells nothing new, as one that a later one overtook."""
+    before, one = told[_begin(told, at)], told[at]
+    none = _begin(told, at) in (-1, at)
+    return not none and one.uploaded <= before.uploaded and one.downloaded <= before.downloaded
+
+
+def _twice(told: list[Told], end: int) -> int:
+    """Returns how much counts twice, if the announce before is an old one."""
+    old, one = _begin(told, end), told[end]
+    if not _is_old(told, old):
+        return 0
+    before = told[_begin(told, old)]
+    if one.uploaded < before.uploaded or one.downloaded < before.downloaded:
+        return 0
+    return one.up - (one.uploaded - before.uploaded)
+
+
+def _few(told: list[Told], passed: list[int], end: int) -> bool:
+    """Tells whether a window can be passed over: fewer than three of the member in 30 days were."""
+    since_us = told[end].time_us - 30 * DAY_US
+    own = [at for at in passed if told[at].account == told[end].account]
+    return sum(told[at].time_us > since_us for at in own) < 3
 
 
 def _other(told: list[Told], end: int, at: int) -> bool:

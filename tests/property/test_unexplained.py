@@ -52,6 +52,8 @@ def _told(dice: random.Random) -> list[Told]:
     told: list[Told] = []
     listed: dict[Any, int] = {}
     known: dict[Any, int | None] = {}
+    totals: dict[Any, tuple[int, int]] = {}
+    peaks: dict[Any, tuple[int, int]] = {}
     time_us, liar = START_US, dice.random() * 1.2
     slow = dice.random() < 0.3
     for _ in range(dice.choice([20, 60, 120])):
@@ -74,12 +76,17 @@ def _told(dice: random.Random) -> list[Told]:
         up *= dice.random() < (liar if account == 1 else 0.3)
         down = dice.choice([0, 0, 0, dice.randrange(size // 3)])
         first = kind == "first"
-        told.append(
-            Told(
-                time_us, *name, kind, 0 if first else up, 0 if first else down, left,
-                None if first else before,
-            )
-        )  # fmt: skip
+        had = totals.get(name, (0, 0))
+        said = had[0] + up, had[1] + down
+        if name in peaks and dice.random() < 0.8:  # an old announce came before this one
+            peak = peaks.pop(name)
+            said = peak[0] + dice.choice([0, 0, up]), peak[1] + down
+        elif name in totals and dice.random() < 0.3:  # this is an old one
+            peaks[name], some = had, dice.choice([0, up])
+            said = max(0, had[0] - some), had[1] - dice.choice([0, 0, min(down, had[1])])
+        up, down = (0, 0) if first else (max(0, said[0] - had[0]), max(0, said[1] - had[1]))
+        totals[name] = said
+        told.append(Told(time_us, *name, kind, up, down, left, None if first else before, *said))
         known[name] = left
         listed[name] = time_us
         if kind == "stopped":
@@ -110,7 +117,7 @@ def _heard(told: list[Told], outages: list[int]) -> list[Finding]:
                 at + 1, one.time_us, last.get(one.peer, one.time_us), one.account, one.info_hash,
                 one.peer_id, None, 0, None, 0, STOPPED if one.kind == "stopped" else NONE, one.up,
                 one.down, left[one.peer] if one.kind == "silent" else one.left,
-                one.left_before, 0, 0, one.kind == "first", False, gone,
+                one.left_before, one.uploaded, one.downloaded, one.kind == "first", False, gone,
                 SIZES[one.info_hash],
             )
         )  # fmt: skip

@@ -52,8 +52,8 @@ class SharedAddress:
         self.parameters = parameters or AddressParameters()
         self._shared = NetworkSet(self.parameters.shared)
         self._stays: dict[bytes, dict[int, _Stay]] = {}  # by address and account
-        # Members by port, up to `usual_members`, of this time and of the one before.
-        self._ports: tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]] = ({}, {})
+        # By port a bit for each member, its number modulo 64, of this time and of the one before.
+        self._ports: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self._found: dict[tuple[int, int], tuple[int, int]] = {}  # grade and time, by accounts
         self._day = 0
         self._learnt_us = 0  # when usual ports are known; 0 = nothing was heard
@@ -92,13 +92,13 @@ class SharedAddress:
         return ()
 
     def _uses(self, port: int, account: int) -> None:
-        members = self._ports[0].get(port, ())
-        if account not in members and len(members) < self.parameters.usual_members:
-            self._ports[0][port] = (*members, account)
+        """Notes that a member uses a port, and not who it is, because nothing shreds that."""
+        ports = self._ports[0]
+        ports[port] = ports.get(port, 0) | 1 << (account & 63)
 
     def _usual(self, port: int) -> bool:
         most = self.parameters.usual_members
-        return any(len(ports.get(port, ())) >= most for ports in self._ports)
+        return any(ports.get(port, 0).bit_count() >= most for ports in self._ports)
 
     def _compare(self, stays: Iterable[_Stay], one: _Stay, interval: Interval) -> Iterable[Finding]:
         found: list[Finding] = []

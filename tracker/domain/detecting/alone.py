@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import frozen
 
@@ -45,13 +45,23 @@ class _Swarm:
         self.waiting: list[_Window] = []
 
 
+class _Sent(NamedTuple):
+    """What was sent in a window while nobody was there."""
+
+    seq: int
+    time_us: int
+    up: int
+
+
 class _Window:
     """A window with upload, in which nobody else was there so far."""
 
-    __slots__ = ("due_us", "interval", "peer", "silent", "somebody")
+    __slots__ = ("begin_us", "due_us", "info_hash", "peer", "sent", "silent", "somebody")
 
     def __init__(self, interval: Interval, peer: _Name, due_us: int, silent: bool) -> None:
-        self.interval, self.peer, self.due_us = interval, peer, due_us
+        self.info_hash, self.begin_us = interval.info_hash, interval.before_us
+        self.sent = _Sent(interval.seq, interval.time_us, interval.up)
+        self.peer, self.due_us = peer, due_us
         self.silent = silent  # somebody had fallen silent in the days before
         self.somebody = False  # came within one timeout
 
@@ -69,7 +79,7 @@ class UploadWithoutLeechers:
         self._timeout_us = self.parameters.timeout_seconds * 1_000_000
         self._swarms: dict[bytes, _Swarm] = {}
         self._waiting: deque[_Window] = deque()
-        self._found: dict[int, list[Interval]] = {}
+        self._found: dict[int, list[_Sent]] = {}
         self._outages = Outages()
         self._day = 0
 
@@ -106,7 +116,7 @@ class UploadWithoutLeechers:
             return
         if _since(begin_us - self._timeout_us, name, swarm.went):
             return
-        waiting = [each for each in swarm.waiting if each.interval.account == interval.account]
+        waiting = [each for each in swarm.waiting if each.peer[0] == interval.account]
         if len(waiting) >= MOST_WAITING:
             return
         silent = _since(begin_us - self.parameters.silent_days * DAY_US, name, swarm.silent)
@@ -119,28 +129,28 @@ class UploadWithoutLeechers:
         found = []
         while self._waiting and self._waiting[0].due_us < time_us:
             window = self._waiting.popleft()
-            self._swarms[window.interval.info_hash].waiting.remove(window)
-            down = self._outages.last_us(time_us) > window.interval.time_us
+            self._swarms[window.info_hash].waiting.remove(window)
+            down = self._outages.last_us(time_us) > window.sent.time_us
             if not window.somebody and not down:
-                found.append(self._find(window.interval, window.silent))
+                found.append(self._find(window))
         if time_us // DAY_US != self._day:
             self._day = time_us // DAY_US
             self._forget(time_us)
         return found
 
-    def _find(self, window: Interval, silent: bool) -> Finding:
-        to, account = self.parameters, window.account
-        since_us = window.time_us - to.case_days * DAY_US
+    def _find(self, window: _Window) -> Finding:
+        to, (account, _), sent = self.parameters, window.peer, window.sent
+        since_us = sent.time_us - to.case_days * DAY_US
         found = [each for each in self._found.get(account, ()) if each.time_us > since_us]
-        if not silent:
-            self._found[account] = found = [*found, window]
+        if not window.silent:
+            self._found[account] = found = [*found, sent]
         total = sum(each.up for each in found)
-        case = not silent and len(found) >= to.case_windows and total >= to.case_bytes
-        evidence = [each.seq for each in found] if case else [window.seq]
+        case = not window.silent and len(found) >= to.case_windows and total >= to.case_bytes
+        evidence = [each.seq for each in found] if case else [sent.seq]
         return Finding(
-            self.name, CASE if case else LEAD, account, window.info_hash, window.before_us,
-            window.time_us, window.up, "bytes", tuple(evidence[-MOST_EVIDENCE:]),
-            {"windows": len(found), "sent_in_all": total, "silent": int(silent)},
+            self.name, CASE if case else LEAD, account, window.info_hash, window.begin_us,
+            sent.time_us, sent.up, "bytes", tuple(evidence[-MOST_EVIDENCE:]),
+            {"windows": len(found), "sent_in_all": total, "silent": int(window.silent)},
         )  # fmt: skip
 
     def _forget(self, time_us: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import frozen
 
@@ -25,6 +25,15 @@ class PeerIdParameters:
     """It has none: equal peer_ids are equal."""
 
 
+class _Second(NamedTuple):
+    """An announce of a peer_id by another account than the first."""
+
+    seq: int
+    time_us: int
+    account: int
+    key: int | None
+
+
 class SharedPeerId:
     """Looks for a peer_id of 20 bytes that two accounts announce in a torrent at the same time.
 
@@ -37,7 +46,7 @@ class SharedPeerId:
     def __init__(self, parameters: PeerIdParameters | None = None) -> None:
         self.parameters = parameters or PeerIdParameters()
         self._listed: dict[_Peer, int] = {}  # the account that announced it first
-        self._doubled: dict[_Peer, Interval | None] = {}  # of a second one; None = it was found
+        self._doubled: dict[_Peer, _Second | None] = {}  # None = it was found
 
     def heard(self, interval: Interval) -> Iterable[Finding]:
         if interval.refused or not interval.account:
@@ -47,7 +56,9 @@ class SharedPeerId:
         if interval.gone or interval.event == STOPPED:
             self._went(peer, account, first)
         elif first != account and interval.address:
-            self._doubled.setdefault(peer, interval)
+            if peer not in self._doubled:
+                second = _Second(interval.seq, interval.time_us, account, interval.key)
+                self._doubled[peer] = second
         elif self._doubled and first == account and (other := self._doubled.get(peer)):
             self._doubled[peer] = None
             return self._find(interval, other)
@@ -63,12 +74,13 @@ class SharedPeerId:
             if other is not None:
                 self._listed[peer] = other.account
 
-    def _find(self, one: Interval, other: Interval) -> Iterable[Finding]:
+    def _find(self, interval: Interval, other: _Second) -> Iterable[Finding]:
+        one = _Second(interval.seq, interval.time_us, interval.account, interval.key)
         same_key = one.key is not None and one.key == other.key
         for each, opposite in ((one, other), (other, one)):
             facts = {"other_account": opposite.account, "same_key": int(same_key)}
             yield Finding(
-                self.name, PROOF if same_key else CASE, each.account, one.info_hash, other.time_us,
+                self.name, PROOF if same_key else CASE, each.account, interval.info_hash, other.time_us,
                 one.time_us, 2, "accounts", (other.seq, one.seq), facts,
             )  # fmt: skip
 
@@ -83,6 +95,16 @@ class ClientParameters:
     """Days for which a pair is remembered after its last use."""
 
 
+class _New(NamedTuple):
+    """An announce with which a pair was new for a member."""
+
+    seq: int
+    time_us: int
+    account: int
+    client: int
+    prefix: bytes
+
+
 class AnotherClient:
     """Looks for a User-Agent that hardly anybody has with a peer_id prefix that others have."""
 
@@ -93,7 +115,7 @@ class AnotherClient:
         # By prefix and client: each member that has the pair, and when it was looked at last.
         self._members: dict[bytes, dict[int, dict[int, int]]] = {}
         self._seen: dict[tuple[int, int], int] = {}  # account and client; the day
-        self._waiting: deque[Interval] = deque()
+        self._waiting: deque[_New] = deque()
         self._day = 0
 
     def heard(self, interval: Interval) -> Iterable[Finding]:
@@ -107,7 +129,7 @@ class AnotherClient:
         prefix = prefix_of(interval.peer_id)
         self._members.setdefault(prefix, {}).setdefault(client, {})[account] = interval.time_us
         if new and prefix:
-            self._waiting.append(interval)
+            self._waiting.append(_New(interval.seq, interval.time_us, account, client, prefix))
         return ()
 
     def ticked(self, time_us: int) -> Iterable[Finding]:
@@ -120,15 +142,15 @@ class AnotherClient:
             self._forget(time_us - self.parameters.keep_days * DAY_US)
         return found
 
-    def _judge(self, interval: Interval, time_us: int) -> Iterable[Finding]:
+    def _judge(self, new: _New, time_us: int) -> Iterable[Finding]:
         usual = self.parameters.usual_members
-        clients = self._members.get(prefix_of(interval.peer_id), {})
-        own = len(clients.get(interval.client, ()))
+        clients = self._members.get(new.prefix, {})
+        own = len(clients.get(new.client, ()))
         most = max(map(len, clients.values()), default=0)
         if 0 < own < usual <= most:
             yield Finding(
-                self.name, LEAD, interval.account, None, interval.time_us, time_us, own, "members",
-                (interval.seq,), {"client": interval.client, "members": own, "most_members": most},
+                self.name, LEAD, new.account, None, new.time_us, time_us, own, "members",
+                (new.seq,), {"client": new.client, "members": own, "most_members": most},
             )  # fmt: skip
 
     def _forget(self, since_us: int) -> None:

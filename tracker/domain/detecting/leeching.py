@@ -68,7 +68,8 @@ class _Download:
         self.own_sent = self.own_received = 0
         self.twice = False  # something was left at announces that are far enough apart
         self.ended = False
-        self.back: Interval | None = None  # the member's, who came back complete
+        # Seq and `downloaded` of the announce of the member's new peer that came back complete.
+        self.back: tuple[int, int] | None = None
 
 
 class _Ended(NamedTuple):
@@ -189,14 +190,14 @@ class GhostLeech:
         if download is None or download.name[2] == interval.peer_id:
             return
         if download.ended:
-            self._came_back(interval, download, interval.time_us)
+            self._came_back((interval.seq, interval.downloaded), download, interval.time_us)
         else:
-            download.back = interval
+            download.back = interval.seq, interval.downloaded
 
-    def _came_back(self, back: Interval, download: _Download, time_us: int) -> None:
+    def _came_back(self, back: tuple[int, int], download: _Download, time_us: int) -> None:
         self._by_member.pop(download.name[:2], None)
-        if self._unreported(download, download.left, back.downloaded):
-            self._ended.append(_Ended(time_us, back.seq, download, download.left, True))
+        if self._unreported(download, download.left, back[1]):
+            self._ended.append(_Ended(time_us, back[0], download, download.left, True))
 
     def _unreported(self, download: _Download, came: int, downloaded: int) -> bool:
         to = self.parameters

@@ -33,6 +33,7 @@ class _Span(NamedTuple):
     time_us: int
     up: int
     down: int
+    network_limit: int  # the highest of those declared for the networks it was in; 0 = none was
     seqs: tuple[int, ...]
 
 
@@ -58,9 +59,10 @@ class ImpossibleRate:
         if interval.first:
             span = None
         if span is None:
-            span = _Span(interval.before_us, interval.before_us, 0, 0, ())
+            span = _Span(interval.before_us, interval.before_us, 0, 0, 0, ())
         span = _Span(
             span.begin_us, interval.time_us, span.up + interval.up, span.down + interval.down,
+            max([span.network_limit, *self._network_limits(interval.address)]),
             (*span.seqs, interval.seq)[-MOST_EVIDENCE:],
         )  # fmt: skip
         if span.time_us - span.begin_us < self.parameters.least_seconds * 1_000_000:
@@ -72,17 +74,19 @@ class ImpossibleRate:
     def ticked(self, time_us: int) -> Iterable[Finding]:  # noqa: ARG002  # the interface's name
         return ()
 
-    def _limit(self, interval: Interval) -> int:
-        found = [limit for who, limit in self._of_networks if who.has(interval.address or b"")]
-        if interval.account in self._of_accounts:
-            found.append(self._of_accounts[interval.account])
-        return max(found, default=self.parameters.limit)
+    def _network_limits(self, address: bytes | None) -> Iterable[int]:
+        if not self._of_networks or address is None:
+            return ()
+        return [limit for who, limit in self._of_networks if who.has(address)]
+
+    def _limit(self, account: int, network_limit: int) -> int:
+        return max(self._of_accounts.get(account, 0), network_limit) or self.parameters.limit
 
     def _judge(self, interval: Interval, span: _Span) -> Iterable[Finding]:
         length_us = span.time_us - span.begin_us
         up, down = (each * 1_000_000 // length_us for each in (span.up, span.down))
         if max(up, down) <= self.parameters.limit or max(up, down) <= (
-            limit := self._limit(interval)
+            limit := self._limit(interval.account, span.network_limit)
         ):
             return ()
         facts = {

@@ -32,6 +32,10 @@ class ReceivedParameters:
     """Days for which a peer that fell silent may go on loading, and the longest window."""
     most_silent: int = 10_000
     """No window is judged while more peers of the torrent fell silent, because it looks at each."""
+    overtaken_windows: int = 3
+    """So many windows of a member within `case_days` are passed over, because a later announce
+    overtook the one that begins them.
+    """
     case_days: int = 30
     """Days over which windows are added up for a case."""
     case_windows: int = 3
@@ -48,25 +52,59 @@ _Name = tuple[int, bytes]  # of a peer in its torrent: account and peer_id
 class _Peer:
     """A peer after an announce: as long as it is listed, and `silent_days` after it."""
 
-    __slots__ = ("lacks", "left", "received", "seq", "time_us", "used")
+    __slots__ = (
+        "begin_received", "begin_us", "lacks", "left", "peak", "received", "said", "seq", "time_us",
+        "used",
+    )  # fmt: skip
 
     def __init__(self, seq: int, time_us: int) -> None:
         self.seq, self.time_us = seq, time_us  # of its last announce
         self.received = 0  # by all in the torrent up to then
+        self.said: tuple[int, int] | None = None  # `uploaded` and `downloaded`; None = not known
+        # Those of the announce before the last, where the last one told nothing new; else None.
+        self.peak: tuple[int, int] | None = None
+        # Where the window begins that its next announce ends, and what others received until then.
+        self.begin_us, self.begin_received = time_us, 0
         self.left: int | None = None  # in its last announce
         self.lacks = 0  # of one that fell silent: what it can still have received
         # Of that, the bytes that explained windows of each account; None = none did.
         self.used: dict[int, int] | None = None
 
+    def announces(self, interval: Interval, received: int, own: int) -> None:
+        """Enters an announce. `received`: by all in the torrent up to now, `own` in this interval.
+
+        One that tells nothing new may be an old one, which a later one overtook. So the next window
+        begins with the announce before it.
+        """
+        said, last = (interval.uploaded, interval.downloaded), self.said
+        if last is None or said[0] > last[0] or said[1] > last[1]:
+            self.begin_us, self.begin_received, self.peak = interval.time_us, received, None
+        else:
+            self.begin_us, self.begin_received, self.peak = self.time_us, self.received + own, last
+        self.seq, self.time_us, self.received = interval.seq, interval.time_us, received
+        self.said, self.left = said, interval.left
+
+    def again(self, interval: Interval) -> int:
+        """Returns how much of `up` counts a second time, if the last announce was an old one."""
+        up, down = self.peak or (interval.uploaded + 1, 0)
+        if interval.uploaded < up or interval.downloaded < down:
+            return 0
+        return max(0, interval.up - (interval.uploaded - up))
+
 
 class _Window:
     """A window of a peer that is not explained yet, because others have not announced again."""
 
-    __slots__ = ("account", "begin_us", "explained", "peer", "seq", "time_us", "up", "waits")
+    __slots__ = (
+        "account", "again", "begin_us", "explained", "peer", "seq", "time_us", "up", "waits",
+    )  # fmt: skip
 
-    def __init__(self, interval: Interval, peer: _Name, explained: int, waits: int) -> None:
-        self.account, self.peer, self.up = interval.account, peer, interval.up
-        self.seq, self.begin_us, self.time_us = interval.seq, interval.before_us, interval.time_us
+    def __init__(
+        self, interval: Interval, name: _Name, peer: _Peer, explained: int, waits: int
+    ) -> None:
+        self.account, self.peer, self.up = interval.account, name, interval.up
+        self.again = peer.again(interval)  # bytes of `up` that may have been told before
+        self.seq, self.begin_us, self.time_us = interval.seq, peer.begin_us, interval.time_us
         self.explained = explained  # bytes that others received, so far
         self.waits = waits  # for so many others
 
@@ -104,6 +142,7 @@ class UploadBeyondReceived:
         self._left: deque[tuple[int, bytes, _Name]] = deque()  # last announces of those away
         self._sent = SentByDay(self.parameters.case_days)
         self._found: dict[int, list[_Unexplained]] = {}  # of each account, in `case_days`
+        self._overtaken: dict[int, list[int]] = {}  # the same of windows passed over: their ends
 
     def heard(self, interval: Interval) -> Iterable[Finding]:
         if interval.refused:
@@ -133,8 +172,7 @@ class UploadBeyondReceived:
             swarm.windows.append(window)
             if not window.waits:
                 judged = [*judged, *self._judge(swarm, interval)]
-        peer.seq, peer.time_us, peer.received = interval.seq, interval.time_us, swarm.received
-        peer.left = interval.left
+        peer.announces(interval, swarm.received, received)
         if interval.event == STOPPED:
             swarm.listed.pop(name, None)
             self._goes(swarm, name, peer, interval)
@@ -159,6 +197,7 @@ class UploadBeyondReceived:
                 del self._swarms[info_hash]
         for account in self._sent.forget(time_us):
             self._found.pop(account, None)
+            self._overtaken.pop(account, None)
         return ()
 
     def _came(self, swarm: _Swarm, name: _Name, interval: Interval) -> _Peer:
@@ -197,15 +236,16 @@ class UploadBeyondReceived:
         # Who comes while the tracker is down is not known.
         now_us = interval.time_us
         since_us = max(self._outages.last_us(now_us), now_us - self._silent_us)
-        if not known or peer.time_us < since_us:
+        if not known or peer.begin_us < since_us:
             return None
-        explained = swarm.received - peer.received
+        explained = swarm.received - peer.begin_received
         if self._unexplained(swarm, interval.up, explained) <= 0:
             return None
         waiting = [each for each in swarm.windows if each.account == interval.account]
         if len(waiting) >= MOST_WAITING:
             return None
-        return _Window(interval, name, explained, len(swarm.listed) - (name in swarm.listed))
+        waits = len(swarm.listed) - (name in swarm.listed)
+        return _Window(interval, name, peer, explained, waits)
 
     def _unexplained(self, swarm: _Swarm, up: int, received: int) -> int:
         overhead = received * self.parameters.overhead_percent // 100
@@ -235,9 +275,18 @@ class UploadBeyondReceived:
             if rest > 0:
                 window.explained += self._use(swarm, window, rest)
                 rest = self._unexplained(swarm, window.up, window.explained)
-            if rest > 0:
+            if rest > 0 and not (rest <= window.again and self._passes_over(window)):
                 found.append(self._find(window, now, rest))
         return found
+
+    def _passes_over(self, window: _Window) -> bool:
+        """Tells whether a window may have been told twice: not oftener than a case could follow."""
+        since_us = window.time_us - self.parameters.case_days * DAY_US
+        passed = [us for us in self._overtaken.get(window.account, ()) if us > since_us]
+        if len(passed) >= self.parameters.overtaken_windows:
+            return False
+        self._overtaken[window.account] = [*passed, window.time_us]
+        return True
 
     def _use(self, swarm: _Swarm, window: _Window, rest: int) -> int:
         """Takes what explains `rest` from those who fell silent. Returns how much there was."""

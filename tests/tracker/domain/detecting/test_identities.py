@@ -78,6 +78,41 @@ def test_cross_seeds_and_moving_load_nothing_at_the_same_time() -> None:
     assert not ear.found
 
 
+def _loads(ear: Ear, day: int, at: int, torrent: int, others: list[int]) -> None:
+    """Loads a torrent at one of `HOMES` on a day, while one is seeded at some others."""
+    for half in range(5):
+        minute = day * DAY + half * 30
+        for other in others:
+            ear.announce(
+                minute, A, torrent=bytes([100 + other]).ljust(20), address=HOMES[other],
+                peer=b"peer%d" % other,
+            )  # fmt: skip
+        ear.announce(
+            minute + 1, A, left=(4 - half) * GB, down=half * GB, address=HOMES[at],
+            torrent=bytes([at, torrent]).ljust(20), peer=b"peer%d" % at,
+        )  # fmt: skip
+
+
+def test_three_networks_that_load_little_are_a_lead_in_30_days() -> None:
+    """Each two of them must have been in use at the same time."""
+    ear = Ear(ManyNetworks())
+    for day, at in enumerate((0, 1, 2) * 2):
+        _loads(ear, 4 * day, at, day, [(at + 1) % 3])
+    (found,) = ear.found
+    assert (found.grade, found.amount, len(found.evidence)) == (LEAD, 3, 6)
+    _loads(ear, 24, 3, 6, [0, 1, 2])
+    _loads(ear, 28, 3, 7, [0, 1, 2])
+    assert [(one.grade, one.amount) for one in ear.found[1:]] == [(LEAD, 4)]
+
+
+def test_networks_that_load_one_after_the_other_or_long_ago_are_no_lead() -> None:
+    for days, others in ((4, [1, 0, 0]), (7, [1, 2, 0])):
+        ear = Ear(ManyNetworks())
+        for day, at in enumerate((0, 1, 2) * 2):
+            _loads(ear, days * day, at, day, [others[at]])
+        assert not ear.found
+
+
 def test_networks_that_are_declared_shared_are_left_out() -> None:
     ear = Ear(ManyNetworks(NetworkParameters(shared=(str(IPv4Address(HOMES[0])),))))
     _load(ear, HOMES[:2])

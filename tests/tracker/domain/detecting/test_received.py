@@ -23,7 +23,7 @@ def test_the_example_of_the_docs() -> None:
     ear = _ear()
     ear.announce(1, B, left=SIZE)
     ear.announce(2, C, left=9 * GB)
-    ear.announce(3, A)
+    ear.announce(3, A, down=1)
     ear.announce(33, A, up=30 * GB)
     ear.announce(34, B, left=16 * GB, down=4 * GB)
     assert not ear.found  # because C is still listed
@@ -66,7 +66,7 @@ def test_where_too_many_fell_silent_nothing_is_judged() -> None:
 def test_an_interval_that_overlaps_counts_whole() -> None:
     ear = _ear()
     ear.announce(1, B, left=SIZE)
-    ear.announce(29, A)
+    ear.announce(29, A, down=1)
     ear.announce(31, B, left=10 * GB, down=10 * GB)  # overlaps the window from 29 on
     ear.announce(59, A, up=11 * GB)
     ear.announce(61, B, left=10 * GB, down=10 * GB)
@@ -80,7 +80,7 @@ def test_it_waits_until_each_of_the_others_has_announced_stopped_or_left() -> No
     ear = _ear()
     for other in (B, C, 4):
         ear.announce(1, other, left=0)
-    ear.announce(2, A)
+    ear.announce(2, A, down=1)
     ear.announce(32, A, up=30 * GB)
     ear.announce(33, B)
     ear.announce(34, 5, left=SIZE)  # joined later, and is none of the others
@@ -105,7 +105,7 @@ def test_what_a_peer_can_have_received(
 ) -> None:
     ear = _ear()
     ear.announce(1, B, left=before)
-    ear.announce(2, A)
+    ear.announce(2, A, down=1)
     ear.announce(32, A, up=50 * GB)
     ear.announce(33, B, left=after, down=down)
     assert ear.amounts() == [(A, 49 * GB - received * 105 // 100)]
@@ -126,7 +126,7 @@ def test_a_first_announce_of_a_peer_that_stopped_has_one_before_it() -> None:
     """The tracker forgets who stopped. Over IPv4 and IPv6 a client stops twice."""
     ear = _ear()
     ear.announce(2, B, left=15 * GB, event="stopped")
-    ear.announce(3, A)
+    ear.announce(3, A, down=1)
     ear.announce(4, B, left=12 * GB, event="stopped", new=True)
     ear.announce(33, A, up=10 * GB)
     assert ear.amounts() == [(A, 9 * GB - 3_150_000_000)]
@@ -135,7 +135,7 @@ def test_a_first_announce_of_a_peer_that_stopped_has_one_before_it() -> None:
 def test_what_one_who_fell_silent_had_left_explains_windows_until_it_is_used() -> None:
     ear = _ear()
     ear.announce(1, C, left=10 * GB)
-    ear.announce(2, A)
+    ear.announce(2, A, down=1)
     ear.silent(50, C)
     ear.announce(60, A, up=5_200_000_000)  # 4.2 GB are C's: 4 GB of its 10
     ear.announce(90, A, up=11_450_000_000)  # 5.25 GB: 5 GB
@@ -150,7 +150,7 @@ def test_one_who_fell_silent_after_a_window_does_not_explain_it() -> None:
     ear = _ear()
     ear.announce(1, B, left=10 * GB)
     ear.announce(2, C)
-    ear.announce(3, A)
+    ear.announce(3, A, down=1)
     ear.announce(33, A, up=5 * GB)
     ear.announce(34, B, left=10 * GB)  # it received nothing in the window
     ear.silent(124, B)
@@ -162,7 +162,7 @@ def test_what_explains_one_member_explains_another_too() -> None:
     ear = _ear()
     ear.announce(1, B)
     ear.announce(1, C, left=10 * GB)
-    ear.announce(2, A)
+    ear.announce(2, A, down=1)
     ear.announce(2, B)
     ear.silent(50, C)
     ear.announce(60, A, up=11 * GB)
@@ -178,7 +178,7 @@ def test_one_who_fell_silent_explains_nothing_after_seven_days(
     ear = _ear()
     ear.announce(1, C, left=10 * GB)
     ear.silent(50, C)
-    ear.announce(days * DAY - 29, A)
+    ear.announce(days * DAY - 29, A, down=1)
     ear.announce(days * DAY + 1, A, up=10 * GB)
     assert ear.amounts() == found
 
@@ -187,7 +187,7 @@ def test_one_who_is_seen_again_explains_what_it_received() -> None:
     ear = _ear()
     ear.announce(1, C, left=10 * GB)
     ear.silent(50, C)
-    ear.announce(60, A)
+    ear.announce(60, A, down=1)
     ear.announce(70, C, left=8 * GB, down=2 * GB)
     ear.announce(90, A, up=10 * GB)
     ear.announce(100, C, left=8 * GB, down=2 * GB)
@@ -246,3 +246,38 @@ def test_a_case_needs_windows_bytes_and_a_share_within_30_days(
     last = ear.found[-1]
     if last.grade == CASE:
         assert last.facts["windows"] == len(last.evidence) == len(grades)
+
+
+def test_a_window_after_an_announce_that_tells_nothing_new_begins_with_the_one_before() -> None:
+    """Because it may be an old one: here that of minute 30, which the one of minute 60 overtook."""
+    ear = _ear()
+    ear.announce(1, B, left=10 * GB)
+    ear.announce(60, A, up=GB)
+    ear.announce(75, B, left=0, down=10 * GB)
+    ear.announce(80, A, up=GB)
+    ear.announce(90, A, up=11 * GB)
+    assert not ear.found
+    ear.announce(91, A, up=11 * GB)
+    ear.announce(92, A, up=11 * GB)
+    ear.announce(93, A, up=21 * GB)
+    ear.announce(94, B, left=0, down=10 * GB)
+    assert ear.amounts() == [(A, 9 * GB)]
+
+
+def test_what_counts_twice_after_an_old_announce_is_passed_over_three_times_in_30_days() -> None:
+    ear = _ear()
+    for number in range(5):
+        ear.announce(60 * number + 30, A, up=10 * GB, down=1)
+        ear.announce(60 * number + 40, A)  # accounts count from here once more
+    assert ear.amounts() == [(A, 9 * GB)] * 2  # the first time that it was told, and the fifth
+
+
+def test_a_client_that_began_anew_is_not_overtaken() -> None:
+    """What it says next is less than before, or does not fit what it counted twice."""
+    ear = _ear()
+    ear.announce(30, A, up=GB)
+    ear.announce(60, A)
+    ear.announce(90, A, up=GB - 1, down=1)
+    ear.announce(120, A)
+    ear.announce(150, A, up=3 * GB)
+    assert ear.amounts() == [(A, 2 * GB)]
