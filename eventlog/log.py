@@ -192,6 +192,25 @@ class EventLog:
             and pending < MAX_PENDING_BYTES
         )
 
+    def trouble(self) -> str:
+        """Returns in words why records are refused that may not use the last of the disk, "" = they
+        are taken: see `has_room`.
+        """
+        committer = self._committer
+        if self.has_room():
+            return ""
+        if self._failure is not None or self._closed:
+            return str(self._failure or "it is closed")
+        if self._blocked:
+            return f"it cannot be written ({self._refusal})"
+        if committer.disk_low:
+            return f"its disk is nearly full ({committer.disk_free} bytes are free)"
+        if time.monotonic() >= self._hung_from:
+            return "its disk does not answer"
+        if self._in_flight_bytes + self.pool.reach >= MAX_PENDING_BYTES:
+            return "its disk is too slow for what comes"
+        return "it has grown to its bound, until old segments are removed"
+
     def appended(self) -> None:
         """Wake `run`, because the pool holds records. Cheap, and harmless if the pool is empty."""
         self._appended.set()

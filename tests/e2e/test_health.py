@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from resource import RLIMIT_FSIZE, prlimit
 from socket import create_connection
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.e2e.certificates import make
 from tests.e2e.clients import (
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.process import Address, Tracker
 
+LOG_FAILED = 3  # the exit code
 HOSTS = ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104  # the test is about wildcards
 
 
@@ -137,3 +142,23 @@ def test_behind_a_proxy(new_tracker: Callable[..., Tracker]) -> None:
     """A tracker behind a proxy is healthy without X-Forwarded-For."""
     tracker = new_tracker(extra="[core.net]\non_reverse_proxy = true").start()
     assert health(tracker)["status"] == "Ok"
+
+
+@pytest.mark.parametrize("durability", ["group", "strict"])
+def test_a_log_that_fails(new_tracker: Callable[..., Tracker], durability: str) -> None:
+    """A log that cannot be written, as on a disk that turned read-only, ends the tracker at once.
+    Nobody finds it healthy.
+    """
+    tracker = new_tracker()
+    text = tracker.config.read_text()
+    tracker.config.write_text(
+        text.replace("[event_log]", f'[event_log]\ndurability = "{durability}"')
+    )
+    tracker.start()
+    assert health(tracker)["status"] == "Ok"
+    prlimit(tracker.pid, RLIMIT_FSIZE, (1, 1))  # each further write fails, for another reason
+    with suppress(OSError, AssertionError):
+        get(tracker.http[0], announce_target(torrent(1), 1, 6001))
+    assert tracker.wait() == LOG_FAILED
+    with pytest.raises(ConnectionRefusedError):
+        health(tracker)

@@ -79,10 +79,11 @@ def test_space_runs_out_and_returns(tracker: Tracker, disk: Mount) -> None:
     assert tracker.events()[-1]["type"] == "tracker_stopped"
 
 
-def health(tracker: Tracker) -> tuple[str, int]:
+def health(tracker: Tracker, why: str = "its disk is nearly full") -> tuple[str, int]:
     """Returns the status that the health check reports, and how many listeners refuse announces."""
     report = json.loads(body(get(tracker.health, "/health_check")))
-    refusing = [one for one in report["details"] if "refused" in one["result"].get("Err", "")]
+    said = f"Announces are refused: the event log takes nothing in, because {why}"
+    refusing = [one for one in report["details"] if one["result"].get("Err", "").startswith(said)]
     return report["status"], len(refusing)
 
 
@@ -105,6 +106,7 @@ def test_no_byte_is_left(tracker: Tracker, disk: Mount) -> None:
     fill_up(tracker, disk)
     answer = announce(tracker.http[0], torrent(1), 1, 6001)
     assert "cannot record announces now" in str(answer["failure reason"])
+    assert health(tracker, "it cannot be written (") == ("Error", 2)
     connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
     assert not writes.write(connection)
     connection.close()

@@ -210,6 +210,7 @@ async def test_the_end_commits_what_is_left(folder: Path) -> None:
     last = places(segments(folder)[-1].read_bytes())[-1].header
     assert (last.records, last.durable_seq) == (0, 2)
     assert not log.has_room()
+    assert log.trouble() == "it is closed"
 
 
 async def test_the_end_during_a_commit(log: EventLog, gate: Gate) -> None:
@@ -290,6 +291,7 @@ async def test_a_failed_write_ends_the_log(
         await wait(0)  # a later waiter gets the error too
     assert len(heard) == 3
     assert not log.has_room()
+    assert log.trouble() == heard[0]
     assert log.durable_seq == 0
 
 
@@ -369,6 +371,7 @@ async def test_no_room_behind_a_hung_disk(
         assert log.has_room()  # an open frame counts as full anyway
         seq = append(log, b"z")
         assert not log.has_room()
+        assert log.trouble() == "its disk is too slow for what comes"
         gate.open()
         await log.wait_durable(seq)
         assert log.has_room()
@@ -412,6 +415,7 @@ async def test_no_room_beyond_a_bound(folder: Path) -> None:
         assert log.segments_begun == 1
         log.grow_until = log.statistics().written_bytes + log.pool.reach - 1
         assert not log.has_room()
+        assert log.trouble() == "it has grown to its bound, until old segments are removed"
         assert log.has_room(reserved=True)
         log.grow_until += 1
         assert log.has_room()

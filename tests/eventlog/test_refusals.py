@@ -63,10 +63,12 @@ def test_a_commit_waits(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
     monkeypatch.setattr(log, "RETRY_SECONDS", 0.01)
     one = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
     room: list[bool] = []
+    said: set[str] = set()
 
     def watched(error: Exception, real: Callable[..., None] = EventLog._note_failure) -> None:
         real(one, error)
         room.append(one.has_room())
+        said.add(one.trouble())
 
     monkeypatch.setattr(EventLog, "_note_failure", lambda _, error: watched(error))
 
@@ -79,6 +81,8 @@ def test_a_commit_waits(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
     trio.run(main)
     assert room
     assert not any(room)
+    (why,) = said
+    assert why.startswith("it cannot be written (")
     assert [data for _, data in read(folder)] == [b"waited for"]
 
 
@@ -100,10 +104,12 @@ def test_a_disk_that_hangs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             seq = append(one, b"hangs")
             await trio.to_thread.run_sync(begun.wait)
             assert not one.has_room()
+            assert one.trouble() == "its disk does not answer"
             assert one.has_room(reserved=True)
             goes_on.set()
             await one.wait_durable(seq)
             assert one.has_room()
+            assert not one.trouble()
 
     trio.run(main)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tracker.frontends.traffic import HttpTraffic, UdpTraffic
 from tracker.metrics import swarmlog, torrust
+from tracker.metrics.disk_days import DiskDays
 from tracker.metrics.loop_watch import Watch
 from tracker.metrics.torrust import HttpListener, UdpListener, binding
 from tracker.ports import UdpStats
@@ -35,7 +36,8 @@ class Log(Protocol):
 class LiveGauges:
     """The gauges of a tracker that runs.
 
-    Listeners are added as they start; `watch.run` has to run beside them.
+    Listeners are added as they start; `watch.run` has to run beside them, and
+    `disk.run` warns of a disk that fills up.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class LiveGauges:
         self._http: list[HttpListener] = []
         self._places: dict[str, Places] = {}
         self.watch = Watch(lambda: log.statistics().written_bytes)
+        self.disk = DiskDays(log, self.watch, pruner)
 
     def add_udp(self, sock: socket.socket, *others: socket.socket) -> UdpTraffic:
         """Returns the counters that a UDP tracker on these sockets has to keep."""
@@ -124,9 +127,7 @@ class LiveGauges:
             *swarmlog.of_connections(self._places),
             *swarmlog.of_udp_sockets(zip(self._udp, self._udp_sockets, strict=True)),
             *swarmlog.of_log_gauges(statistics, has_room=self._log.has_room()),
-            *swarmlog.of_retention(
-                self._pruner, statistics.disk_free_bytes, self.watch.bytes_a_day
-            ),
+            *swarmlog.of_retention(self._pruner, self.disk.left()),
             *swarmlog.of_follower(self._follower, statistics.durable_seq),
             *swarmlog.of_rereading(self._rereading),
             *swarmlog.of_replaying(self._replaying),

@@ -63,6 +63,11 @@ class Watch(trio.abc.Instrument):
         return max(self._lags, default=0.0)
 
     @property
+    def measured_seconds(self) -> float:
+        """The time over which `bytes_a_day` is the average, at most a day."""
+        return self._written[-1][0] - self._written[0][0] if self._written else 0.0
+
+    @property
     def bytes_a_day(self) -> float | None:
         """Average growth of the log in the last day, or since the start.
 
@@ -70,7 +75,5 @@ class Watch(trio.abc.Instrument):
         """
         if len(self._written) < 2:
             return None
-        (first, before), (last, after) = self._written[0], self._written[-1]
-        if after <= before:
-            return None
-        return (after - before) / (last - first) * DAY
+        grown = self._written[-1][1] - self._written[0][1]
+        return grown / self.measured_seconds * DAY if grown > 0 else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,17 +92,12 @@ def of_log_counters(log: LogStatistics) -> Iterator[Metric]:
         yield Metric(f"swarmlog_{name}_total", "counter", what, (Sample(count),))
 
 
-def of_retention(
-    pruner: Pruner | None, free_bytes: int, bytes_a_day: float | None
-) -> Iterator[Metric]:
-    """`bytes_a_day`: growth of the log; None = not known yet."""
+def of_retention(pruner: Pruner | None, days: float | None) -> Iterator[Metric]:
+    """`days`: until the disk is full; None = not known yet, or never."""
     what = (
         "Until the disk is full, by the log's growth in the last day, unless retention comes first."
     )
-    samples: tuple[Sample, ...] = ()
-    if bytes_a_day is not None:
-        days = pruner.days_left(free_bytes, bytes_a_day) if pruner else free_bytes / bytes_a_day
-        samples = (Sample(days),) if isfinite(days) else ()
+    samples = () if days is None else (Sample(days),)
     yield Metric("swarmlog_disk_days_left", "gauge", what, samples)
     what = "Of the log's files of events."
     yield _gauge("swarmlog_log_bytes", what, pruner.size() if pruner else 0)

@@ -137,6 +137,7 @@ async def _main(runtime: Runtime, session: Session) -> None:
                 nursery.start_soon(runtime.replaying.run)
             _settle_collector()
             appending.start_soon(runtime.gauges.watch.run)  # no stall of the start counts
+            appending.start_soon(runtime.gauges.disk.run)
             await runtime.stop.wait()
             appending.cancel_scope.cancel()
         _append_last(runtime)

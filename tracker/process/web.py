@@ -128,8 +128,8 @@ async def _trouble(runtime: Runtime, kind: Kind) -> str:
         failing = bool(runtime.noted.trouble)
         return "Changes are not acknowledged: the note cannot be written" if failing else ""
     event_log = runtime.event_log
-    if not event_log.has_room():
-        return "Announces are refused: the event log takes nothing in"
+    if why := event_log.trouble():
+        return f"Announces are refused: the event log takes nothing in, because {why}"
     if runtime.config.event_log.durability != "strict":
         return ""
     with trio.move_on_after(HEALTH_SECONDS), suppress(LogError):

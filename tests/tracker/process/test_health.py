@@ -18,10 +18,10 @@ class HungLog:
     """A log whose disk does not answer."""
 
     next_seq = 5
-    room = True
+    full = ""
 
-    def has_room(self) -> bool:
-        return self.room
+    def trouble(self) -> str:
+        return self.full
 
     async def wait_durable(self, seq: int) -> None:
         assert seq == self.next_seq - 1
@@ -36,7 +36,7 @@ class QuickLog(HungLog):
 
 
 class FullLog(HungLog):
-    room = False
+    full = "its disk is nearly full"
 
 
 @pytest.mark.usefixtures("autojump_clock")
@@ -46,7 +46,11 @@ class FullLog(HungLog):
         (QuickLog, "strict", ""),
         (HungLog, "strict", "the event log's disk does not answer"),
         (HungLog, "group", ""),  # replies do not wait for the disk
-        (FullLog, "group", "Announces are refused"),
+        (
+            FullLog,
+            "group",
+            "refused: the event log takes nothing in, because its disk is nearly full",
+        ),
     ],
 )
 async def test_trouble(log: Callable[[], Any], durability: str, words: str) -> None:
