@@ -126,9 +126,8 @@ class Header(NamedTuple):
     @property
     def payload_size(self) -> int:
         """Bytes that follow the header, padding included."""
-        return (
-            self.plain_size + self.protected_size + padding(self.plain_size + self.protected_size)
-        )
+        size = self.plain_size + self.protected_size
+        return size + -size % ALIGN
 
     @property
     def next_seq(self) -> int:
@@ -214,14 +213,14 @@ def parse_header(data: bytes | memoryview, crc_start: int = 0) -> Header:
     size = HEADER_SIZES[version]
     if len(data) < size:
         raise FrameError("incomplete frame header")
-    if int.from_bytes(data[size - 4 : size], "little") != crc32(data[: size - 4], crc_start):
+    if _CRC.unpack_from(data, size - _CRC.size)[0] != crc32(data[: size - _CRC.size], crc_start):
         raise FrameError("frame header checksum does not match")
     header = _parse_1(data[:size]) if version == 1 else _parse_2(data[:size])
     if header.plain_size > MAX_SECTION or header.protected_size > MAX_SECTION:
         raise FrameError("frame is longer than any frame may be")
     if header.records > MAX_RECORDS:
         raise NonsenseError("frame has more records than any frame may have")
-    if max(header.next_seq, header.durable_seq) > LAST_SEQ:
+    if header.next_seq > LAST_SEQ or header.durable_seq > LAST_SEQ:
         raise NonsenseError("frame has event numbers that no log comes to")
     if header.time_us > LAST_TIME_US:
         raise NonsenseError("frame is of a time after the year 9999")
@@ -256,10 +255,11 @@ def split_payload(header: Header, payload: bytes, *, checked: bool = False) -> F
 
     `checked`: its sections are known to be right. Raises `FrameError`.
     """
-    size = header.plain_size + header.protected_size
+    plain_size = header.plain_size
+    size = plain_size + header.protected_size
     if len(payload) < header.payload_size:
         raise FrameError("incomplete frame")
     view = memoryview(payload)
-    if any(view[size:]) or not (checked or crc32(view[:size]) == header.payload_crc):
+    if any(payload[size:]) or not (checked or crc32(view[:size]) == header.payload_crc):
         raise FrameError("frame checksum does not match")
-    return Frame(header, view[: header.plain_size], view[header.plain_size : size])
+    return Frame(header, view[:plain_size], view[plain_size:size])

@@ -363,7 +363,7 @@ class Walk:
         self.stopped = None
         self._seen = os.fstat(file.fileno()).st_size
         file.seek(self.offset)
-        while self.end != end and (found := self._next(file)) is not None:
+        while (end is None or self.end != end) and (found := self._next(file)) is not None:
             yield found
 
     def check_left_over(self, file: BufferedReader) -> None:
@@ -402,7 +402,8 @@ class Walk:
         try:
             header = parse_header(head, self._crc_start)
             self._check_place(header)
-            payload = file.read(header.payload_size)
+            size = header.payload_size
+            payload = file.read(size)
             own = self.header
             holds = self._tags and tag_holds(
                 self._tags, own.key_id, own.log_id, header, head, payload
@@ -414,7 +415,7 @@ class Walk:
         except FrameError as error:
             self.stopped = str(error)
             return None
-        self.offset += header.size + header.payload_size
+        self.offset += len(head) + size
         self.next_seq = header.next_seq
         self.chain = header.chain
         self.durable_seq = max(self.durable_seq, header.durable_seq)
@@ -422,9 +423,10 @@ class Walk:
         return found
 
     def _check_place(self, header: Header) -> None:
-        if header.format != self.header.format:
+        own = self.header
+        if header.format != own.format:
             raise LogCorruptError(self.path, self.offset, UNTAGGED)
-        if header.epoch != self.header.epoch:
+        if header.epoch != own.epoch:
             raise FrameError("frame of another epoch")
         if header.base_seq != self.next_seq:
             raise FrameError(f"sequence {header.base_seq} where {self.next_seq} is due")

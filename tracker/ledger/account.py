@@ -50,7 +50,8 @@ def _with_keys(plain: memoryview, keys: Iterable[int]) -> list[int]:
     It searches the lowest bytes of all keys at once, because a look at each key takes ten times as
     long, and a ledger looks at every announce of the log.
     """
-    size, lowest = codec.PLAIN.size, bytes(plain[_KEY_REF_AT :: codec.PLAIN.size])
+    # A step through bytes takes a third of the time of one through a view.
+    size, lowest = codec.PLAIN.size, bytes(plain)[_KEY_REF_AT :: codec.PLAIN.size]
     found = []
     for key_ref in keys:
         number = lowest.find(key_ref & 0xFF)
@@ -202,19 +203,21 @@ class Ledger:
             if not readable(frame):
                 continue
             found: Iterable[Entry] = ()
-            if frame.header.kind == events.ADMIN:
+            kind = frame.header.kind
+            if kind == events.ADMIN:
                 found = self._corrections(frame)
-            elif frame.header.kind == events.ANNOUNCE and self._keys:
+            elif kind == events.ANNOUNCE and self._keys:
                 found = self._announces(frame)
-            elif frame.header.kind == ClientNamed.kind:
+            elif kind == ClientNamed.kind:
                 for one in ClientNamed.unpack(newest(frame).plain):
                     self._clients.add(one.prefix, one.agent)
             for entry in found:
                 if self._info_hash in (None, entry.info_hash):
                     yield entry
-            if frame.header.kind != events.ADMIN:
+            if kind != events.ADMIN:
                 self._rules.note(frame)
-            self._take_gains()
+            if self._rules.gains:
+                self._take_gains()
 
     def _take_gains(self) -> None:
         gains, self._rules.gains = self._rules.gains, []
@@ -225,6 +228,9 @@ class Ledger:
     def _corrections(self, frame: Frame) -> Iterator[LedgerCorrection]:
         """Applies an admin frame to the rules; corrections of the account are entries."""
         for seq, record in admin(frame):
+            if record.type == KeyIssued.number and record.data.get("account") != self._account:
+                self._rules.time_us = record.time_us
+                continue  # before it is made an event, because a site issues many keys
             event = record.event()
             self._rules.apply(event, seq, record.time_us)
             if isinstance(event, KeyIssued):

@@ -195,10 +195,9 @@ class AccountingRules:
         kind = frame.header.kind
         frame = newest(frame)
         if kind == Tick.kind:
-            for tick in codec.decode_records(kind, frame.plain):
-                if isinstance(tick, Tick):
-                    tick.pass_time(self)
-                    self.listing.ticked(tick.time_us)
+            for tick in Tick.unpack(frame.plain):
+                tick.pass_time(self)
+                self.listing.ticked(tick.time_us)
         elif kind == Evicted.kind and self.listing.since_seq != NEVER:
             for one in codec.decode_records(kind, frame.plain):
                 self.time_us = one.time_us

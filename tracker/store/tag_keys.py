@@ -19,6 +19,8 @@ import hmac
 import os
 import secrets as random
 from contextlib import suppress
+from functools import lru_cache
+from hashlib import sha256
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,7 @@ from tracker.store.server_secret import FILE, SECRET_SIZE, SecretError, derive, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from hashlib import _Hash as Hash
     from pathlib import Path
 
     from eventlog import Part
@@ -246,8 +249,21 @@ class TagKeys:
 
 
 def _tag(key: bytes, log_id: bytes, seed: bytes, *parts: Part) -> bytes:
-    frame_key = hmac.digest(key, b"swarmlog tag" + log_id + seed, "sha256")[:16]
-    return AESGCM(frame_key).encrypt(_NONCE, b"", b"".join(parts))
+    inner, outer = (each.copy() for each in _begun(key, log_id))
+    inner.update(seed)
+    outer.update(inner.digest())
+    return AESGCM(outer.digest()[:16]).encrypt(_NONCE, b"", b"".join(parts))
+
+
+@lru_cache(maxsize=64)
+def _begun(key: bytes, log_id: bytes) -> tuple[Hash, Hash]:
+    """Returns the inner and the outer SHA-256 of the HMAC (RFC 2104) that makes the frame keys of a
+    log, up to the seed, because a reader makes one for each frame.
+    """
+    padded = key.ljust(sha256().block_size, b"\0")
+    inner, outer = (sha256(bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C))
+    inner.update(b"swarmlog tag" + log_id)
+    return inner, outer
 
 
 def _mac(key: bytes, purpose: bytes, data: bytes) -> bytes:
