@@ -2,6 +2,7 @@ cimport cython
 from tracker.domain cimport packed
 from tracker.domain.accounts cimport Accounts
 from tracker.domain.daily cimport Daily
+from tracker.domain.judging cimport Judge
 from tracker.domain.swarms cimport Swarms
 from cpython.array cimport array
 
@@ -11,7 +12,7 @@ cdef class Booking:
     cdef public dict numbers, corrections
     cdef public array rows
     cdef public list ended
-    cdef public object judge
+    cdef public Judge judge
     cdef public Daily daily
     cdef public unsigned long long day, cut
     cdef public long long lead_us
@@ -25,6 +26,7 @@ cdef class Booking:
     cpdef left(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long seen_us, unsigned long long time_us, Swarms swarms)
     @cython.locals(down=cython.ulonglong, credited=cython.ulonglong)
     cpdef tuple gained(self, Accounts accounts, unsigned int account)
+    cpdef Judge judging(self)
     @cython.locals(partial_us=cython.ulonglong)
     cpdef _time(self, Accounts accounts, unsigned int account, Py_ssize_t at)
     @cython.locals(name=bytes, at=Py_ssize_t)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, fields, frozen
 
+from tracker.domain import packed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -100,22 +102,27 @@ def _as_json(_owner: object, _field: object, value: object) -> object:
 
 
 class Download:
-    """What is known of a download. Times are log times in microseconds, unless named dates."""
+    """What is known of a download. Times are log times in microseconds, unless named dates.
+
+    Compiled, it takes 192 bytes: a site may have a million that wait for something.
+    """
 
     __slots__ = (
         "absent_us",
+        "account",
         "counted",
         "downloaded",
         "due_us",
         "end_us",
+        "info_hash",
         "last_us",
         "left",
         "liable_date",
         "liable_us",
         "met",
-        "name",
         "partial_us",
         "peers",
+        "queued_us",
         "rule",
         "seeding_us",
         "since_date",
@@ -125,12 +132,13 @@ class Download:
         "since_us",
         "size",
         "state",
+        "touched",
         "uploaded",
         "violated_date",
     )
 
-    def __init__(self, name: bytes) -> None:
-        self.name = name  # account and torrent, as the rows of the book have them
+    def __init__(self, account: int, info_hash: bytes) -> None:
+        self.account, self.info_hash = account, info_hash
         self.state = BEGUN
         self.met = False  # by time, which is final
         self.left = False  # whether the last announce had something left
@@ -146,28 +154,32 @@ class Download:
         # When it came into its state, and the event that showed it.
         self.since_us = self.since_date = self.since_seq = self.since_n = self.since_epoch = 0
         self.liable_us = self.liable_date = self.violated_date = 0
-        self.due_us = NEVER  # nothing changes by itself before this; not kept
+        # Not kept: nothing changes by itself before `due_us`, the judge looks at it at `queued_us`,
+        # which may be earlier, and `touched` = it changed since the book was written.
+        self.due_us = self.queued_us = NEVER
+        self.touched = False
 
     @property
-    def account(self) -> int:
-        return int.from_bytes(self.name[:4], "big")
-
-    @property
-    def info_hash(self) -> bytes:
-        return self.name[5:25]
+    def name(self) -> bytes:
+        return name_of(self.account, self.info_hash)
 
     def seeded_us(self, rule: Rule) -> int:
         return self.seeding_us + self.partial_us if rule.partial_counts else self.seeding_us
 
     def met_by_ratio(self, rule: Rule) -> bool:
         ratio = rule.ratio_permille
-        return ratio is not None and self.uploaded * 1000 >= self.downloaded * ratio
+        return ratio is not None and packed.reaches(self.uploaded, 1000, self.downloaded, ratio)
 
     def waits(self, rule: Rule | None) -> bool:
         """Tells whether it can change without an announce of its own."""
         if self.peers or self.state in OPEN:
             return True
         return bool(rule and rule.window is not None and self.state == SATISFIED and not self.met)
+
+
+def name_of(account: int, info_hash: bytes) -> bytes:
+    """Returns account and torrent of a download, as the rows of the book have them."""
+    return account.to_bytes(4, "big") + b"\1" + info_hash
 
 
 KEPT = (

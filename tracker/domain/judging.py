@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from heapq import heappop, heappush
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from tracker.domain import packed
 from tracker.domain.events.admin import (
     HitAndRunPardoned,
     HitAndRunRuleEnded,
@@ -29,7 +31,6 @@ from tracker.domain.hit_and_run import (
     FINAL,
     LIABLE,
     NEVER,
-    OPEN,
     PARDONED,
     SATISFIED,
     UNSEEDED_US,
@@ -38,6 +39,7 @@ from tracker.domain.hit_and_run import (
     Download,
     Rule,
     due,
+    name_of,
 )
 from tracker.domain.listing import MOST_OUTAGES
 
@@ -53,7 +55,9 @@ MOST_STANDS = 256
 DELISTED, UNSEEDED = 1, 2
 _SOON_US = 86_400_000_000
 """How near a partial seed must be to the end of its duty to be looked at without an announce."""
-_JUDGED = (LIABLE, AT_RISK, SATISFIED, VIOLATED)  # what being met, or not, can change
+_QUEUE_US = 10_000_000
+"""Microseconds of a list in the queue of downloads that are due, about those between two ticks."""
+_never, _soon_us = NEVER, _SOON_US  # have types in the .pxd, as the states
 
 
 class Transition(NamedTuple):
@@ -83,7 +87,7 @@ class Swarm:
 
     def __init__(self, info_hash: bytes) -> None:
         self.info_hash = info_hash
-        self.rows: set[Download] = set()  # that are in memory
+        self.rows: dict[int, Download] = {}  # that are in memory, by account
         self.dry_us = 0  # since when no seeder is listed; 0 = there are some
         self.delisted_us = 0  # since when it is delisted; 0 = it is not
         self.end_us = 0  # the latest end of a seeder's stay
@@ -129,7 +133,6 @@ class Judge:
         self.shelf = shelf
         self.rules: list[tuple[Rule, int, int]] = []  # each with its event's number and date
         self.rule = 0  # number of the one in force, from 1 on; 0 = none
-        self.downloads: dict[bytes, Download] = {}  # those that wait for something, and others
         self.swarms: dict[bytes, Swarm] = {}  # of every torrent that ever had a download
         self.outages: list[tuple[int, int]] = []  # begin and end
         # By account: when it was immune, and from which date it will be.
@@ -137,14 +140,15 @@ class Judge:
         self.immune_from: dict[int, int] = {}
         self.epoch = self.lead_us = 0  # of the frame that is applied
         # Since the book was written:
-        self.touched: set[Download] = set()
+        self.touched: list[Download] = []
         self.touched_swarms: set[Swarm] = set()
         self.stood: list[tuple[bytes, Stand]] = []  # with info hashes
         self.made: list[Transition] = []
         self.changed = False  # anything else
         self._outage: object = None  # the last one that was looked at
-        self._heap: list[tuple[int, int, Download]] = []  # by `due_us`
-        self._pushed = 0
+        # Downloads by `queued_us // _QUEUE_US`, and a heap of these numbers.
+        self._queue: dict[int, list[Download]] = {}
+        self._queued: list[int] = []
         self._seq, self._n = -1, 0  # of the last transition
 
     @property
@@ -176,28 +180,28 @@ class Judge:
         if swarm is not None:
             self._seeded(state, swarm, time_us, seeded, stays and left == 0)
         up, down, credited_down, seeding_us, partial_us = gains
-        name = account.to_bytes(4, "big") + b"\1" + info_hash
-        one = self.downloads.get(name)
+        one = None if swarm is None else swarm.rows.get(account)
         if one is None:
-            if not down and (was or not stays):
+            if not down and (was or not stays or swarm is None):
                 return
-            one = self.shelf.one(name)
+            one = None if swarm is None else self.shelf.one(name_of(account, info_hash))
             if one is not None:
                 self._take(one)
             elif not down or not self.rules:
                 return
             else:
-                one = self._begin(state, name, time_us)
+                one = self._begin(state, account, info_hash, time_us)
                 was, seeding_us, partial_us = stays, 0, 0
         self._pass_time(one, seq, time_us, self._gained(one, seeding_us, partial_us))
         one.uploaded += up
         one.downloaded += down
-        one.counted += down if credited_down else 0
+        if credited_down:
+            one.counted += down
         one.left = left != 0
         one.last_us = time_us
         one.peers += stays - was
-        if was and not stays:
-            one.end_us = max(one.end_us, time_us)
+        if was and not stays and one.end_us < time_us:
+            one.end_us = time_us
         one.absent_us = 0 if one.peers else time_us
         if one.state == AT_RISK:
             self._to(one, LIABLE, time_us, seq)
@@ -225,17 +229,18 @@ class Judge:
             self.touched_swarms.add(swarm)
             if state.swarms.counts(info_hash)[0] == 1:
                 swarm.dry_us = swarm.end_us
-        one = self.downloads.get(account.to_bytes(4, "big") + b"\1" + info_hash)
+        one = swarm.rows.get(account)
         if one is None:
             return
         self._pass_time(one, seq, time_us, self._gained(one, gains[3], gains[4]))
         one.last_us = time_us
-        one.end_us = max(one.end_us, end_us)
+        if one.end_us < end_us:
+            one.end_us = end_us
         one.peers -= 1
         if not one.peers:
             one.absent_us = one.end_us
         self._go_on(one, time_us)
-        self._pass_time(one, seq, time_us)
+        self._pass_time(one, seq, time_us, _never)
 
     def ticked(self, state: State, seq: int, time_us: int) -> None:
         """Finds what time alone has changed."""
@@ -243,12 +248,40 @@ class Judge:
         for account, from_us in list(self.immune_from.items()):
             if from_us <= date_us:
                 self._begin_immunity(account, time_us)
-        heap = self._heap
-        while heap and heap[0][0] <= time_us:
-            when, _, one = heappop(heap)
-            if when == one.due_us:
-                self._pass_time(one, seq, time_us, self._so_far(state, one, time_us))
-                self._go_on(one, time_us)
+        for one in self._due(time_us):
+            self._pass_time(one, seq, time_us, self._so_far(state, one, time_us))
+            self._go_on(one, time_us)
+
+    def _due(self, time_us: int) -> list[Download]:
+        """Takes the downloads that are due out of the queue. By time and name, because their
+        transitions are numbered.
+        """
+        due, later = list[Download](), list[Download]()
+        while self._queued and self._queued[0] <= time_us // _QUEUE_US:
+            number = heappop(self._queued)
+            for one in self._queue.pop(number):
+                if one.queued_us // _QUEUE_US == number:  # else it is in an earlier list too
+                    one.queued_us = NEVER
+                    (due if one.due_us <= time_us else later).append(one)
+        for one in later:
+            self._enqueue(one)
+        return sorted(due, key=_due_and_name)
+
+    def _enqueue(self, one: Download) -> None:
+        """Sees to it that a download is looked at when it is due.
+
+        Where it is in the queue already, for an earlier time, it stays there: it comes back here
+        then. So a download that is due ever later, as with each announce of a partial seed, has one
+        place in the queue.
+        """
+        if one.due_us >= one.queued_us:
+            return
+        one.queued_us = one.due_us
+        number = one.due_us // _QUEUE_US
+        if number not in self._queue:
+            self._queue[number] = []
+            heappush(self._queued, number)
+        self._queue[number].append(one)
 
     def administered(self, state: State, event: AdminEvent, seq: int, time_us: int) -> None:
         """Enters an admin event after it was applied."""
@@ -284,7 +317,7 @@ class Judge:
         if seeds and swarm.dry_us:
             self._stood(swarm, swarm.dry_us + UNSEEDED_US, time_us, UNSEEDED)
             swarm.dry_us = 0
-            self._again(swarm.rows, time_us)
+            self._again(swarm.rows.values(), time_us)
         elif seeded and not seeds:
             swarm.end_us = time_us
             self.touched_swarms.add(swarm)
@@ -300,7 +333,7 @@ class Judge:
         elif swarm.delisted_us and not delisted:
             self._stood(swarm, swarm.delisted_us, time_us, DELISTED)
             swarm.delisted_us = 0
-            self._again(swarm.rows, time_us)
+            self._again(swarm.rows.values(), time_us)
 
     def _stood(self, swarm: Swarm, begin_us: int, end_us: int, kind: int) -> None:
         self.touched_swarms.add(swarm)
@@ -331,18 +364,19 @@ class Judge:
         transitions are numbered.
         """
         if account is not None and info_hash is not None:
-            name = account.to_bytes(4, "big") + b"\1" + info_hash
-            one = self.downloads.get(name) or self.shelf.one(name)
+            swarm = self.swarms.get(info_hash)
+            one = swarm.rows.get(account) if swarm else None
+            one = one or self.shelf.one(name_of(account, info_hash))
             return [one] if one else []
-        found = [one for one in self.shelf.all() if one.name not in self.downloads]
-        found += self.downloads.values()
-        return sorted(
-            (
-                one for one in found
-                if account in (None, one.account) and info_hash in (None, one.info_hash)
-            ),
-            key=lambda one: one.name,
-        )  # fmt: skip
+        found = [
+            one for one in self.shelf.all() if one.account not in self.swarms[one.info_hash].rows
+        ]
+        found += self.downloads()
+        found.sort(key=attrgetter("name"))
+        return [
+            one for one in found
+            if account in (None, one.account) and info_hash in (None, one.info_hash)
+        ]  # fmt: skip
 
     def _immunity(self, event: ImmunityChanged, time_us: int) -> None:
         account, self.changed = event.account, True
@@ -351,7 +385,7 @@ class Judge:
             if self._is_immune(account):
                 begin = self.immune[account].pop()[0]
                 self.immune[account].append((begin, time_us))
-                of_account = [one for one in self.downloads.values() if one.account == account]
+                of_account = [one for one in self.downloads() if one.account == account]
                 self._again(of_account, time_us)
         elif not self._is_immune(account):
             if event.from_us is None or event.from_us <= time_us - self.lead_us:
@@ -370,9 +404,12 @@ class Judge:
 
     # Downloads.
 
-    def _begin(self, state: State, name: bytes, time_us: int) -> Download:
-        one = Download(name)
-        info_hash = one.info_hash
+    def downloads(self) -> list[Download]:
+        """Returns those that are in memory: those that wait for something, and others."""
+        return [one for swarm in self.swarms.values() for one in swarm.rows.values()]
+
+    def _begin(self, state: State, account: int, info_hash: bytes, time_us: int) -> Download:
+        one = Download(account, info_hash)
         if info_hash not in self.swarms:
             swarm = self.swarms[info_hash] = Swarm(info_hash)
             swarm.dry_us = 0 if state.swarms.counts(info_hash)[0] else time_us
@@ -385,8 +422,9 @@ class Judge:
 
     def _take(self, one: Download) -> Download:
         """Takes a download into memory."""
-        self.downloads[one.name] = one
-        self.swarms[one.info_hash].rows.add(one)
+        swarm = self.swarms[one.info_hash]
+        one.info_hash = swarm.info_hash  # else each would hold its own
+        swarm.rows[one.account] = one
         return one
 
     def _rule_of(self, one: Download) -> Rule | None:
@@ -399,12 +437,15 @@ class Judge:
     def _gained(self, one: Download, seeding_us: int, partial_us: int) -> int:
         """Adds seeding time since `last_us`; returns when that met the duty, else `NEVER`."""
         rule = self._rule_of(one)
-        had = one.seeded_us(rule) if rule else 0
+        had = 0 if rule is None else one.seeded_us(rule)
         one.seeding_us += seeding_us
         one.partial_us += partial_us
-        if rule is None or one.met or one.seeded_us(rule) < rule.need_us(one.size):
-            return NEVER
-        return one.last_us + max(0, rule.need_us(one.size) - had)
+        if rule is None or one.met:
+            return _never
+        need = rule.need_us(one.size)
+        if one.seeded_us(rule) < need:
+            return _never
+        return one.last_us + (need - had if need > had else 0)
 
     def _so_far(self, state: State, one: Download, time_us: int) -> int:
         """Returns when time that is not counted yet met the duty, else `NEVER`."""
@@ -423,16 +464,16 @@ class Judge:
             rule = self.rules[self.rule - 1][0]
             size = size_of(state, one.info_hash)
             bytes_ = one.counted if rule.freeleech_exempts else one.downloaded
-            if size and bytes_ * 1000 >= size * rule.buffer_permille:
+            if size and packed.reaches(bytes_, 1000, size, rule.buffer_permille):
                 one.rule, one.size = self.rule, size
                 self._to(one, LIABLE, time_us, seq)
                 one.liable_us, one.liable_date = one.since_us, one.since_date
                 self._pass_time(one, seq, time_us, self._met_before(one, rule, time_us))
         found = self._rule_of(one)
-        if found is None or one.met or one.state not in _JUDGED:
+        if found is None or one.met or not _judged(one.state):
             return
         by_ratio = one.met_by_ratio(found)
-        if by_ratio and one.state in OPEN:
+        if by_ratio and one.state in (LIABLE, AT_RISK):
             self._to(one, SATISFIED, time_us, seq)
         elif by_ratio and one.state == VIOLATED:
             self._to(one, CURED, time_us, seq)
@@ -442,14 +483,16 @@ class Judge:
     def _met_before(self, one: Download, rule: Rule, time_us: int) -> int:
         return time_us if one.seeded_us(rule) >= rule.need_us(one.size) else NEVER
 
-    def _pass_time(self, one: Download, seq: int, now_us: int, met_us: int = NEVER) -> None:
+    def _pass_time(self, one: Download, seq: int, now_us: int, met_us: int) -> None:
         """Makes the transitions up to now, in their order. `met_us`: when time meets the duty."""
-        rule = self._rule_of(one)
-        if rule is None or (met_us > now_us and one.due_us > now_us):
+        if met_us > now_us and one.due_us > now_us:
             return
-        while one.state in _JUDGED:
+        rule = self._rule_of(one)
+        if rule is None:
+            return
+        while _judged(one.state):
             when, to = NEVER, one.state
-            if one.state in OPEN:
+            if one.state in (LIABLE, AT_RISK):
                 when, to = due(one, rule, self._stands(one))
             if min(when, met_us) > now_us:
                 return
@@ -460,7 +503,7 @@ class Judge:
             if one.state != SATISFIED:
                 to = CURED if one.state == VIOLATED else SATISFIED
                 self._to(one, to, max(met_us, one.since_us), seq)
-            met_us = NEVER
+            met_us = _never
 
     def _to(self, one: Download, state: int, time_us: int, seq: int) -> None:
         self._n = self._n + 1 if seq == self._seq else 0
@@ -470,26 +513,29 @@ class Judge:
         one.since_seq, one.since_n, one.since_epoch = seq, self._n, self.epoch
         if state == VIOLATED:
             one.violated_date = date_us
-        self.touched.add(one)
+        self._touch(one)
         self.made.append(Transition(one.name, seq, self._n, self.epoch, state, time_us, date_us))
+
+    def _touch(self, one: Download) -> None:
+        if not one.touched:
+            one.touched = True
+            self.touched.append(one)
 
     def _go_on(self, one: Download, now_us: int) -> None:
         """Notes a download, and when to look at it again."""
-        self.touched.add(one)
-        rule, when = self._rule_of(one), NEVER
-        # Of one who is there only a window can end, so most announces ask for no stands.
-        if rule is not None and one.state in OPEN and (one.absent_us or rule.window is not None):
-            when = due(one, rule, self._stands(one))[0]
-        if rule is not None and one.peers and not one.met and one.state in _JUDGED:
-            # While it seeds without a gap this is the same after each announce.
-            met_us = one.last_us + rule.need_us(one.size) - one.seeded_us(rule)
-            if met_us > now_us and (not one.left or met_us - now_us < _SOON_US):
-                when = min(when, met_us)
-        if when != one.due_us:
-            one.due_us = when
-            if when != NEVER:
-                self._pushed += 1
-                heappush(self._heap, (when, self._pushed, one))
+        self._touch(one)
+        rule, when = self._rule_of(one), _never
+        if rule is not None and _judged(one.state):
+            # Of one who is there only a window can end, so most announces ask for no stands.
+            if one.state in (LIABLE, AT_RISK) and (one.absent_us or rule.window is not None):
+                when = due(one, rule, self._stands(one))[0]
+            if one.peers and not one.met:
+                # While it seeds without a gap this is the same after each announce.
+                met_us = one.last_us + rule.need_us(one.size) - one.seeded_us(rule)
+                if met_us > now_us and (not one.left or met_us - now_us < _soon_us):
+                    when = min(when, met_us)
+        one.due_us = when
+        self._enqueue(one)
 
     # The book.
 
@@ -497,11 +543,11 @@ class Judge:
         """Forgets what was written to `shelf`, and downloads that wait for nothing."""
         self.shelf = shelf
         for one in self.touched:
+            one.touched = False
             if not one.waits(self._rule_of(one)):
                 one.due_us = NEVER
-                del self.downloads[one.name]
-                self.swarms[one.info_hash].rows.discard(one)
-        self.touched, self.touched_swarms = set(), set()
+                del self.swarms[one.info_hash].rows[one.account]
+        self.touched, self.touched_swarms = [], set()
         self.stood, self.made, self.changed = [], [], False
 
     @property
@@ -512,9 +558,10 @@ class Judge:
     def begin(self, state: State) -> None:
         """Begins with a state, after everything was taken from the book."""
         self._outage = state.listing.outages[-1:]
-        for one in self.downloads.values():
+        for one in self.downloads():
             self._go_on(one, state.time_us)
-        self.touched = set()
+            one.touched = False
+        self.touched = []
 
     def take(self, one: Download) -> None:
         """Takes a download from the book, if it waits for something."""
@@ -540,6 +587,15 @@ class Judge:
             account: [(begin, end) for begin, end in spans] for account, spans in data["immune"]
         }
         self.immune_from = dict(data["immune_from"])
+
+
+def _due_and_name(one: Download) -> tuple[int, bytes]:
+    return one.due_us, one.name
+
+
+def _judged(state: int) -> bool:
+    """Tells whether being met, or not, can change this state."""
+    return state in (LIABLE, AT_RISK, SATISFIED, VIOLATED)
 
 
 def pardons(event: HitAndRunPardoned, one: Download) -> bool:

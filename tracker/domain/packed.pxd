@@ -7,6 +7,19 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 
+cdef extern from *:
+    """
+    static inline int product_reaches(uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
+        return (unsigned __int128)a * b >= (unsigned __int128)c * d;
+    }
+    """
+    bint product_reaches(uint64_t a, uint64_t b, uint64_t c, uint64_t d) noexcept
+
+
+cdef inline bint reaches(uint64_t amount, uint64_t times, uint64_t other, uint64_t other_times) noexcept:
+    return product_reaches(amount, times, other, other_times)
+
+
 cdef enum:
     COMPILED = 1
     PEER_ROW = 72  # bytes

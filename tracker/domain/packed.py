@@ -379,6 +379,11 @@ def fetch_words(column: array[int], at: int, count: int) -> None:
     """Fetches entries of a column, as far as it has them."""
 
 
+def reaches(amount: int, times: int, other: int, other_times: int) -> bool:
+    """Tells whether one product is at least the other. Each factor has 64 bits."""
+    return amount * times >= other * other_times
+
+
 def concerns(plain: bytes, number: int, hashes: bytearray, torrent: int) -> bool:
     """Tells whether a frame's record, by its number, is about this torrent."""
     return plain[number * 80 + 8 : number * 80 + 28] == hashes[torrent * 20 : torrent * 20 + 20]

@@ -7,6 +7,7 @@ from tracker.domain.bases cimport Bases
 from tracker.domain.factors cimport Factors
 from tracker.domain.booking cimport Booking
 from tracker.domain.hidden_peers cimport Hidden
+from tracker.domain.judging cimport Judge
 from tracker.domain.listing cimport Listing
 from tracker.domain.peer_by_seq cimport Recent
 from tracker.domain.seeding cimport Seeding
@@ -33,14 +34,14 @@ cdef class State:
     cdef public bytearray _scratch
 
     @cython.locals(
-        swarms=Swarms, recent=Recent, book=Booking, stays=Staying, before=Py_ssize_t, change=cython.int, account_of=array, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
+        swarms=Swarms, recent=Recent, book=Booking, judge=Judge, stays=Staying, before=Py_ssize_t, change=cython.int, account_of=array, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
         uploaded=cython.ulonglong, downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint,
         prev_seq=cython.ulonglong, what=cython.int, rule=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t,
         last_seq=cython.ulonglong, was=cython.bint, seeded=cython.int, info_hash=cython.p_char, peer_id=cython.p_char, endpoint=cython.p_char, account=cython.uint, base=Py_ssize_t,
     )
     cpdef _apply_announces(self, plain, protected)
     @cython.locals(
-        swarms=Swarms, hidden=Hidden, book=Booking, stays=Staying, before=Py_ssize_t, change=cython.int, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong, uploaded=cython.ulonglong,
+        swarms=Swarms, hidden=Hidden, book=Booking, judge=Judge, stays=Staying, before=Py_ssize_t, change=cython.int, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong, uploaded=cython.ulonglong,
         downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint, prev_seq=cython.ulonglong, what=cython.int, rule=cython.int,
         torrent=Py_ssize_t, peer=Py_ssize_t, holder=Py_ssize_t, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
         was=cython.bint, seeded=cython.int, unreadable=cython.bint, stopped=cython.bint, fresh=cython.bint, v6=cython.bint, base=Py_ssize_t,

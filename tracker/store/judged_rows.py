@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tracker.store.book_rows import Run
 
 _BODY = Struct("<B??HIII15Q")
+_PLACE = Struct(">Ix20s")  # account and info hash of a name
 _TOLD_NAME = Struct(">25sQI")
 _TOLD = Struct("<BIQQ")
 _MOST = 2**64 - 1
@@ -61,14 +62,14 @@ def pack(one: Download) -> bytes:
 
 
 def unpack(row: bytes) -> Download:
-    one = Download(row[:NAME_SIZE])
+    one = Download(*_PLACE.unpack_from(row))
     for field, value in zip(KEPT, _BODY.unpack_from(row, NAME_SIZE), strict=True):
         setattr(one, field, value)
     return one
 
 
 def _pack_swarm(swarm: Swarm) -> bytes:
-    row = Download(name(0, swarm.info_hash))
+    row = Download(0, swarm.info_hash)
     row.last_us, row.end_us, row.absent_us = swarm.dry_us, swarm.end_us, swarm.delisted_us
     return pack(row)
 
