@@ -41,7 +41,7 @@ def test_a_false_upload_becomes_a_case(new_tracker: Callable[..., Tracker]) -> N
     last = found["findings"][-1]
     assert [announces[seq] for seq in last["evidence"]] == [10 * GIB * each for each in range(1, 5)]
     listed = done(tracker, "cases", "list")
-    assert "upload_beyond_received    case   open" in listed
+    assert "upload_beyond_received\tcase\topen" in listed
 
     done(tracker, "cases", "take", *NAME)
     done(tracker, "cases", "note", *NAME, "she seeds from a cache")

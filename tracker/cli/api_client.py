@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tracker.config import HttpApi
+    from tracker.offline.viewer import Viewer
 
 TIMEOUT_SECONDS = 30
 KEY_REF = r"[1-9][0-9]{0,9}"
@@ -68,10 +69,14 @@ class Client:
     token: str = field(repr=False)
     reason: str = ""
     idempotency_key: str = ""
+    viewer: Viewer | None = None  # answers in place of the endpoint
 
     def stats(self) -> dict[str, int]:
-        """Returns the counters of `GET /api/v1/stats`, in its order. Raises `ApiError`."""
-        stats: dict[str, int] = self._ask("GET", "/api/v1/stats", dict)
+        """Returns the counters of `GET /api/v1/stats`, in its order; of a log without a running
+        tracker those in the log. Raises `ApiError`.
+        """
+        at = f"?at={self.viewer.last_seq}" if self.viewer else ""
+        stats: dict[str, int] = self._ask("GET", f"/api/v1/stats{at}", dict)
         return stats
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -339,6 +344,8 @@ class Client:
             headers["X-Reason"] = self.reason.encode()
         if self.idempotency_key:
             headers["Idempotency-Key"] = self.idempotency_key.encode()
+        if self.viewer is not None:
+            return self.viewer.ask(method, path, headers)
         body = None
         if form is not None:
             body = json.dumps(form)

@@ -10,18 +10,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventlog import border
-from tracker.cli.api_client import ApiError, Client, endpoint_at, endpoint_of
-from tracker.cli.options import add_config
+from tracker.cli.api_client import ApiError, Client, Endpoint, endpoint_at, endpoint_of
+from tracker.cli.options import add_config, add_log, log_and_keys
 from tracker.cli.options import number as number
-from tracker.cli.output import CannotError, say
+from tracker.cli.output import CannotError, progress, say
 from tracker.cli.output import say_json as say_json  # for the commands that use the API
 from tracker.config import ConfigError, load
 from tracker.ports import is_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from tracker.cli.api_client import Endpoint
     from tracker.config import HttpApi
 
 
@@ -35,12 +35,22 @@ def add_change(
     parser.add_argument(
         "--reason", type=line, default="", required=reason_needed, help="recorded with the change"
     )
-    add_client(parser, run)
+    add_client(parser, run, of_log=False)
 
 
-def add_client(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
-    """Adds the options that `client` reads, and has `run` carry the command out."""
+def add_client(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], None],
+    *,
+    of_log: bool = True,
+) -> None:
+    """Adds the options that `client` reads, and has `run` carry the command out.
+
+    `of_log`: the command only reads what is in the log, so that it may read a copy (`--log`).
+    """
     add_config(parser)
+    if of_log:
+        add_log(parser)
     add_api(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.set_defaults(run=lambda options: _run(run, options))
@@ -65,7 +75,11 @@ def _run(command: Callable[[argparse.Namespace], None], options: argparse.Namesp
             command(options)
     except ApiError as error:
         raise CannotError(str(error)) from None
-    return 0
+    if _log_of(options) is None:
+        return 0
+    from tracker.cli import trust  # imports the store
+
+    return trust.end(trust.of(*log_and_keys(options)))
 
 
 def _no_api(why: str) -> Exception:
@@ -80,11 +94,31 @@ def client(options: argparse.Namespace) -> Client:
 
     Raises `ApiError` when neither says where the API is or which token to use, `ConfigError`.
     """
+    if _log_of(options) is not None:
+        return _viewer(options)
     reason = getattr(options, "reason", "")
     if options.url and options.token:
         return Client(endpoint_at(options.url), options.token, reason)
     api = load(options.config).config.http_api
     return Client(_endpoint(options, api), _token(options, api), reason)
+
+
+def _log_of(options: argparse.Namespace) -> Path | None:
+    found: Path | None = getattr(options, "log", None)
+    return found
+
+
+def _viewer(options: argparse.Namespace) -> Client:
+    """Makes a client that asks a log without a running tracker. Raises what replay does."""
+    if options.url or options.token or options.token_label:
+        raise CannotError("--log reads a folder, --url and --token are for a running tracker")
+    from tracker.offline.viewer import Viewer  # imports the API
+
+    folder, keys = log_and_keys(options)
+    with progress("Replaying the log") as report:
+        viewer = Viewer(folder, options.secrets, keys, report)
+    # Who has the keys may see addresses; the API wants to hear why.
+    return Client(Endpoint(f"log {folder}"), viewer.token, "--log" if keys else "", viewer=viewer)
 
 
 def _endpoint(options: argparse.Namespace, api: HttpApi | None) -> Endpoint:

@@ -91,7 +91,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 def show_rule(options: argparse.Namespace) -> None:
     rule = client(options).hit_and_run_rule()
     if options.json:
-        say_json(rule)
+        say_json({"rule": rule})
     elif rule is None:
         say("no rule is in force; what was set shows after ten seconds or so")
     else:

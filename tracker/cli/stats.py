@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracker.cli.api_options import add_client, client, say_json
-from tracker.cli.output import say
+from tracker.cli.output import CannotError, say
+from tracker.cli.tables import say_facts
 
 if TYPE_CHECKING:
     import argparse
@@ -19,15 +20,12 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def print_stats(options: argparse.Namespace) -> None:
+    if options.metrics and options.log:
+        raise CannotError("only a running tracker has --metrics; a log has the counters")
     if options.metrics:
         _print_metrics(options)
         return
-    stats = client(options).stats()
-    if options.json:
-        say_json(stats)
-        return
-    for name, value in stats.items():
-        say(f"{name} {value}")
+    say_facts(options, client(options).stats())
 
 
 def _print_metrics(options: argparse.Namespace) -> None:

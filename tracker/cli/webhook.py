@@ -21,7 +21,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     listing = commands.add_parser("list", help="list them, and how far each is")
     add_list(listing)
-    add_client(listing, list_hooks)
+    add_client(listing, list_hooks, of_log=False)
     replay = commands.add_parser("replay", help="send everything from an event on once more")
     replay.add_argument("name", metavar="NAME")
     replay.add_argument("seq", metavar="SEQ", type=int, help="the first event")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         StaysQuery,
     )
     from tracker.store.readable_log import ReadableLog
+    from tracker.workers.question_pipe import Worker
 
 HELPERS = 2  # processes
 MAX_ASKING = 16
@@ -66,15 +67,17 @@ class PastReads:
     def __init__(
         self,
         log: ReadableLog,
-        secrets: Path,
+        secrets: Path | None,
         *,
         usage_statistics: bool = True,
         helpers: int = HELPERS,
+        worker: Worker | None = None,
     ) -> None:
-        """`usage_statistics`: as for `LiveReads`."""
+        """`usage_statistics`: as for `LiveReads`. `worker`: answers in place of the helpers."""
         options = json.dumps({"usage_statistics": usage_statistics})
-        command = python("tracker.history.past_worker", str(log.path), str(secrets), options)
-        self._helpers = [_Helper(command) for _ in range(helpers)]
+        command = python("tracker.history.past_worker", str(log.path), str(secrets or "-"), options)
+        number = helpers if worker is None else 1
+        self._helpers = [_Helper(command, worker) for _ in range(number)]
         self._log = log
         self._listings = 0
         self._asking = 0

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from eventlog import first_seq
+from eventlog import LogError, first_seq
 from tracker import ports
 from tracker.history import handed, pseudonyms, stays
 from tracker.history.explain import explain
@@ -49,11 +49,11 @@ class PastWorker(Worker):
     def __init__(
         self,
         log: Path,
-        secrets: Path,
+        secrets: Path | None,
         *,
         usage_statistics: bool = True,
     ) -> None:
-        self._keys = Keyring(secrets)
+        self._keys = Keyring(secrets) if secrets else None
         super().__init__(log, self._keys)
         self._usage_statistics = usage_statistics
         self._replay: ForwardReplay | None = None
@@ -120,7 +120,7 @@ class PastWorker(Worker):
         """Explains an announce."""
         self.forget()  # because the process has memory for only one state
         log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
-        return pseudonyms.named(explain(log, seq), self._keys)
+        return pseudonyms.named(explain(log, seq), self._needed())
 
     def handed(self, query: ports.HandedQuery, limit: int) -> ports.HandedPage:
         """Returns replies, in the order of the log. The walk is kept, because the next page goes on
@@ -129,7 +129,7 @@ class PastWorker(Worker):
         if self._walk is None or self._walk[0] != query:
             self.forget()
             log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
-            walk = handed.Walk(log, self._keys, handed.question(query), query.part)
+            walk = handed.Walk(log, self._needed(), handed.question(query), query.part)
             self._walk = query, walk, walk.found()
         _, walk, replies = self._walk
         sought = None
@@ -140,7 +140,7 @@ class PastWorker(Worker):
         ends = time.monotonic() + WORK_SECONDS
         for reply in replies:
             if reply is not None:
-                found.append(pseudonyms.named(reply, self._keys))
+                found.append(pseudonyms.named(reply, self._needed()))
             if len(found) >= limit or time.monotonic() >= ends:
                 following = walk.seq if reply is None else reply["seq"] + 1
                 rest = evolve(query, part=evolve(query.part, first=following))
@@ -155,6 +155,14 @@ class PastWorker(Worker):
             return stays.page(log, query, limit)
         except StaysError as error:
             return f"{error}; the follower writes it every ten seconds"
+
+    def _needed(self) -> Keyring:
+        """Returns the keys. Raises `LogError` without the secrets."""
+        if self._keys is None:
+            raise LogError(
+                "which peers a reply listed follows from the secrets, which are not here"
+            )
+        return self._keys
 
     def forget(self) -> None:
         self._walk = self._outages = None
@@ -206,7 +214,8 @@ class PastWorker(Worker):
 def main() -> None:
     log, secrets, text = sys.argv[1:]
     options = json.loads(text)
-    serve(PastWorker(Path(log), Path(secrets), usage_statistics=options["usage_statistics"]))
+    given = None if secrets == "-" else Path(secrets)
+    serve(PastWorker(Path(log), given, usage_statistics=options["usage_statistics"]))
 
 
 if __name__ == "__main__":

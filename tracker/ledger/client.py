@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         TransitionsPage,
     )
     from tracker.store.readable_log import ReadableLog
+    from tracker.workers.question_pipe import Worker
 
 ANSWER_SECONDS = 60.0
 """Longest wait for an answer, in seconds, with the wait for the questions before it."""
@@ -59,16 +60,20 @@ class LogLedgers:
         secrets: Path | None,
         booked: Callable[[], bool] = lambda: True,
         stopping: trio.Event | None = None,
+        worker: Worker | None = None,
     ) -> None:
         """`booked`: tells whether somebody writes the book. Else the log is read in its place.
 
-        `stopping`: ends those who follow transitions; None = nothing does.
+        `stopping`: ends those who follow transitions; None = nothing does. `worker`: answers in
+        place of the helper processes.
         """
         self._log, self._booked = log, booked
         self._stopping = trio.Event() if stopping is None else stopping
         command = python("tracker.ledger.worker", str(log.path), str(secrets or "-"))
-        self._helper = Helper(command)
-        self._books = Helper(command)  # apart, because a book is read at once and a log is not
+        self._helper = Helper(command, worker)
+        self._books = Helper(
+            command, worker
+        )  # apart, because a book is read at once and a log is not
 
     async def run(self) -> None:
         """Ends the helper processes when they have no questions, until cancelled."""

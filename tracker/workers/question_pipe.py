@@ -68,6 +68,7 @@ class Helper:
     """A helper process, started by the first question. It works on one question at a time."""
 
     command: list[str]
+    worker: Worker | None = None  # answers in this process, in place of another one
     users: int = 0  # tasks that need the process in its present state
     used: float = 0.0  # when a task last began or ceased to use it
     owed: int = 0  # answers to come, also to questions whose asker has left
@@ -92,6 +93,8 @@ class Helper:
 
     async def ask(self, question: Question) -> object:
         """Raises `BusyError` when the process has ended, `NoMomentError`, `UnreadableLogError`."""
+        if self.worker is not None:
+            return _said(self.worker.answer(question))
         async with self._turn:
             try:
                 await self._receive_owed()
@@ -102,11 +105,7 @@ class Helper:
                 await self.end()
                 text = "the process that computes this has ended: ask again"
                 raise BusyError(text) from None
-        if isinstance(answer, NoMomentError):
-            raise answer
-        if isinstance(answer, Failed):
-            raise UnreadableLogError(answer.text)
-        return answer
+        return _said(answer)
 
     async def settle(self) -> None:
         """Takes answers whose askers have left.
@@ -179,6 +178,15 @@ class Helper:
 
     def ended(self) -> None:
         """For subclasses that note what the process has in memory."""
+
+
+def _said(answer: object) -> object:
+    """Returns an answer. Raises `NoMomentError`, `UnreadableLogError` if it says so."""
+    if isinstance(answer, NoMomentError):
+        raise answer
+    if isinstance(answer, Failed):
+        raise UnreadableLogError(answer.text)
+    return answer
 
 
 async def end_when_idle(helpers: Sequence[Helper]) -> None:

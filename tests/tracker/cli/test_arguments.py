@@ -22,7 +22,7 @@ JANUARY = "2027-01-01T00:00:00Z"
 
 @pytest.mark.parametrize(
     ("command", "what"),
-    [("whitelist add", "whitelisted"), ("whitelist remove", "delisted"), ("torrent forget", "forgot")],
+    [("whitelist add", "whitelisted"), ("whitelist remove", "delisted")],
 )  # fmt: skip
 def test_lists_from_standard_input_and_files(
     api: Api,
