@@ -38,6 +38,7 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "key": KEY_TEXT,
     "seconds": {**WHOLE, "maximum": 10**9},
     "key_ref": NUMBER,
+    "token": NUMBER,
     "account": {"anyOf": [NUMBER, {"type": "string", "pattern": "^owner:[^/]+$"}]},
     "detector": DETECTOR,
     "factor": NUMBER,
@@ -161,10 +162,12 @@ NEW_KEY_FORM: Final = form(
     until=nullable(TIME), label=nullable(NAME),
 )  # fmt: skip
 _PERCENT: Final = {"type": "integer", "minimum": 0, "maximum": 10_000}
+GROUP: Final = {**NAME, "maxLength": 100}
 FACTOR: Final = record(
     factor=NUMBER,
     seq=SEQ,
     account=nullable(NUMBER),
+    group=nullable(STRING),
     info_hash=nullable(HASH),
     upload_percent=nullable(_PERCENT),
     download_percent=nullable(_PERCENT),
@@ -176,7 +179,17 @@ FACTOR_FORM: Final = form(
     download_percent=nullable(_PERCENT),
     until=nullable(TIME),
     label=nullable({**NAME, "maxLength": 100}),
+    group=nullable(GROUP),
 )
+FREELEECH: Final = record(
+    token=NUMBER, seq=SEQ, account=NUMBER, info_hash=HASH, until=nullable(TIME), max_bytes=nullable(WHOLE),
+    until_completed={"type": "boolean"}, label=STRING, freed=WHOLE, given=TIME, first_used=nullable(TIME), over=nullable(TIME),
+    state={"enum": ["unused", "in_use", "used_up", "completed", "withdrawn", "expired"]},
+)  # fmt: skip
+FREELEECH_FORM: Final = form(
+    ("account", "info_hash"), account=NUMBER, info_hash=HASH, until=nullable(TIME), max_bytes=nullable(WHOLE),
+    until_completed=nullable({"type": "boolean"}), label=nullable({**NAME, "maxLength": 100}),
+)  # fmt: skip
 _TOTALS: Final = dict.fromkeys(
     (
         "uploaded",
@@ -189,7 +202,7 @@ _TOTALS: Final = dict.fromkeys(
     WHOLE,
 )
 ACCOUNT: Final = record(
-    account=NUMBER, owner=nullable(STRING), ratio=nullable({"type": "number"}), credited_uploaded=SIGNED, credited_downloaded=SIGNED,
+    account=NUMBER, owner=nullable(STRING), group=nullable(STRING), ratio=nullable({"type": "number"}), credited_uploaded=SIGNED, credited_downloaded=SIGNED,
     first_seen=nullable(TIME), last_seen=nullable(TIME), **_TOTALS,
 )  # fmt: skip
 CORRECTION_FORM: Final = form(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 MAX_LABEL: Final = 100  # characters
 
 _TERMS: Final = (
-    "account", "info_hash", "upload_percent", "download_percent", "from", "until", "label",
+    "account", "group", "info_hash", "upload_percent", "download_percent", "from", "until", "label",
 )  # fmt: skip
 _SEQ_MAX: Final = 2**63 - 1
 _CORRECTABLE: Final = (
@@ -143,6 +143,10 @@ class Accounts:
             ),
             Endpoint("GET", one, self.one, "An account's totals.", answer(shapes.ACCOUNT), query=(AT,)),
             Endpoint(
+                "PUT", f"{one}/group", self.group, "Put an account into a group, or into none.",
+                answer(shapes.ACCOUNT), body=shapes.form(("group",), group=shapes.nullable(shapes.GROUP)),
+            ),
+            Endpoint(
                 "GET", f"{one}/peers", self.present, "An account's peers in all swarms now.",
                 answer(shapes.record(peers=shapes.array(shapes.PRESENT))), query=(AT,), headers=(WHY,),
             ),
@@ -172,6 +176,16 @@ class Accounts:
         if found is None:
             raise Problem(404, "there is no such account")
         return found
+
+    async def group(self, account: str) -> Response:
+        """Puts the account into the group of this name; null = into none."""
+        number, given = params.number(account, "account"), await bodies.members("group")
+        if "group" not in given:
+            raise Problem(422, "group: missing; null = none")
+        with commanded():
+            group = bodies.text(given, "group", MAX_LABEL)
+            await self.commands.group_account(number, group, actor())
+        return json_text(encode(_account_json(await self._found(number))))
 
     async def present(self, account: str) -> Response:
         """Lists the account's peers in all swarms, in no order."""
@@ -225,6 +239,7 @@ def _terms(given: dict[str, Any]) -> FactorTerms:
         from_us=bodies.time_us(given, "from"),
         until_us=bodies.time_us(given, "until"),
         label=bodies.text(given, "label", MAX_LABEL) or "",
+        group=bodies.text(given, "group", MAX_LABEL),
     )
 
 
@@ -234,6 +249,7 @@ def _factor_json(factor: Factor) -> dict[str, object]:
         "factor": factor.number,
         "seq": factor.seq,
         "account": terms.account,
+        "group": terms.group,
         "info_hash": None if terms.info_hash is None else terms.info_hash.hex(),
         "upload_percent": terms.upload_percent,
         "download_percent": terms.download_percent,
@@ -269,6 +285,7 @@ def _account_json(account: Account) -> dict[str, object]:
     return {
         "account": account.account,
         "owner": account.owner,
+        "group": account.group,
         "ratio": None if ratio is None else ratio / 1000,
         "uploaded": account.uploaded,
         "downloaded": account.downloaded,

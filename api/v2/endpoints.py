@@ -19,6 +19,7 @@ from api.v2.clients import Clients
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Rejections, Stream
 from api.v2.exports import Exports
+from api.v2.freeleech import Freeleech
 from api.v2.hit_and_run import HitAndRun
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
@@ -53,6 +54,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Whitelist(reads, commands).endpoints(),
         *Torrents(reads, commands).endpoints(),
         *Factors(reads, commands).endpoints(),
+        *Freeleech(reads, commands).endpoints(),
         *Accounts(reads, commands, ports.events, looks).endpoints(),
         *Ledgers(ports.live, ports.ledgers).endpoints(),
         *Books(ports.live, ports.ledgers).endpoints(),

@@ -24,6 +24,8 @@ from tracker.ports import (
     InvalidCorrectionError,
     InvalidDurationError,
     InvalidFactorError,
+    InvalidFreeleechError,
+    InvalidGroupError,
     InvalidJudgingError,
     InvalidSettingError,
     PrunedMomentError,
@@ -31,6 +33,7 @@ from tracker.ports import (
     RevokedKeyError,
     UnknownAccountError,
     UnknownFactorError,
+    UnknownFreeleechError,
     UnknownKeyError,
 )
 
@@ -88,6 +91,8 @@ _COMMANDS: Final[dict[type[CommandError], tuple[int, str]]] = {
     DuplicateKeyError: (409, "that key exists already"),
     InvalidCorrectionError: (422, "that correction cannot be made"),
     InvalidFactorError: (422, "there cannot be such a factor"),
+    InvalidFreeleechError: (422, "there cannot be such a freeleech token"),
+    InvalidGroupError: (422, "a group cannot have this name"),
     InvalidCaseError: (422, "that cannot be said about a case"),
     InvalidJudgingError: (422, "that cannot be judged so"),
     InvalidSettingError: (422, "that cannot be set"),
@@ -96,6 +101,7 @@ _COMMANDS: Final[dict[type[CommandError], tuple[int, str]]] = {
     RevokedKeyError: (410, "that key is revoked"),
     UnknownAccountError: (404, "there is no such account"),
     UnknownFactorError: (404, "there is no such factor"),
+    UnknownFreeleechError: (404, "there is no such freeleech token"),
     UnknownKeyError: (404, "there is no such key"),
 }
 

@@ -37,6 +37,8 @@ from tracker.ports import (
     Factor,
     FactorTerms,
     Followed,
+    FreeleechTerms,
+    FreeleechToken,
     HandedPage,
     HandedQuery,
     InvalidDurationError,
@@ -88,6 +90,7 @@ from tracker.ports import (
     UdpStats,
     UnknownAccountError,
     UnknownFactorError,
+    UnknownFreeleechError,
     UnknownKeyError,
     WebhookState,
     chosen,
@@ -272,6 +275,15 @@ class FakeModel:
 
     def factors(self, after: int) -> Iterator[Factor]:
         return (one for number, one in self.commands.factors.items() if number > after)
+
+    def freeleech(self, number: int) -> FreeleechToken | None:
+        return self.commands.tokens.get(number)
+
+    def freeleech_tokens(self, after: int) -> Iterator[FreeleechToken]:
+        return (one for number, one in self.commands.tokens.items() if number > after)
+
+    def group_of(self, account: int) -> str | None:
+        return self.commands.accounts[account].group
 
     def whitelist(self, after: bytes) -> Iterator[bytes]:
         return (each for each in sorted(self.commands.whitelist) if each > after)
@@ -588,6 +600,7 @@ class FakeCommands:
     issued: dict[int, tuple[str, KeyInfo]] = attrs.field(factory=dict)
     accounts: dict[int, Account] = attrs.field(factory=dict)
     factors: dict[int, Factor] = attrs.field(factory=dict)
+    tokens: dict[int, FreeleechToken] = attrs.field(factory=dict)
     facts: dict[bytes, TorrentFacts] = attrs.field(factory=dict)
     corrections: list[Correction] = attrs.field(factory=list)
     judging: list[object] = attrs.field(factory=list)  # what the commands of hit and run said
@@ -681,6 +694,24 @@ class FakeCommands:
         from_us = NOW_US if terms.from_us is None else terms.from_us
         self.factors[number] = Factor(number, 100 + number, attrs.evolve(terms, from_us=from_us))
         return self.factors[number]
+
+    async def group_account(self, account: int, group: str | None, by: Actor) -> None:
+        self._asked(by)
+        if account not in self.accounts:
+            raise UnknownAccountError
+        self.accounts[account] = attrs.evolve(self.accounts[account], group=group)
+
+    async def give_freeleech(self, terms: FreeleechTerms, by: Actor) -> FreeleechToken:
+        self._asked(by)
+        number = len(self.tokens) + 1
+        token = FreeleechToken(number, 200 + number, terms, "unused", 0, NOW_US, None, None)
+        return self.tokens.setdefault(number, token)
+
+    async def withdraw_freeleech(self, number: int, by: Actor) -> None:
+        self._asked(by)
+        if number not in self.tokens:
+            raise UnknownFreeleechError
+        self.tokens[number] = attrs.evolve(self.tokens[number], state="withdrawn", over_us=NOW_US)
 
     async def end_factor(self, number: int, by: Actor) -> None:
         self._asked(by)

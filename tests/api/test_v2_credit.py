@@ -20,6 +20,7 @@ FREELEECH = {
     "seq": 101,
     "account": None,
     "owner": None,
+    "group": None,
     "info_hash": HASH,
     "upload_percent": None,
     "download_percent": 0,
@@ -72,6 +73,64 @@ async def test_every_term(app):
     assert (shown["info_hash"], shown["until"], shown["label"]) == (None, None, "")
 
 
+TOKEN = {
+    "token": 1, "seq": 201, "account": 7, "owner": None, "info_hash": HASH, "until": None, "max_bytes": 700,
+    "until_completed": True, "label": "", "state": "unused", "freed": 0, "given": NOW, "first_used": None, "over": None,
+}  # fmt: skip
+
+
+async def test_a_freeleech_token(app):
+    """A token is given, shown, listed by what it is for, and withdrawn."""
+    terms = {"account": 7, "info_hash": HASH, "max_bytes": 700, "until_completed": True}
+    path = "/api/v2/freeleech"
+    status, given = await send(app, "POST", path, terms)
+    assert (status, {**given, "label": ""}) == (201, {**TOKEN, **given, "label": ""})
+    assert {
+        name: given[name] for name in TOKEN if name not in ("label", "owner")
+    }.items() <= TOKEN.items()
+    for query, count in (
+        ("?account=7", 1),
+        ("?account=8", 0),
+        (f"?info_hash={HASH}", 1),
+        ("?state=used_up", 0),
+    ):
+        _, listed = await send(app, "GET", path + query)
+        assert len(listed["freeleech"]) == count
+    assert await send(app, "DELETE", f"{path}/1") == (204, None)
+    assert (await send(app, "GET", f"{path}/1"))[1]["state"] == "withdrawn"
+    assert [(await send(app, way, f"{path}/2"))[0] for way in ("GET", "DELETE")] == [404, 404]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"info_hash": HASH}, "account: missing"),
+        ({"account": 7}, "info_hash: missing"),
+        ({"account": 7, "info_hash": "x"}, "info_hash: "),
+        ({"account": 7, "info_hash": HASH, "until_completed": 1}, "until_completed: "),
+        ({"account": 7, "info_hash": HASH, "max_bytes": -1}, "max_bytes: "),
+        ({"account": 7, "info_hash": HASH, "bytes": 1}, "bytes: unknown"),
+    ],
+)
+async def test_bad_freeleech_tokens(app, body, detail):
+    """A member that cannot be used is named."""
+    status, problem = await send(app, "POST", "/api/v2/freeleech", body)
+    assert status == 422
+    assert problem["detail"].startswith(detail)
+
+
+@pytest.mark.usefixtures("member")
+async def test_groups(app):
+    """An account is put into a group, and a factor is for a group."""
+    path = "/api/v2/accounts/7/group"
+    assert (await send(app, "PUT", path, {"group": "vip"}))[1]["group"] == "vip"
+    assert (await send(app, "PUT", path, {"group": None}))[1]["group"] is None
+    assert (await send(app, "PUT", path, {}))[0] == 422
+    assert (await send(app, "PUT", "/api/v2/accounts/8/group", {"group": "vip"}))[0] == 404
+    _, factor = await send(app, "POST", FACTORS, {"group": "vip", "download_percent": 0})
+    assert (factor["group"], factor["account"]) == ("vip", None)
+
+
 async def test_pages(app):
     """Factors come by number, `limit` of them at a time."""
     for _ in range(3):
@@ -118,6 +177,7 @@ async def test_an_account(app):
         {
             "account": 7,
             "owner": "anna",
+            "group": None,
             "ratio": 0.0,
             "uploaded": 10,
             "downloaded": 20,

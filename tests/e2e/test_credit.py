@@ -83,3 +83,47 @@ def test_freeleech_and_a_correction(new_tracker: Callable[..., Tracker]) -> None
     ]  # fmt: skip
     assert (entries[-1]["corrects"], entries[-1]["info_hash"]) == (disputed["seq"], PAID.hex())
     assert tracker.stop() == 0
+
+
+def test_tokens_and_groups_by_commands(new_tracker: Callable[..., Tracker]) -> None:
+    """A token frees what its member loads, and a group's factor counts for its members; both
+    survive a kill."""
+    tracker = new_tracker(lasting_listeners())
+    tracker.switch_on("private")
+    tracker.start()
+    key = tracker.command("key", "add", "--owner", "anna").stdout.strip()
+
+    def moves(info_hash: bytes, moved: int, left: int = 9) -> None:
+        target = announce_target(info_hash, 1, 6001, downloaded=moved, left=left)
+        assert b"8:interval" in get(tracker.http[0], f"/announce/{key}?{target[10:]}")
+
+    def credited() -> int:
+        shown = tracker.command("account", "show", "anna", "--json").stdout
+        return int(json.loads(shown)["credited_downloaded"])
+
+    give = ("freeleech", "give", "anna", FREE.hex(), "--max-bytes", "700", "--reason", "she won")
+    assert [tracker.command(*give).stdout for _ in range(2)] == ["1\n", "1\n"]
+    again = tracker.command("freeleech", "give", "anna", FREE.hex(), "--until", "+1d")
+    assert (again.returncode, "token 1 of that account" in again.stderr) == (1, True)
+    for moved in (0, 500):
+        moves(FREE, moved)
+    assert credited() == 0
+    tracker.kill()
+    tracker.start()
+    moves(FREE, 1000)
+    assert credited() == 300
+    listed = tracker.command("freeleech", "list", "--account", "anna", "--json").stdout
+    assert json.loads(listed)["state"] == "used_up"
+    half = ("factor", "set", "--group", "vip", "--download", "50")
+    assert tracker.command(*half).stdout == "1\n"
+    assert tracker.command("account", "group", "anna", "--name", "vip").returncode == 0
+    moves(FREE, 1200)
+    assert credited() == 400
+    ledger = tracker.command("ledger", "anna", "--json").stdout.splitlines()
+    rules = [entry["rule"] for entry in map(json.loads, ledger) if entry.get("rule")]
+    assert rules[1:3] == [
+        "continued, 500 bytes free by freeleech token 1",
+        "continued, 200 bytes free by freeleech token 1",
+    ]
+    assert rules[3].startswith("continued, download 50%")
+    assert tracker.command("verify").returncode == 0

@@ -54,6 +54,7 @@ from tracker.ports import (
     CaseClosing,
     Correction,
     FactorTerms,
+    FreeleechTerms,
     JudgingRule,
     NewKey,
     Pardon,
@@ -482,7 +483,34 @@ def cases(site: Site) -> None:
     site.run(spoken_of)
 
 
-WRITERS = public, private, shredded, pruned, clear, rekeyed, judged, cases
+# Freed: groups, and freeleech tokens in every state.
+
+
+async def freed_by_tokens(run: Run) -> None:
+    run.service.change_settings(evolve(PRIVATE, listed=False, accounting=2))
+    await run.commands.issue_key(NewKey("A" * 32, owner="anna"), BY)
+    await run.commands.group_account(1, "vip", BY)
+    await run.commands.set_factor(FactorTerms(group="vip", download_percent=75), BY)
+    now = run.service.now_us()
+    for number, ends in enumerate(((now + DAY_US, 700), (None, 9), (now + SECOND, None)), 1):
+        await run.commands.give_freeleech(FreeleechTerms(1, hash_of(number), *ends), BY)
+    withdrawn = await run.commands.give_freeleech(FreeleechTerms(1, hash_of(4)), BY)
+    await run.commands.withdraw_freeleech(withdrawn.number, BY)
+    await run.commands.give_freeleech(FreeleechTerms(1, hash_of(5), label="won"), BY)
+    for number in range(1, 6):
+        mine = Announce(hash_of(number), endpoint4(1), key=b"A" * 32, left=100)
+        await run.announce(mine, evolve(mine, downloaded=500, left=50))
+    run.time.advance(10 * SECOND)
+    run.service.tick()
+    await run.announce(evolve(mine, downloaded=550, left=0))
+    await run.commands.group_account(1, None, BY)
+
+
+def freed(site: Site) -> None:
+    site.run(freed_by_tokens)
+
+
+WRITERS = public, private, shredded, pruned, clear, rekeyed, judged, cases, freed
 SITES = {one.__name__: one for one in WRITERS}
 
 

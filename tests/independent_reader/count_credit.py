@@ -17,15 +17,27 @@ def log_time(one: Any, name: str = "log_time") -> int:
     return round(datetime.fromisoformat(one.get(name, one["time"])).timestamp() * 10**6)
 
 
-def percents(factors: Any, account: int, info_hash: str, date: int) -> list[int]:
+def percents(factors: Any, group: Any, account: int, info_hash: str, date: int) -> list[int]:
     found = {"upload_percent": [100], "download_percent": [100]}  # or else the best in force
     for one in factors:
         scope = one.get("account", account), one.get("info_hash", info_hash)
+        if one.get("group", group) != group:
+            continue
         from_us, until_us = one.get("from_us", date + 1), one.get("until_us") or date + 1
         if scope == (account, info_hash) and from_us <= date < until_us:
             for side in found.keys() & one.keys():
                 found[side] += [one[side]]
     return [best(each[1:] or each) for best, each in zip((max, min), found.values(), strict=True)]
+
+
+def freed(token: Any, moved: int, seen: int, one: Any, percent: int) -> int:
+    """What a freeleech token frees of the bytes that an announce moved."""
+    now, given, until = log_time(one), token["given"], token["until"]
+    resumed = one["rule"] == "resumed"
+    holds = given <= seen and now < until if resumed else seen < until
+    found: int = min(moved, token["left"]) if holds and percent else 0
+    token["left"] -= found
+    return found
 
 
 def listed_until(seen: int, timeouts: Any, outages: Any) -> int:
@@ -54,7 +66,7 @@ def tell(events: Any) -> tuple[Any, Any, Any, Any]:
     moves: Any = []
     sums: Any = defaultdict(lambda: [0] * 6)
     spans: Any = defaultdict(lambda: {"seeding": [], "partial": [], "": []})
-    accounts, factors, stays, settings = (cast("Any", {}) for _ in range(4))
+    accounts, factors, stays, settings, groups, tokens = (cast("Any", {}) for _ in range(6))
     ended, timeouts, outages, ticked, awake = cast("Any", []), [], [], 0, 0
     for one in events:
         kind, leaving, now = one["type"], [], log_time(one)
@@ -75,9 +87,18 @@ def tell(events: Any) -> tuple[Any, Any, Any, Any]:
             ticked = now if at < now else ticked
         elif kind in ("credit_factor_set", "credit_factor_ended"):
             factors[one["factor"]] = one
+        elif kind == "account_grouped":
+            groups[one["account"]] = one.get("group")
+        elif kind == "freeleech_given":
+            until = one["until_us"] + now - log_time(one, "time") if "until_us" in one else DAY**2
+            ends = {"given": now, "until": until, "left": one.get("max_bytes", DAY**2)}
+            tokens[one["account"], one["info_hash"]] = {**one, **ends}
+        elif kind == "freeleech_withdrawn":
+            tokens = {name: each for name, each in tokens.items() if each["token"] != one["token"]}
         elif kind == "announced" and one["key_ref"]:
             name = accounts[one["key_ref"]], one["info_hash"]
-            row, ends = sums[name], percents(factors.values(), *name, log_time(one, "time"))
+            group, date = groups.get(name[0]), log_time(one, "time")
+            row, ends = sums[name], percents(factors.values(), group, *name, date)
             if before := stays.pop(one["prev_seq"], {}):
                 ended.append({"end": now, **before})
             if one["rule"] in ("continued", "resumed"):
@@ -85,9 +106,13 @@ def tell(events: Any) -> tuple[Any, Any, Any, Any]:
                 choose = (min, max) if one["rule"] == "resumed" else (max, min)
                 if choose[0] is min and (rate := settings["policy"]["resumed_rate"]):
                     moved[0] = min(moved[0], rate * (now - before["seen"]) // 10**6)
-                credited = [
-                    moved[at] * choose[at](before["ends"][at], ends[at]) // 100 for at in (0, 1)
-                ]
+                applied = [choose[at](before["ends"][at], ends[at]) for at in (0, 1)]
+                counts = moved[:]
+                if token := tokens.get(name):
+                    counts[1] -= freed(token, moved[1], before["seen"], one, applied[1])
+                    if not token["left"] or (token.get("until_completed") and one["left"] == 0):
+                        del tokens[name]
+                credited = [counts[at] * applied[at] // 100 for at in (0, 1)]
                 row[:4] = (a + b for a, b in zip(row, moved + credited, strict=False))
                 moves.append((one, name, now, *moved, credited[1], credited[0]))
             else:

@@ -64,6 +64,7 @@ TYPES = {
     67: "hit_and_run_pardoned", 68: "hit_and_run_voided", 69: "immunity_changed", 70: "addresses_shredded", 71: "addresses_lost",
     72: "server_key_changed", 73: "case_taken", 74: "case_waiting", 75: "case_closed", 76: "case_noted",
     77: "addresses_seen", 80: "log_pruned", 81: "format_begun",
+    110: "account_grouped", 111: "freeleech_given", 112: "freeleech_withdrawn",
 }  # fmt: skip
 COUNTERS = {
     1: "udp4_connects", 2: "udp6_connects", 3: "tcp4_scrapes", 4: "tcp6_scrapes", 5: "udp4_scrapes", 6: "udp6_scrapes",

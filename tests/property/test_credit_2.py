@@ -90,6 +90,14 @@ changes = st.one_of(
     st.fixed_dictionaries({"max_peer_timeout": st.sampled_from([1, 20, 60])}),
     st.fixed_dictionaries({"inactive_peer_cleanup_interval": st.sampled_from([0, 10, 30])}),
 )
+accounts, download = st.integers(1, 3), st.sampled_from([0, 50, 200])
+tokens = st.tuples(
+    accounts,
+    st.sampled_from(HASHES[:2]),
+    st.sampled_from([None, 1, 20, 100]),  # seconds until it ends
+    st.sampled_from([None, 1, 700, 10_000]),  # bytes
+    st.booleans(),
+)
 ticks = st.tuples(st.just("tick"), seconds)
 restarts = st.tuples(st.booleans(), st.sampled_from([0, 5, 100, 2 * DAY]))
 disturbances = st.one_of(
@@ -102,6 +110,11 @@ disturbances = st.one_of(
     st.tuples(st.just("factor"), factors),
     st.tuples(st.just("factor"), factors),
     st.tuples(st.just("end factor"), st.integers(0, 2)),
+    st.tuples(st.just("group"), st.tuples(accounts, st.sampled_from([None, "vip", "new"]))),
+    st.tuples(st.just("group factor"), st.tuples(st.sampled_from(["vip", "new"]), download)),
+    st.tuples(st.just("freeleech"), tokens),
+    st.tuples(st.just("freeleech"), tokens),
+    st.tuples(st.just("withdraw"), st.integers(1, 3)),
     st.tuples(st.just("shred"), st.sampled_from(["2027-01-15", "2027-01-16"])),
     st.tuples(st.just("lose"), st.none()),
     st.tuples(st.just("leap"), st.sampled_from([11, 50, 2 * DAY, -11, -2 * DAY])),

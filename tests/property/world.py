@@ -28,11 +28,14 @@ from tests.support import (
 from tracker.domain import events, refusals
 from tracker.domain.directory import COUNT
 from tracker.domain.events.admin import (
+    AccountGrouped,
     AddressesLost,
     AddressesShredded,
     CreditCorrected,
     CreditFactorEnded,
     CreditFactorSet,
+    FreeleechGiven,
+    FreeleechWithdrawn,
     KeyChanged,
     SettingsChanged,
     TorrentDelisted,
@@ -320,6 +323,35 @@ class World:
             self.service.append(CreditFactorEnded(number))
             self.model.factors[number - 1].ended = True
 
+    def _group(self, who: tuple[int, str | None]) -> None:
+        self.service.append(AccountGrouped(*who))
+
+    def _group_factor(self, factor: tuple[str, int]) -> None:
+        """Sets a factor of a group. The model does not know groups."""
+        group, download = factor
+        now, number = self.service.date_us(), self.state.factors.next_number
+        self.model.factors.append(ModelFactor(None, None, None, None, now, None, ended=True))
+        self.service.append(
+            CreditFactorSet(number, "group", now, None, "", download_percent=download, group=group)
+        )
+
+    def _freeleech(self, token: tuple[int, bytes, int | None, int | None, bool]) -> None:
+        """Gives a freeleech token, unless the account has one there. The model does not know it."""
+        account, info_hash, lasts, max_bytes, until_completed = token
+        there = self.state.freeleech.of(account, info_hash)
+        if there is None or there.state(self.service.now_us()) == "expired":
+            until_us = None if lasts is None else self.service.date_us() + lasts * SECOND
+            number = self.state.freeleech.next_number
+            self.service.append(
+                FreeleechGiven(number, account, info_hash, until_completed, "", until_us, max_bytes)
+            )
+
+    def _withdraw(self, back: int) -> None:
+        """Withdraws one of the latest freeleech tokens, unless it is over."""
+        token = self.state.freeleech.tokens.get(self.state.freeleech.next_number - back)
+        if token is not None and token.state(self.service.now_us()) in ("unused", "in_use"):
+            self.service.append(FreeleechWithdrawn(token.number))
+
     def _correct(self, correction: tuple[int, int, int]) -> None:
         account, uploaded, downloaded = correction
         if self.state.access.has_account(account) and self.model.correct(*correction):
@@ -440,6 +472,10 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "refuse": World._refuse,
     "factor": World._factor,
     "end factor": World._end_factor,
+    "group": World._group,
+    "group factor": World._group_factor,
+    "freeleech": World._freeleech,
+    "withdraw": World._withdraw,
     "correct": World._correct,
     "shred": World._shred,
     "lose": World._lose,

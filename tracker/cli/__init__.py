@@ -66,6 +66,10 @@ COMMANDS = {
     ),
     "stats": ("stats", "print the running tracker's counters"),
     "factor": ("factor", "set, list or end credit factors, through the running API"),
+    "freeleech": (
+        "freeleech",
+        "give, list or withdraw freeleech tokens, through the running API",
+    ),
     "account": ("account", "list, show or correct accounts, through the running API"),
     "settings": (
         "settings",

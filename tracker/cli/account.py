@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.cli.api_options import add_change, add_client, client, line, number, say_json
+from tracker.cli.api_options import (
+    add_change,
+    add_client,
+    client,
+    line,
+    naming,
+    number,
+    say_done,
+    say_json,
+)
 from tracker.cli.lists import add_query, say_rows
+from tracker.cli.options import add_many
 from tracker.cli.output import say
 from tracker.cli.tables import BYTES, NUMBER, TIME, Column, say_facts
 
@@ -26,6 +36,12 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_client(show, show_account)
     listing = commands.add_parser("list", help="list accounts with their totals")
     add_query(listing, list_accounts)
+    group = commands.add_parser("group", help="put accounts into a group, whose factors count")
+    add_many(group, "accounts", "ACCOUNT", line, "numbers or owners")
+    which = group.add_mutually_exclusive_group(required=True)
+    which.add_argument("--name", type=line, help="the group; each account is in one at most")
+    which.add_argument("--none", action="store_true", help="take them out of their group")
+    add_change(group, group_accounts)
     correct = commands.add_parser(
         "correct", help="add to an account's credited totals, and print the event's number"
     )
@@ -53,6 +69,14 @@ def show_account(options: argparse.Namespace) -> None:
 
 def list_accounts(options: argparse.Namespace) -> None:
     say_rows(options, "accounts", _COLUMNS)
+
+
+def group_accounts(options: argparse.Namespace) -> None:
+    api = client(options)
+    for who in options.accounts:
+        with naming(who):
+            api.group(api.account_of(who), options.name)
+        say_done(options, "grouped", who)
 
 
 def correct_account(options: argparse.Namespace) -> None:

@@ -206,6 +206,30 @@ class Client:
         """Ends a factor now. Raises `ApiError`."""
         self._ask("DELETE", f"/api/v2/factors/{number}", None)
 
+    def group(self, account: int, name: str | None) -> dict[str, Any]:
+        """Puts an account into a group, None = into none; returns it. Raises `ApiError`."""
+        found: dict[str, Any] = self._ask(
+            "PUT", f"/api/v2/accounts/{account}/group", dict, {"group": name}
+        )
+        return found
+
+    def give_freeleech(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        """Gives a freeleech token with the members that are not None, and returns it.
+
+        Raises `ApiError`.
+        """
+        given = {name: value for name, value in form.items() if value is not None}
+        token: dict[str, Any] = self._ask("POST", "/api/v2/freeleech", dict, given)
+        return token
+
+    def freeleech(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Yields freeleech tokens. Raises `ApiError`."""
+        return self._pages("freeleech", filters)
+
+    def withdraw_freeleech(self, number: int) -> None:
+        """Withdraws a freeleech token. Raises `ApiError`."""
+        self._ask("DELETE", f"/api/v2/freeleech/{number}", None)
+
     def account_of(self, who: str) -> int:
         """Returns the account of an owner, or the account number itself if there is no such owner.
 

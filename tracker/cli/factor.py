@@ -24,7 +24,7 @@ from tracker.ports import MOST_PERCENT
 _COLUMNS = (
     Column("factor", NUMBER), Column("account", NUMBER, "all"), Column("info_hash", HASH, "all"),
     Column("upload_percent", NUMBER, heading="up %"), Column("download_percent", NUMBER, heading="down %"), Column("from", TIME),
-    Column("until", TIME), Column("label"),
+    Column("until", TIME), Column("label"), Column("group"),
 )  # fmt: skip
 
 
@@ -32,6 +32,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     put = commands.add_parser("set", help="set a factor and print its number")
     put.add_argument("--account", type=line, help="for this account alone: its number or owner")
+    put.add_argument("--group", type=line, help="for the accounts of this group alone")
     put.add_argument("--torrent", metavar="HASH", type=info_hash, help="for this torrent alone")
     put.add_argument("--upload", metavar="PERCENT", type=_percent, help="what uploads count")
     put.add_argument(
@@ -54,6 +55,7 @@ def set_factor(options: argparse.Namespace) -> None:
     api = client(options)
     form = {
         "account": None if options.account is None else api.account_of(options.account),
+        "group": options.group,
         "info_hash": options.torrent,
         "upload_percent": options.upload,
         "download_percent": options.download,

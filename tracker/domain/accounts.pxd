@@ -21,6 +21,7 @@ cdef class Accounts:
         self, Py_ssize_t account, bint goes_on, int mark, unsigned long long last_up, unsigned long long last_down,
         unsigned long long time_us, unsigned long long uploaded, unsigned long long downloaded, unsigned long long left,
         int event, unsigned long long most_up, unsigned int up_percent, unsigned int down_percent,
+        unsigned long long freed,
     )
     cdef unsigned int percents_of(self, Py_ssize_t peer) except? 0xFFFFFFFE
     @cython.locals(terms=array, at=Py_ssize_t)

@@ -206,10 +206,12 @@ class Accounts:
         most_up: int,
         up_percent: int,
         down_percent: int,
+        freed: int,
     ) -> bool:
         """Does by rules 2 what `announced` does, except for seeding time: see `listed`.
 
         `most_up`: the most bytes of upload to count. The percentages are those for the gap.
+        `freed`: bytes of download that a freeleech token frees.
         """
         if len(self.uploaded) <= account:
             self.reach(account)
@@ -227,6 +229,7 @@ class Accounts:
         )
         if len(self.credited_uploaded):
             _add(self.credited_uploaded, account, _percent(up, up_percent))
+            down = down - freed if down > freed else 0
             _add(self.credited_downloaded, account, _percent(down, down_percent))
         sent = event == 1 and (not left or left == _unknown)  # events.COMPLETED, as above
         if not (sent or (left == 0 and not mark & 0x10)) or mark & 0x40:  # SEEDER, SNATCHED

@@ -1,10 +1,11 @@
 """Holds the credit factors: the percentage of moved bytes that accounts are credited with.
 
-A factor holds for a torrent or all, for an account or all, and for a time. It has a percentage for
-uploads, for downloads, or for both. For each of the two the factor that is best for the account
-counts (highest upload, lowest download); without a factor the percentage is 100. By accounting
-rules 1 the factors at the time of an announce apply to all the bytes that it adds (docs/adr/0005).
-By rules 2 also those at the time of the announce before it count (docs/credit.md).
+A factor holds for a torrent or all, for an account, a group of accounts or all, and for a time. It
+has a percentage for uploads, for downloads, or for both. For each of the two the factor that is
+best for the account counts (highest upload, lowest download); without a factor the percentage is
+100. By accounting rules 1 the factors at the time of an announce apply to all the bytes that it
+adds (docs/adr/0005). By rules 2 also those at the time of the announce before it count
+(docs/credit.md).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 ANYBODY = 0  # no account
 ANY_TORRENT = b""
+GROUP = 0x8000_0000
+"""This bit in the place of an account's number says that the rest is the number of a group."""
 
 _NAME = Struct("<I20sI")
 _NAME_SIZE = _NAME.size  # 28 bytes
@@ -45,7 +48,7 @@ class Factor(NamedTuple):
 
     number: int
     seq: int  # the event that set it
-    account: int  # ANYBODY for all
+    account: int  # ANYBODY for all; GROUP and its number for a group
     info_hash: bytes  # ANY_TORRENT for all
     upload_percent: int | None
     download_percent: int | None
@@ -102,9 +105,10 @@ def from_words(words: Sequence[int]) -> Applied:
 class Factors:
     """The factors in force and those to come. Only applying events changes them.
 
-    A table has them by scope (account and info hash), so that an announce looks at four scopes,
-    however many factors there are. A scope keeps which of its factors are best, and the dates
-    between which they are, so that mostly an announce makes no object.
+    A table has them by scope (account and info hash), so that an announce looks at four scopes, or
+    six if its account is in a group, however many factors there are. A scope keeps which of its
+    factors are best, and the dates between which they are, so that mostly an announce makes no
+    object.
 
     An ended factor is removed at once. An expired factor is removed by a tick, once the tracker has
     run for a day after it expired, because it is in force again if the clock was wrong and is set
@@ -127,6 +131,8 @@ class Factors:
         "_up",
         "current",
         "download_factor",
+        "group_of",
+        "groups",
         "next_number",
         "over",
         "percents",
@@ -137,6 +143,8 @@ class Factors:
     def __init__(self, dates: Dates) -> None:
         self._dates = dates
         self.next_number = 1
+        self.groups: dict[str, int] = {}  # numbers of groups by name, from 1 on
+        self.group_of = array("I")  # by account; 0 = none, and so is an account beyond the end
         self.ran_ms = 0  # time that the tracker ran while `over` had a factor, by its ticks
         self.over: dict[int, int] = {}  # `ran_ms` when a tick found the factor over, by number
         self._latest_us = 0  # no factor in `over` ends after this date
@@ -169,6 +177,24 @@ class Factors:
     def _note_end(self, factor: Factor) -> None:
         if factor.until_us is not None:
             heappush(self._ends, (factor.until_us, factor.number))
+
+    def group_number(self, name: str) -> int:
+        """Returns the number of a group, and gives it one if it has none."""
+        return self.groups.setdefault(name, len(self.groups) + 1)
+
+    def group(self, account: int, name: str | None) -> None:
+        """Puts an account into a group; None = into none."""
+        number = 0 if name is None else self.group_number(name)
+        self.group_of.extend([0] * (account + 1 - len(self.group_of)))
+        self.group_of[account] = number
+
+    def group_name(self, number: int) -> str | None:
+        """Returns the name of a group; None for 0."""
+        return next((name for name, each in self.groups.items() if each == number), None)
+
+    def group_name_of(self, account: int) -> str | None:
+        """Returns the name of the group that an account is in; None = it is in none."""
+        return self.group_name(self.group_of[account]) if account < len(self.group_of) else None
 
     def go_on(self, over: dict[int, int], ran_ms: int) -> None:
         """Begins with these values. Raises `ValueError` if a factor in `over` does not exist."""
@@ -282,6 +308,11 @@ class Factors:
             self._take(0, 1, info_hash, date_us)
             self._take(account, 0, _no_torrent, date_us)
             self._take(account, 1, info_hash, date_us)
+            if account < len(self.group_of):
+                group = packed.u32(self.group_of, account)
+                if group:
+                    self._take(0x80000000 | group, 0, _no_torrent, date_us)  # GROUP
+                    self._take(0x80000000 | group, 1, info_hash, date_us)
             up = self._up - 1 if self._up else 100
             down = self._down - 1 if self._down else 100
             self.percents = (up ^ 100) | (down ^ 100) << 16  # as in `as_words`
@@ -345,4 +376,6 @@ class Factors:
         hasher.update(repr((self.next_number, sorted(self.current.items()))).encode())
         if self.over:  # so that digests of older logs do not change
             hasher.update(repr((self.ran_ms, list(self.over.items()))).encode())
+        if self.groups:  # likewise
+            hasher.update(repr(list(self.groups)).encode() + self.group_of.tobytes())
         return hasher.digest()

@@ -366,8 +366,14 @@ def _rest(state: State) -> dict[str, Any]:
 
 
 def _time(state: State) -> dict[str, Any]:
-    """Returns the changes of the lead, and what is known of factors that are over."""
+    """Returns the changes of the lead, what is known of factors that are over, groups, and
+    freeleech tokens.
+    """
     found: dict[str, Any] = {}
+    if state.factors.groups:
+        found["groups"] = [list(state.factors.groups), list(state.factors.group_of)]
+    if tokens := state.freeleech.as_data():
+        found["freeleech"] = tokens
     if state.dates.changes:
         found["leads"] = state.dates.changes
     if state.factors.over:
@@ -396,6 +402,12 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     for number, seq, account, info_hash, *others in rest["factors"]:
         state.factors.set(Factor(number, seq, account, bytes.fromhex(info_hash), *others))
     state.factors.next_number = rest["next_factor"]
+    names, group_of = rest.get("groups", ([], []))
+    state.factors.groups = {name: number for number, name in enumerate(names, 1)}
+    state.factors.group_of = array("I", group_of)
+    if max(group_of, default=0) > len(names) or any(type(each) is not str for each in names):
+        raise ImageError("groups of accounts and their names differ")
+    state.freeleech.set_data(rest.get("freeleech", []))
     state.bases.hand = rest.get("bases_hand", 0)
     state.listing.set_data(rest.get("listing"))
     state.factors.go_on(dict(rest.get("over", ())), rest.get("ran_ms", 0))

@@ -22,6 +22,7 @@ from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
 from tracker.domain.events.records import Tick
 from tracker.domain.factors import Factors, as_words
+from tracker.domain.freeleech import Freeleech
 from tracker.domain.hidden_peers import Hidden, stand_in
 from tracker.domain.listing import NEVER, Listing
 from tracker.domain.origins import Origins
@@ -61,6 +62,7 @@ class State:
         "dates",
         "factors",
         "facts",
+        "freeleech",
         "gone",
         "hidden",
         "listing",
@@ -87,6 +89,7 @@ class State:
         self.access = Access()
         self.dates = Dates()
         self.factors = Factors(self.dates)
+        self.freeleech = Freeleech()
         self.accounts = Accounts(self.factors)
         # What accounting rules 2 need besides.
         self.listing = Listing()
@@ -439,9 +442,17 @@ class State:
                     down_percent = down_now
             if rule == 4:  # events.RULE_RESUMED
                 most_up = self._most_resumed(time_us - seen_us)
+            freed, tokens = 0, self.freeleech.counts
+            goes_on = (peer != 0 or base != 0) and rule != 3  # events.RULE_RESTARTED
+            if goes_on and account < len(tokens) and packed.u32(tokens, account):
+                freed = self.freeleech.free(
+                    account, info_hash[:20], seen_us, time_us,
+                    downloaded - last_down if downloaded > last_down else 0,
+                    left, rule == 4, down_percent != 0,
+                )  # fmt: skip
             done = accounts.counted(
-                account, (peer != 0 or base != 0) and rule != 3, mark, last_up, last_down, time_us, uploaded,
-                downloaded, left, event, most_up, up_percent, down_percent,
+                account, goes_on, mark, last_up, last_down, time_us, uploaded,
+                downloaded, left, event, most_up, up_percent, down_percent, freed,
             )  # fmt: skip
         packed.put_u64(self.access.last_used, key_ref, time_us)
         if peer and event != 3:  # events.STOPPED
@@ -652,6 +663,7 @@ class State:
         )
         if any(data):
             hasher.update(repr(data).encode())
+        hasher.update(self.freeleech.digest())
         if self.bases.used:
             hasher.update(self.bases.digest(addresses=addresses))
         if self.settings.choice != 1:  # likewise

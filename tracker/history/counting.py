@@ -16,6 +16,7 @@ from tracker.times import rfc3339
 if TYPE_CHECKING:
     from tracker.domain.accounts import Totals
     from tracker.domain.bases import Base
+    from tracker.domain.freeleech import Token
     from tracker.domain.state import State
     from tracker.domain.swarms import Peer
     from tracker.history.recorded import Recorded
@@ -40,6 +41,7 @@ class Counting:
     then: Applied = field(init=False)
     now: Applied = field(init=False)
     applied: Applied = field(init=False)
+    token: Token | None = field(init=False)  # freeleech that may free what is downloaded
     set_by: dict[int, int] = field(init=False)  # the events of factors, by their numbers
 
     def __attrs_post_init__(self) -> None:
@@ -55,6 +57,7 @@ class Counting:
             if self.peer and self.last.mark & MARK_SHARED:
                 torrent = state.swarms.lookup(one.info_hash)
                 self.settled_us = state.seeding.settled.get(share(self.account, torrent))
+        self.token = state.freeleech.of(self.account, one.info_hash) if self.by_rules_2 else None
         self._take_factors()
 
     def _take_factors(self) -> None:
@@ -86,12 +89,15 @@ class Counting:
                 after.credited_uploaded - before.credited_uploaded,
                 applied.upload_percent, then[::2], now[::2],
             ),
-            "downloaded": self._moved(
-                one.downloaded, last.downloaded if last else 0,
-                after.downloaded - before.downloaded,
-                after.credited_downloaded - before.credited_downloaded,
-                applied.download_percent, then[1::2], now[1::2],
-            ),
+            "downloaded": {
+                **self._moved(
+                    one.downloaded, last.downloaded if last else 0,
+                    after.downloaded - before.downloaded,
+                    after.credited_downloaded - before.credited_downloaded,
+                    applied.download_percent, then[1::2], now[1::2],
+                ),
+                **self._freed(state),
+            },
             "time": self._time(after),
             "sessions": after.sessions - before.sessions,
             "snatched": after.snatched - before.snatched,
@@ -121,6 +127,13 @@ class Counting:
             "factor_at_end": self._factor(*now),
             "credited": credited,
         }
+
+    def _freed(self, state: State) -> Numbers:
+        """Returns the bytes that count nothing because of a freeleech token, and its number."""
+        token = self.token
+        after = None if token is None else state.freeleech.tokens.get(token.number)
+        freed = 0 if token is None or after is None else after.freed - token.freed
+        return {"freed": freed, "freed_by": token.number if token is not None and freed else None}
 
     def _clipped_by(self) -> str:
         rate, last = self.state.settings.policy.resumed_rate, self.last

@@ -350,6 +350,8 @@ def _rule(counted: Counted, rule: int) -> tuple[str, tuple[int, ...]]:
         (then.download_percent, then.download_factor),
         (now.download_percent, now.download_factor),
     )
+    if counted.freed:
+        words.append(f"{counted.freed} bytes free by freeleech token {counted.token}")
     if counted.clipped:
         words.append(f"upload clipped by {counted.clipped} bytes")
     return ", ".join(words), tuple(sorted({*then[2:], *now[2:]} - {0}))

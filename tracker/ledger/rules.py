@@ -26,6 +26,7 @@ from tracker.domain.events.admin import (
 from tracker.domain.events.records import RECORDS, Evicted, Tick
 from tracker.domain.events.registry import AccountingEvent, ClockEvent
 from tracker.domain.factors import EVEN, Applied, Factors, better, from_words, worse
+from tracker.domain.freeleech import Freeleech
 from tracker.domain.listing import NEVER, Listing
 from tracker.domain.seeding import share
 from tracker.domain.settings import Settings
@@ -76,6 +77,8 @@ class Counted(NamedTuple):
     now: Applied
     applied: Applied
     clipped: int  # bytes of upload that do not count
+    freed: int  # bytes of download that a freeleech token freed
+    token: int  # its number; 0 = none
     stay: Stay
 
 
@@ -95,6 +98,7 @@ class AccountingRules:
         "accounts",
         "dates",
         "factors",
+        "freeleech",
         "gains",
         "listing",
         "settings",
@@ -105,6 +109,7 @@ class AccountingRules:
         self.settings = Settings()
         self.dates = Dates()
         self.factors = Factors(self.dates)
+        self.freeleech = Freeleech()
         self.accounts = Accounts(self.factors)
         self.listing = Listing()
         self.time_us = 0  # log time of the last event
@@ -119,7 +124,7 @@ class AccountingRules:
         are needed.
         """
         self.settings, self.dates, self.factors = state.settings, state.dates, state.factors
-        self.accounts = accounts
+        self.freeleech, self.accounts = state.freeleech, accounts
         self.listing, self.time_us = state.listing, state.time_us
         swarms, settled = state.swarms, state.seeding.settled
         for number in range(1, swarms.peer_slots):
@@ -277,7 +282,7 @@ class AccountingRules:
         )
         then = before.terms if before else EVEN
         now = self.factors.applied(account, info_hash, time_us)
-        applied, clipped = now, 0
+        applied, clipped, freed, token = now, 0, 0, None
         if seq < since_seq or (before is not None and before.seq < since_seq):
             then = now
             done = self.accounts.announced(
@@ -291,9 +296,15 @@ class AccountingRules:
                 most_up = rate * (time_us - seen_us) // 1_000_000 if rate else MOST
                 clipped = max(0, uploaded - up - most_up)
             applied = (worse if rule == events.RULE_RESUMED else better)(then, now)
+            if before is not None and goes_on:
+                token = self.freeleech.of(account, info_hash)
+                freed = self.freeleech.free(
+                    account, info_hash, seen_us, time_us, max(0, downloaded - down), left,
+                    rule == events.RULE_RESUMED, applied.download_percent > 0,
+                )  # fmt: skip
             done = self.accounts.counted(
                 account, goes_on, mark, up, down, time_us, uploaded, downloaded, left, event,
-                min(most_up, MOST), *applied[:2],
+                min(most_up, MOST), *applied[:2], freed,
             )  # fmt: skip
         mark = _mark(mark if goes_on else 0, left, event, done)
         stay = Stay(
@@ -301,7 +312,8 @@ class AccountingRules:
         )
         if event != events.STOPPED:
             self._enter(stay, time_us)
-        return Counted(before, goes_on, then, now, applied, clipped, stay)
+        number = token.number if token is not None and freed else 0
+        return Counted(before, goes_on, then, now, applied, clipped, freed, number, stay)
 
 
 def _stay(account: int, info_hash: bytes, row: Peer, terms: Applied) -> Stay:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
         Correction,
         Factor,
         FactorTerms,
+        FreeleechTerms,
+        FreeleechToken,
         IssuedKey,
         NewKey,
         TorrentFacts,
@@ -94,6 +96,26 @@ class Commands(Protocol):
 
         Raises `UnknownFactorError`.
         """
+        ...
+
+    async def group_account(self, account: int, group: str | None, by: Actor) -> None:
+        """Puts an account into a group, whose factors count for it; None = into none.
+
+        Raises `UnknownAccountError`, `InvalidGroupError`.
+        """
+        ...
+
+    async def give_freeleech(self, terms: FreeleechTerms, by: Actor) -> FreeleechToken:
+        """Gives a freeleech token. Without an end it lasts until the download is complete, or until
+        110 percent of the torrent's size are used.
+
+        Returns the account's token for the torrent where it has the same terms and is not over.
+        Raises `UnknownAccountError`, `InvalidFreeleechError`.
+        """
+        ...
+
+    async def withdraw_freeleech(self, number: int, by: Actor) -> None:
+        """Ends a freeleech token; does nothing when it is over. Raises `UnknownFreeleechError`."""
         ...
 
     async def correct(self, asked: Correction, by: Actor) -> int:

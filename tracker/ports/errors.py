@@ -31,6 +31,18 @@ class InvalidFactorError(CommandError):
     """A credit factor with these terms cannot be set; the text says why."""
 
 
+class InvalidGroupError(CommandError):
+    """The name of a group cannot be used; the text says why."""
+
+
+class InvalidFreeleechError(CommandError):
+    """A freeleech token cannot be given so; the text says why."""
+
+
+class UnknownFreeleechError(CommandError):
+    """There is no such freeleech token, or it was over long ago."""
+
+
 class UnknownFactorError(CommandError):
     """No credit factor was ever set under this number."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         EventPage,
         Factor,
         Followed,
+        FreeleechToken,
         HandedPage,
         HandedQuery,
         KeyInfo,
@@ -179,6 +180,18 @@ class ReadModel(Protocol):
         """Credit factors that are in force or still to come, with numbers larger than `after`,
         ascending.
         """
+        ...
+
+    def freeleech(self, number: int) -> FreeleechToken | None:
+        """A freeleech token that is not over, or was over less than 30 days ago."""
+        ...
+
+    def freeleech_tokens(self, after: int) -> Iterator[FreeleechToken]:
+        """These tokens, with numbers larger than `after`, ascending."""
+        ...
+
+    def group_of(self, account: int) -> str | None:
+        """The group of an account; None = it is in none."""
         ...
 
 

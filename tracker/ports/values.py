@@ -180,6 +180,36 @@ class FactorTerms:
     from_us: int | None = None  # a date, Unix microseconds; None = from the moment it is set
     until_us: int | None = None  # the first microsecond it is over; None = until it is ended
     label: str = ""  # "freeleech", "neutral", "double_upload": at most 100 printable characters
+    group: str | None = None  # for the accounts of this group; None = `account` says whom it is for
+
+
+@frozen
+class FreeleechTerms:
+    """The terms of a freeleech token: one account, one torrent, and when it is over.
+
+    At least one of the three ends is given.
+    """
+
+    account: int
+    info_hash: bytes  # 20 bytes
+    until_us: int | None = None  # a date, Unix microseconds: the first that it is over
+    max_bytes: int | None = None  # of download that it frees
+    until_completed: bool = False
+    label: str = ""  # at most 100 printable characters
+
+
+@frozen
+class FreeleechToken:
+    """A freeleech token, and what it has freed. Times are dates, Unix microseconds."""
+
+    number: int
+    seq: int  # the event that gave it
+    terms: FreeleechTerms
+    state: str  # unused, in_use, used_up, completed, withdrawn or expired
+    freed: int  # bytes
+    given_us: int
+    first_us: int | None  # when it freed the first byte
+    over_us: int | None
 
 
 @frozen
@@ -218,6 +248,7 @@ class Account:
     last_us: int | None
     partial_us: int = 0  # partial seeding, without moments that are in `seeding_us`
     owner: str | None = None  # the site's name of a user; None = it has none
+    group: str | None = None  # whose factors count for it; None = it is in none
 
     @property
     def names(self) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from tracker import ports
 from tracker.config import logged
 from tracker.domain import events
+from tracker.domain.factors import GROUP
+from tracker.domain.freeleech import EXPIRED
 from tracker.domain.hidden_peers import NO_PORT
 from tracker.domain.origins import named as origins_named
 from tracker.domain.refusals import name_of
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from tracker.domain import swarms
     from tracker.domain.access import Key
     from tracker.domain.factors import Factor
+    from tracker.domain.freeleech import Token
     from tracker.domain.origins import Change
     from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
@@ -360,7 +363,8 @@ class Projection:
         totals = self._state.totals(account)
         seen = {"first_us": self.date(totals.first_us), "last_us": self.date(totals.last_us)}
         owner = self.owner(account)
-        return ports.Account(account, **{**totals._asdict(), **seen}, owner=owner)
+        group = self.group_of(account)
+        return ports.Account(account, **{**totals._asdict(), **seen}, owner=owner, group=group)
 
     def listed_accounts(self, query: ports.ListQuery) -> Iterator[ports.Account | None]:
         return lists.accounts(self, self._state, query)
@@ -375,13 +379,26 @@ class Projection:
         found = self._state.factors.current.get(number)
         if found is None or found.is_over(self._date_us):
             return None
-        return factor_seen(found)
+        return factor_seen(self._state, found)
 
     def factors(self, after: int) -> Iterator[ports.Factor]:
         for number in self._state.factors.numbers_after(after):
             found = self.factor(number)
             if found is not None:
                 yield found
+
+    def freeleech(self, number: int) -> ports.FreeleechToken | None:
+        found = self._state.freeleech.tokens.get(number)
+        return None if found is None else token_seen(self._state, found, self._state.time_us)
+
+    def freeleech_tokens(self, after: int) -> Iterator[ports.FreeleechToken]:
+        for number in [each for each in self._state.freeleech.tokens if each > after]:
+            found = self.freeleech(number)
+            if found is not None:
+                yield found
+
+    def group_of(self, account: int) -> str | None:
+        return self._state.factors.group_name_of(account)
 
     def peers(self, info_hash: bytes) -> Iterator[ports.Peer | None]:
         swarms = self._state.swarms
@@ -417,17 +434,34 @@ class Projection:
         )
 
 
-def factor_seen(factor: Factor) -> ports.Factor:
+def factor_seen(state: State, factor: Factor) -> ports.Factor:
+    group = factor.account ^ GROUP if factor.account & GROUP else 0
     terms = ports.FactorTerms(
-        account=factor.account or None,
+        account=None if group else factor.account or None,
         info_hash=factor.info_hash or None,
         upload_percent=factor.upload_percent,
         download_percent=factor.download_percent,
         from_us=factor.from_us,
         until_us=factor.until_us,
         label=factor.label,
+        group=state.factors.group_name(group),
     )
     return ports.Factor(factor.number, factor.seq, terms)
+
+
+def token_seen(state: State, token: Token, time_us: int) -> ports.FreeleechToken:
+    """Shows a freeleech token as it is at a log time."""
+    dates = state.dates
+    over_us = token.over_us or (token.until_us if token.state(time_us) == EXPIRED else 0)
+    terms = ports.FreeleechTerms(
+        token.account, token.info_hash, token.until_date_us or None, token.max_bytes,
+        token.until_completed, token.label,
+    )  # fmt: skip
+    return ports.FreeleechToken(
+        token.number, token.seq, terms, token.state(time_us), token.freed,
+        dates.of(token.given_us), dates.of(token.first_us) if token.first_us else None,
+        dates.of(over_us) if over_us else None,
+    )  # fmt: skip
 
 
 def format_endpoint(endpoint: bytes) -> str:

@@ -32,7 +32,8 @@ from tracker.domain.events.registry import (
     Subject,
     admin_event,
 )
-from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor
+from tracker.domain.factors import ANY_TORRENT, ANYBODY, GROUP, Factor
+from tracker.domain.freeleech import NEVER, Token
 from tracker.domain.hit_and_run import Rule  # noqa: TC001  # cattrs needs it, as above
 from tracker.domain.settings import KNOWN_RULES, Settings
 from tracker.domain.staying import ADDRESSES_LOST, DELISTED, REVOKED
@@ -299,7 +300,7 @@ class CreditFactorSet(AccountingEvent):
     """A credit factor, in force from `from_us` on."""
 
     factor: FactorNumber
-    scope: str  # in words: `global`, `torrent`, `account`, `torrent+account`
+    scope: str  # in words: `global`, or `torrent`, `account` and `group` with a plus between them
     from_us: int
     until_us: int | None  # the first microsecond after it; None = until an event ends it
     label: str
@@ -307,12 +308,16 @@ class CreditFactorSet(AccountingEvent):
     info_hash: InfoHash | None = None  # None = all
     upload_percent: int | None = None  # None = the factor does not change uploads
     download_percent: int | None = None  # likewise
+    group: str | None = None  # of accounts; None = `account` says whom it is for
 
     def apply(self, to: Accounting, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        account = ANYBODY if self.account is None else self.account
+        if self.group is not None:
+            account = GROUP | to.factors.group_number(self.group)
         factor = Factor(
             self.factor,
             seq,
-            ANYBODY if self.account is None else self.account,
+            account,
             ANY_TORRENT if self.info_hash is None else self.info_hash,
             self.upload_percent,
             self.download_percent,
@@ -361,6 +366,58 @@ class CreditCorrected(AdminEvent):
             accounts.correct(self.account, self.uploaded, self.downloaded)
         except ValueError as error:
             raise ReplayError(f"event {seq} corrects account {self.account} to {error}") from None
+
+
+@admin_event(110, "account_grouped")
+@frozen
+class AccountGrouped(AccountingEvent):
+    """An account is in this group from here on, and in no other."""
+
+    account: Account
+    group: str | None  # None = in none
+
+    def apply(self, to: Accounting, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        to.factors.group(self.account, self.group)
+
+
+@admin_event(111, "freeleech_given")
+@frozen
+class FreeleechGiven(AccountingEvent):
+    """A freeleech token: an account's downloads in a torrent count nothing for a while."""
+
+    token: int
+    account: Account
+    info_hash: InfoHash
+    until_completed: bool
+    label: str
+    until_us: int | None = None  # the first microsecond after it; None = no end by time
+    max_bytes: int | None = None  # None = any number
+
+    def apply(self, to: Accounting, seq: int, time_us: int) -> None:
+        # Its end is fixed in log time, so that a clock that is set right does not move it.
+        until_us = NEVER if self.until_us is None else to.dates.comes(self.until_us)
+        token = Token(
+            self.token, seq, self.account, self.info_hash, time_us, until_us, self.max_bytes,
+            self.until_completed, self.label, self.until_us or 0,
+        )  # fmt: skip
+        to.freeleech.give(token)
+        to.accounts.keep_credit()
+
+
+@admin_event(112, "freeleech_withdrawn")
+@frozen
+class FreeleechWithdrawn(AccountingEvent):
+    """Staff ended a freeleech token. What it freed stays free."""
+
+    token: int
+
+    def apply(self, to: Accounting, seq: int, time_us: int) -> None:
+        try:
+            to.freeleech.withdraw(self.token, time_us)
+        except KeyError:
+            raise ReplayError(
+                f"event {seq} withdraws freeleech token {self.token}, which is over"
+            ) from None
 
 
 # Hit and run. These change no state: `tracker.domain.judging` applies them, where the book is kept.

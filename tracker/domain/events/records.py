@@ -98,7 +98,10 @@ class Tick(FixedRecord):
         to.sweep.step(to.swarms, before_us, drop_empty, to.expire, remembers)
 
     def pass_time(self, to: Accounting) -> None:
-        """Does what ticks do to dates and factors, for the state and the ledger alike."""
+        """Does what ticks do to dates, factors and freeleech tokens, for the state and the ledger
+        alike.
+        """
+        to.freeleech.expire(self.time_us)
         if self.wall_us == NO_WALL:
             to.factors.drop_expired(self.time_us)
             return

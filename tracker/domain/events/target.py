@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tracker.domain.clients import Clients
     from tracker.domain.dates import Dates
     from tracker.domain.factors import Factors
+    from tracker.domain.freeleech import Freeleech
     from tracker.domain.hidden_peers import Hidden
     from tracker.domain.listing import Listing
     from tracker.domain.settings import Settings
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 
 
 class Accounting(Protocol):
-    """The parts that decide how announces count: settings, dates, factors, and the accounts
-    themselves.
+    """The parts that decide how announces count: settings, dates, factors, freeleech tokens, and
+    the accounts themselves.
     """
 
     dates: Dates
     factors: Factors
+    freeleech: Freeleech
     accounts: Accounts
 
     def change_settings(

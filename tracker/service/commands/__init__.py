@@ -5,6 +5,7 @@ Each command decides by the state, appends its event, and replies once the event
 
 from tracker.service.commands.cases import CaseCommands
 from tracker.service.commands.credit import CreditCommands
+from tracker.service.commands.freeleech import FreeleechCommands
 from tracker.service.commands.hit_and_run import HitAndRunCommands
 from tracker.service.commands.keys import KeyCommands
 from tracker.service.commands.looks import LookCommands
@@ -17,6 +18,7 @@ class ServiceCommands(
     WhitelistCommands,
     KeyCommands,
     CreditCommands,
+    FreeleechCommands,
     TorrentCommands,
     HitAndRunCommands,
     LookCommands,

@@ -24,7 +24,7 @@ class CreditCommands(Writing):
                 self._need_room()
                 self._append(event, by)
                 factor = state.factors.current[event.factor]
-        return factor_seen(factor)
+        return factor_seen(state, factor)
 
     async def end_factor(self, number: int, by: ports.Actor) -> None:
         async with self._answer(pending.factor(number)):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tracker import ports
 from tracker.domain.accounts import MOST
 from tracker.domain.events.admin import CreditCorrected, CreditFactorEnded, CreditFactorSet
-from tracker.domain.factors import ANY_TORRENT, ANYBODY
+from tracker.domain.factors import ANY_TORRENT, ANYBODY, GROUP
 
 if TYPE_CHECKING:
     from tracker.domain.factors import Factor
@@ -29,6 +29,10 @@ def same_factor(state: State, terms: ports.FactorTerms, now: int) -> Factor | No
     """Returns a factor with these terms that is not over, or None. Raises `InvalidFactorError`."""
     if terms.account is not None and not state.access.has_account(terms.account):
         raise ports.InvalidFactorError(f"there is no account {terms.account}")
+    if terms.group is not None and (problem := group_problem(terms.group)):
+        raise ports.InvalidFactorError(problem)
+    if None not in (terms.account, terms.group):
+        raise ports.InvalidFactorError("it is for an account or a group, not both")
     _check(terms, now)
     wanted = terms.upload_percent, terms.download_percent, terms.until_us, terms.label
     for there in _in_scope(state, terms, now):
@@ -48,7 +52,9 @@ def new_factor(state: State, terms: ports.FactorTerms, now: int) -> CreditFactor
     if len(_in_scope(state, terms, now)) >= MOST_PER_SCOPE:
         text = f"there are {MOST_PER_SCOPE} of this scope already, in force or to come"
         raise ports.InvalidFactorError(text)
-    sides = (("torrent", terms.info_hash), ("account", terms.account))
+    sides = (
+        ("torrent", terms.info_hash), ("account", terms.account), ("group", terms.group)
+    )  # fmt: skip
     return CreditFactorSet(
         state.factors.next_number,
         "+".join(name for name, side in sides if side is not None) or "global",
@@ -59,13 +65,31 @@ def new_factor(state: State, terms: ports.FactorTerms, now: int) -> CreditFactor
         terms.info_hash,
         terms.upload_percent,
         terms.download_percent,
+        terms.group,
     )
+
+
+def group_problem(name: str) -> str | None:
+    """Says why a group cannot have this name; None = it can."""
+    if ports.is_name(name) and name == name.strip() and len(name) <= _LABEL_LENGTH:
+        return None
+    return f"a group's name has 1 to {_LABEL_LENGTH} printable characters"
+
+
+def label_problem(label: str) -> str | None:
+    """Says why a factor or a freeleech token cannot have this label; None = it can."""
+    if len(label) <= _LABEL_LENGTH and ports.is_line(label):
+        return None
+    return f"a label has at most {_LABEL_LENGTH} printable characters"
 
 
 def _in_scope(state: State, terms: ports.FactorTerms, now: int) -> list[Factor]:
     """Returns the factors of exactly this scope that are not over."""
-    scope = terms.account or ANYBODY, terms.info_hash or ANY_TORRENT
-    return [factor for factor in state.factors.in_scope(*scope) if not factor.is_over(now)]
+    whom = terms.account or ANYBODY
+    if terms.group is not None:
+        whom = GROUP | state.factors.groups.get(terms.group, 0)
+    found = state.factors.in_scope(whom, terms.info_hash or ANY_TORRENT)
+    return [factor for factor in found if not factor.is_over(now)]
 
 
 def _check(terms: ports.FactorTerms, now: int) -> None:
@@ -82,8 +106,7 @@ def _check(terms: ports.FactorTerms, now: int) -> None:
         problem = "an info hash has 20 bytes"
     elif not max(from_us, now) < until_us < END_US:
         problem = "it would never be in force, or end after the year 9999"
-    elif len(terms.label) > _LABEL_LENGTH or not ports.is_line(terms.label):
-        problem = f"a label has at most {_LABEL_LENGTH} printable characters"
+    problem = problem or label_problem(terms.label)
     if problem:
         raise ports.InvalidFactorError(problem)
 
