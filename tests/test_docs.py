@@ -22,7 +22,7 @@ from tests.api.fakes import (
     FakeWebhooks,
 )
 from tests.tracker.metrics.test_swarmlog import metric_names
-from tracker.cli import _parser
+from tracker.cli import root_parser
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
@@ -63,7 +63,7 @@ def test_layouts_are_documented(kind: int) -> None:
 
 def test_commands_are_documented() -> None:
     """The operations page names every command and each of its options."""
-    commands = _parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]  # argparse has no public way
+    commands = root_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]  # argparse has no public way
     for name, parser in commands.items():
         parser.fill()
         assert f"`tracker {name}`" in OPERATIONS

@@ -16,7 +16,7 @@ import yaml
 from tests.e2e.clients import announce, ask, body, get, torrent
 from tests.e2e.process import Listeners, clean_environment, free_ports
 from tests.e2e.test_metrics import exposed
-from tracker.cli import _parser
+from tracker.cli import root_parser
 from tracker.config import load
 
 if TYPE_CHECKING:
@@ -168,8 +168,8 @@ def test_unit_starts_the_tracker() -> None:
     (command,) = unit("ExecStart")
     program, *arguments = command.split()
     assert Path(program).name == "tracker"
-    _parser().parse_args(arguments)
-    assert arguments[0] in _parser()._subparsers._group_actions[0].choices
+    root_parser().parse_args(arguments)
+    assert arguments[0] in root_parser()._subparsers._group_actions[0].choices
     assert unit("RestartPreventExitStatus") == ["2 3"]
     # Without it systemd stops the tracker when the kernel kills a helper process for memory.
     assert unit("OOMPolicy") == ["continue"]
@@ -183,7 +183,7 @@ def test_image_starts_the_tracker() -> None:
             assert (ROOT / source).exists(), source
             assert f"!{source}\n" in (DEPLOY / "Dockerfile.dockerignore").read_text()
     (command,) = re.findall(r"^CMD (.+)$", DOCKERFILE, re.MULTILINE)
-    _parser().parse_args(json.loads(command))
+    root_parser().parse_args(json.loads(command))
     assert "STOPSIGNAL SIGTERM\n" in DOCKERFILE
     assert re.search(r"^USER swarmlog$", DOCKERFILE, re.MULTILINE)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import shutil
@@ -13,7 +12,8 @@ import pytest
 
 from tests.e2e.clients import announce_target, get, torrent
 from tests.e2e.process import Tracker, lasting_listeners
-from tracker.cli import _Command, _parser, main
+from tracker.cli import main, root_parser
+from tracker.cli.tree import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,22 +86,13 @@ UNLIKE = {"stats", "cases detectors", "hit-and-run rule"}
 """What a running tracker says a moment later than a copy, or has more of."""
 
 
-def leaves(
-    parser: argparse.ArgumentParser, *words: str
-) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Yields every command, with its parser."""
-    if isinstance(parser, _Command):
-        parser.fill()
-    below = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
-    if not below:
-        yield " ".join(words), parser
-    for action in below:
-        for name, one in action.choices.items():
-            yield from leaves(one, *words, name)
-
-
 def with_option(name: str) -> set[str]:
-    return {words for words, parser in leaves(_parser()) if name in parser._option_string_actions}
+    """Returns the commands that have an option, without the word `tracker`."""
+    return {
+        entry.words.removeprefix("tracker ")
+        for entry in walk(root_parser())
+        if name in entry.parser._option_string_actions
+    }
 
 
 READING = sorted(with_option("--log") & with_option("--url") & SHAPES.keys() - UNLIKE)

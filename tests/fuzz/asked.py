@@ -268,7 +268,7 @@ ASKING = (
 
 def answers(_folder: Path, closing: ExitStack) -> Target:
     """What may answer a command in place of the API and the health check: any program."""
-    parser = cli._parser()
+    parser = cli.root_parser()
     asking = [
         parser.parse_args([*one.split(), "--token", "x", "--url", "http://x"]) for one in ASKING
     ]

@@ -191,9 +191,9 @@ def command_lines(folder: Path, closing: ExitStack) -> Target:
     """Arguments of every command. Those that only read a log are carried out, over a whole one."""
     put(folder / "site", whole(pruned=True))
     log, secrets = folder / "site/log", folder / "site/secrets"
-    parser = cli._parser()
-    before, cli._parser = cli._parser, lambda: parser
-    closing.callback(setattr, cli, "_parser", before)
+    parser = cli.root_parser()
+    before, cli.root_parser = cli.root_parser, lambda: parser
+    closing.callback(setattr, cli, "root_parser", before)
     carried_out = ("events", "replay", "swarm", "diff", "ledger", "verify", "config")
 
     def run(data: bytes) -> None:

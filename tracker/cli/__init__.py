@@ -23,7 +23,7 @@ from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, flush, sa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["main"]
+__all__ = ["Command", "main", "root_parser"]
 
 COMMANDS = {
     "serve": ("serve", "run the tracker (what happens without a command)"),
@@ -82,6 +82,8 @@ COMMANDS = {
         "change_server_key",
         "replace the server's secret, which vouches for the log",
     ),
+    "completion": ("completion", "print what completes commands in bash, zsh or fish"),
+    "man": ("man", "print the manual page"),
 }
 """The module of each command, and what the command does, for --help."""
 
@@ -154,7 +156,7 @@ def _look_around() -> None:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     try:
-        return _parser().parse_args(arguments)
+        return root_parser().parse_args(arguments)
     except SystemExit:
         flush()  # the answer to --help or --version
         raise
@@ -195,7 +197,7 @@ class _Parser(argparse.ArgumentParser):
         return found, unknown
 
 
-class _Command(_Parser):
+class Command(_Parser):
     """The parser of a command. Its module adds the arguments when it parses for the first time."""
 
     def __init__(self, *args: Any, module: str = "", **kwargs: Any) -> None:
@@ -222,7 +224,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
+def root_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="tracker",
         description="A BitTorrent tracker whose only source of truth is an append-only log.",
@@ -230,7 +232,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     add_config(parser, None)
     parser.set_defaults(run=_serve)
-    commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Command)
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=Command)
     for name, (module, text) in COMMANDS.items():
         commands.add_parser(name, module=module, help=text)
     return parser

@@ -40,3 +40,22 @@ def test_a_command_imports_what_it_needs(words: str, loaded: str, tmp_path: Path
         check=False,
     )
     assert done.stdout.splitlines()[-1] == loaded
+
+
+# Takes in the arguments of all commands, which is all that `--help` and the parsing of each need.
+ALL = """\
+import sys
+from tracker.cli import root_parser
+from tracker.cli.tree import walk
+print(len(list(walk(root_parser()))))
+heavy = {"asyncio", "h11", "hypercorn", "multiprocessing", "prometheus_client", "psycopg", "pyarrow", "pymysql"}
+heavy |= {"quart", "rich", "shtab", "sqlite3", "trio", "werkzeug"}
+print(*sorted(heavy & sys.modules.keys()))
+"""
+
+
+def test_no_command_imports_a_server_before_it_is_needed() -> None:
+    """A command starts in 0.3 s: what takes long is imported where it is used."""
+    done = subprocess.run([sys.executable, "-c", ALL], capture_output=True, text=True, check=True)
+    number, heavy = done.stdout.splitlines()
+    assert (int(number) > 60, heavy) == (True, "")
