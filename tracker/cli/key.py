@@ -21,6 +21,7 @@ from tracker.cli.lists import add_query, say_rows
 from tracker.cli.options import add_many
 from tracker.cli.output import note, say
 from tracker.cli.tables import NUMBER, TIME, Column, say_facts
+from tracker.cli.time_options import length
 from tracker.ports import MAX_NAME, is_key, is_name
 
 MAX_SECONDS = 2**63 - 1
@@ -36,7 +37,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add = commands.add_parser("add", help="issue a key and print it")
     validity = add.add_mutually_exclusive_group()
-    validity.add_argument("--seconds", metavar="N", type=_seconds, help="valid for so long")
+    validity.add_argument(
+        "--seconds", metavar="N", type=_seconds, help="valid for so long: seconds, or 30d"
+    )
     validity.add_argument("--permanent", action="store_true", help="valid for ever (the default)")
     add.add_argument("--key", type=_key, help="this key, not a random one: 10 to 64 characters")
     add.add_argument("--owner", type=_name, help="whose it is: keys of one owner share an account")
@@ -127,6 +130,8 @@ def _key_or_ref(text: str) -> str:
 
 
 def _seconds(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > MAX_SECONDS:
-        raise argparse.ArgumentTypeError("expected a number of seconds")
-    return int(text)
+    """An argument's type: seconds, or a length of time such as 30d."""
+    seconds = int(text) if re.fullmatch(r"[0-9]{1,19}", text) else length(text)
+    if seconds > MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"expected at most {MAX_SECONDS} seconds")
+    return seconds

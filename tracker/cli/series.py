@@ -15,8 +15,8 @@ from tracker.cli.moment_options import account_number, add_log_and_json, replaye
 from tracker.cli.options import info_hash, log_and_keys
 from tracker.cli.output import CannotError, note
 from tracker.cli.tables import BYTES, NUMBER, WORD, Column, add_list, by_name, say_list
+from tracker.cli.time_options import date
 from tracker.store import book
-from tracker.times import parse_date
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,10 +47,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_log_and_json(parser, "one JSON object a day")
     add_list(parser)
     parser.add_argument(
-        "--from", dest="first", metavar="DATE", type=_date, default=0, help="from this day on"
+        "--from", dest="first", metavar="DATE", type=date, default=0, help="from this day on"
     )
     parser.add_argument(
-        "--until", metavar="DATE", type=_date, default=2**32 - 1, help="up to this day, inclusive"
+        "--until", metavar="DATE", type=date, default=2**32 - 1, help="up to this day, inclusive"
     )
     parser.add_argument("what", choices=("torrent", "account"))
     parser.add_argument("whose", metavar="INFO_HASH|OWNER|NUMBER")
@@ -86,10 +86,3 @@ def opened(folder: Path, keys: Keyring | None) -> DailyRows:
     if found is None or found.series is None:
         raise CannotError(NO_SERIES)
     return found.series
-
-
-def _date(text: str) -> int:
-    day = parse_date(text)
-    if day is None:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a date such as 2027-01-31")
-    return day

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,10 +12,13 @@ from eventlog import LogLockedError
 from tracker.cli.api_options import line
 from tracker.cli.options import add_config
 from tracker.cli.output import CannotError, note, note_recovery, progress, say, say_json
+from tracker.cli.time_options import date
 from tracker.config import load
-from tracker.store.address_keys import day_name, day_shown, parse_day
+from tracker.store.address_keys import day_name, day_shown
 
 if TYPE_CHECKING:
+    import argparse
+
     from tracker.config import EventLog
     from tracker.upkeep.shredding import Shredding
 
@@ -30,9 +32,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        "--before", metavar="DATE", type=_day, help="all days of log time (UTC) before this one"
+        "--before", metavar="DATE", type=date, help="all days of log time (UTC) before this one"
     )
-    which.add_argument("--day", metavar="DATE", type=_day, help="this day of log time")
+    which.add_argument("--day", metavar="DATE", type=date, help="this day of log time")
     parser.add_argument("--reason", type=line, default="", help="recorded with the event")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=shred)
@@ -115,10 +117,3 @@ def _say_outcome(done: dict[str, Any]) -> None:
 def _both(day: str, done: dict[str, Any]) -> str:
     """Names a day of log time, and its date where that is another."""
     return day_shown(day, done["dates"].get(day))
-
-
-def _day(text: str) -> int:
-    try:
-        return parse_day(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("expected a date such as 2026-11-21") from None

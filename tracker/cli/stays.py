@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tracker.store.stay_files import Stay, Stays
 
 _COLUMNS = (
-    Column("info_hash", HASH), Column("address"), Column("account", NUMBER), Column("joined", TIME),
+    Column("info_hash", HASH), Column("address", WORD), Column("account", NUMBER), Column("joined", TIME),
     Column("left", TIME), Column("why", WORD), Column("client"), Column("peer_id_prefix", heading="peer_id"),
     Column("listener", NUMBER), Column("seq", NUMBER),
 )  # fmt: skip

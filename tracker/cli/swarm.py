@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tracker.offline.state_summary import Member
 
 _COLUMNS = (
-    Column("addresses", heading="address"), Column("client"), Column("role", WORD),
-    Column("left", BYTES), Column("account"), Column("last_announce", TIME),
+    Column("addresses", WORD, heading="address"), Column("role", WORD), Column("left", BYTES),
+    Column("last_announce", TIME), Column("account"), Column("client"),
     Column("uploaded", BYTES), Column("downloaded", BYTES), Column("event", WORD),
     Column("seq", NUMBER), Column("peer_id", HASH),
 )  # fmt: skip
@@ -81,8 +81,8 @@ def _print(state: State, swarm: bytes, options: argparse.Namespace) -> None:
 
 def _row(member: Member) -> list[object]:
     return [
-        member.addresses, member.client, member.role, member.left, _account(member),
-        rfc3339(member.last_us), member.uploaded, member.downloaded, member.event, member.last_seq,
+        member.addresses, member.role, member.left, rfc3339(member.last_us), _account(member),
+        member.client, member.uploaded, member.downloaded, member.event, member.last_seq,
         member.peer_id.hex(),
     ]  # fmt: skip
 

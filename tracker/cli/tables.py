@@ -191,7 +191,7 @@ def _exact(column: Column, value: object) -> str:
         return column.absent
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or column.absent
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _for_people(options: argparse.Namespace, column: Column, value: object) -> str:

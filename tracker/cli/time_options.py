@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tracker.ports import LogPart, Moment
-from tracker.times import parse, parse_typed, rfc3339, seconds_of
+from tracker.times import DAY_US, parse, parse_typed, rfc3339, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +26,8 @@ def moment(text: str) -> Moment:
     """
     if text == "now":
         return Moment()
+    if ".." in text:
+        raise argparse.ArgumentTypeError("expected one moment, and not an interval")
     if re.fullmatch(r"[0-9]{1,19}", text):
         return Moment(seq=int(text))
     return Moment(time_us=_typed(text, "a sequence number or a time", _EXAMPLES, ahead=False))
@@ -48,6 +50,12 @@ def when(text: str) -> str:
 def past(text: str) -> str:
     """An argument's type: a time that has come, as the API takes it; UTC where it names no zone."""
     return text if parse(text) else rfc3339(_typed(text, "a time", _EXAMPLES, ahead=False))
+
+
+def date(text: str) -> int:
+    """An argument's type: a date in UTC, as days since 1970; of a time it is the date."""
+    examples = "2026-11-21, yesterday or '90 days ago'"
+    return _typed(text, "a date", examples, ahead=False) // DAY_US
 
 
 def length(text: str) -> int:

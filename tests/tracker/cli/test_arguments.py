@@ -10,7 +10,7 @@ import pytest
 
 from tests.tracker.cli.api_server import HASHES, KEY, Api, run
 from tracker.cli import _Parser, main
-from tracker.cli.time_options import add_moments, add_part, length, part_of
+from tracker.cli.time_options import add_moments, add_part, date, length, part_of
 from tracker.ports import LogPart, Moment
 from tracker.times import parse
 
@@ -66,7 +66,9 @@ def test_many_keys_are_revoked(
         ("whitelist add @{folder}/none", "error: argument HASH: cannot read {folder}/none: No such file"),
         ("whitelist remove @{folder}/odd", "cannot read {folder}/odd: it is no text in UTF-8"),
         ("whitelist add xyz", "argument HASH: 'xyz': expected 40 hexadecimal digits"),
-        ("key add --seconds 1m", "tracker key add: error: argument --seconds: '1m': expected a number of seconds"),
+        ("key add --seconds soon", "tracker key add: error: argument --seconds: 'soon': expected a time such as"),
+        ("shred --before soon", "tracker shred: error: argument --before: 'soon': expected a date such as"),
+        ("swarm x --at 5..9", "argument --at: '5..9': expected one moment, and not an interval"),
         ("factor set --upload 200%", "tracker factor set: error: argument --upload: '200%': expected a percentage"),
         ("events --from someday", "tracker events: error: argument --from: 'someday': expected a sequence number"),
         ("events --at 17", "tracker events: error: argument --at: '17': expected an interval"),
@@ -143,6 +145,19 @@ def test_a_moment_or_an_interval() -> None:
     assert (read.at, read.first, read.last) == (Moment(seq=7), None, None)
     read = parser.parse_args(["--at", "7..8"])
     assert (read.at, read.first, read.last) == (None, Moment(seq=7), Moment(seq=8))
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [("2026-11-21", 20_778), ("2026-11-21 23:59", 20_778), ("1970-01-02", 1), ("now", None),
+     ("yesterday", -1), ("today", 0), ("90 days ago", -90)],
+)  # fmt: skip
+def test_days(text: str, days: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dates are counted since 1970; those relative to today follow the clock."""
+    today = 20_833
+    monkeypatch.setattr("time.time_ns", lambda: (today * 86_400 + 7200) * 10**9)
+    relative = {None: today, -1: today - 1, 0: today, -90: today - 90}
+    assert date(text) == relative.get(days, days)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("72h", 259_200), ("1d12h", 129_600)])
