@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from tracker.ports import Commands, Events, Gauges, Ledgers, Live, Past, Reruns, Webhooks
+    from tracker.ports import (
+        Changes,
+        Commands,
+        Events,
+        Gauges,
+        Ledgers,
+        Live,
+        Past,
+        Reruns,
+        Webhooks,
+    )
 
 
 @frozen
@@ -22,5 +32,6 @@ class Ports:
     past: Past
     reruns: Reruns
     webhooks: Webhooks
+    changes: Changes
     announce_urls: tuple[str, ...] = ()
     """URLs of the HTTP trackers' announces, without a key, such as `http://127.0.0.1:7070/announce`."""

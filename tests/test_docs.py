@@ -13,6 +13,7 @@ from api.app import create_app
 from api.auth import Tokens
 from api.ports import Ports
 from tests.api.fakes import (
+    FakeChanges,
     FakeCommands,
     FakeGauges,
     FakeLog,
@@ -83,6 +84,7 @@ def endpoints() -> list[tuple[str, str]]:
             gauges=FakeGauges(),
             commands=FakeCommands(),
             webhooks=FakeWebhooks(),
+            changes=FakeChanges(),
         ),
         Tokens({"admin": "secret"}),
     )

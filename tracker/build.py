@@ -18,6 +18,7 @@ MODULES = (
     "domain/bases",
     "domain/booking",
     "domain/by_age",
+    "domain/changes",
     "domain/clients",
     "domain/daily",
     "domain/directory",

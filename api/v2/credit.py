@@ -19,7 +19,7 @@ from api.reads import AT
 from api.replies import empty, encode, json_text
 from api.streams import json_array
 from api.times import rfc3339
-from api.v2 import bodies, looks, params
+from api.v2 import bodies, changes, looks, params
 from api.v2.lists import RATIO, SEARCH, SECONDS, TEXT, TIME, WHOLE, Listing, listed
 from api.v2.looks import WHY
 from api.v2.names import named
@@ -37,6 +37,7 @@ from tracker.ports import (
 if TYPE_CHECKING:
     from api.reads import Reads
     from api.replies import Response
+    from api.v2.changes import Changes
     from api.v2.looks import Looks
     from tracker.ports import Account, Commands, Events, Factor, Live, Present
 
@@ -133,13 +134,14 @@ class Accounts:
     commands: Commands
     log: Events
     looks: Looks
+    changes: Changes
 
     def endpoints(self) -> list[Endpoint]:
-        one, listing = "/accounts/{account}", shapes.page("accounts", shapes.ACCOUNT, shapes.CURSOR)
+        one, listing = "/accounts/{account}", changes.listing("accounts", shapes.ACCOUNT)
         return [
             Endpoint(
                 "GET", "/accounts", self.many, "Accounts with their totals.", answer(listing),
-                query=_LISTING.parameters(),
+                query=(*_LISTING.parameters(), changes.SINCE),
             ),
             Endpoint("GET", one, self.one, "An account's totals.", answer(shapes.ACCOUNT), query=(AT,)),
             Endpoint(
@@ -160,6 +162,8 @@ class Accounts:
 
     async def many(self) -> Response:
         """Lists accounts, ascending by number without `sort`. Filters combine."""
+        if changes.wanted():
+            return await self.changes.accounts(_account_json)
         given = _LISTING.given()
         equal = (("owner", given["owner"]),) if "owner" in given else ()
         query = _LISTING.query(given, equal=equal, search=given.get("search", ""))

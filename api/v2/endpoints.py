@@ -15,6 +15,7 @@ from api.v2.about import About
 from api.v2.announces import Announces
 from api.v2.books import Books
 from api.v2.cases import Cases
+from api.v2.changes import Changes
 from api.v2.clients import Clients
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Rejections, Stream
@@ -48,14 +49,14 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
     """Joins the rows of version 2. The API's description covers the rows in `described`."""
     reads, commands = Reads(ports.live, ports.past), ports.commands
     looks, streams = Looks(commands), Streams()
-    events = Events(reads, ports.events, looks)
+    events, changes = Events(reads, ports.events, looks), Changes(ports.changes)
     rows = [
         *Keys(reads, commands, ports.announce_urls).endpoints(),
         *Whitelist(reads, commands).endpoints(),
-        *Torrents(reads, commands).endpoints(),
+        *Torrents(reads, commands, changes).endpoints(),
         *Factors(reads, commands).endpoints(),
         *Freeleech(reads, commands).endpoints(),
-        *Accounts(reads, commands, ports.events, looks).endpoints(),
+        *Accounts(reads, commands, ports.events, looks, changes).endpoints(),
         *Ledgers(ports.live, ports.ledgers).endpoints(),
         *Books(ports.live, ports.ledgers).endpoints(),
         *Exports(ports.live, looks).endpoints(),

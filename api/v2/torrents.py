@@ -13,7 +13,7 @@ from api.openapi import shapes
 from api.reads import AT
 from api.replies import empty, encode, json_text
 from api.times import rfc3339
-from api.v2 import bodies, params
+from api.v2 import bodies, changes, params
 from api.v2.lists import SEARCH, TEXT, TIME, WHOLE, Listing, listed
 from api.v2.problems import Problem, commanded
 from tracker.ports import MAX_NAME, ReadModel, TorrentFacts
@@ -21,6 +21,7 @@ from tracker.ports import MAX_NAME, ReadModel, TorrentFacts
 if TYPE_CHECKING:
     from api.reads import Reads
     from api.replies import Response
+    from api.v2.changes import Changes
     from tracker.ports import Commands, Torrent
 
 MAX_TORRENTS: Final = 1000  # the most in one request
@@ -58,15 +59,16 @@ _LISTING: Final = Listing(
 class Torrents:
     reads: Reads
     commands: Commands
+    changes: Changes
 
     def endpoints(self) -> list[Endpoint]:
         one, facts = "/torrents/{info_hash}", "/torrents/{info_hash}/facts"
         many = shapes.form(("torrents",), torrents=shapes.array(shapes.TORRENT_FORM, MAX_TORRENTS))
-        listing = shapes.page("torrents", shapes.TORRENT, shapes.CURSOR)
+        listing = changes.listing("torrents", changes.COUNTS, shapes.TORRENT)
         return [
             Endpoint(
                 "GET", "/torrents", self.many, "Torrents that the tracker knows.", answer(listing),
-                query=_LISTING.parameters(),
+                query=(*_LISTING.parameters(), changes.SINCE),
             ),
             Endpoint(
                 "GET", "/swarms", self.swarms, "Torrents that have peers.",
@@ -89,6 +91,8 @@ class Torrents:
 
     async def many(self) -> Response:
         """Lists the torrents that have peers or had, that the site describes, or whitelisted."""
+        if changes.wanted():
+            return await self.changes.torrents()
         return await self._list("torrents", present=False)
 
     async def swarms(self) -> Response:

@@ -12,6 +12,7 @@ from api.app import create_app
 from api.auth import Tokens
 from api.ports import Ports
 from tests.api.fakes import (
+    FakeChanges,
     FakeCommands,
     FakeGauges,
     FakeLog,
@@ -67,6 +68,7 @@ def ports(
         gauges=FakeGauges(),
         commands=commands,
         webhooks=FakeWebhooks(),
+        changes=FakeChanges(),
     )
 
 

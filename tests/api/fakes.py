@@ -25,6 +25,8 @@ from tracker.ports import (
     CasesPage,
     CasesQuery,
     CaseTold,
+    ChangesPage,
+    ChangesQuery,
     Client,
     CommandError,
     Correction,
@@ -590,6 +592,26 @@ class FakeWebhooks:
     def retry(self, name: str) -> int:
         self.asked.append((name, None))
         return 1
+
+
+class FakeChanges:
+    """An account and a torrent that changed, and a second page; it keeps what it was asked for."""
+
+    log_id, epoch = "ab" * 16, 3
+
+    def __init__(self) -> None:
+        self.asked: list[ChangesQuery] = []
+
+    async def accounts(self, query: ChangesQuery) -> ChangesPage[Account] | None:
+        self.asked.append(query)
+        if query.since == 1:
+            return None
+        page = [Account(7, 1, 2, 3, 4, 5_000_000, 6, 7, NOW_US, None)]
+        return ChangesPage(page, None if query.after else (90, 7), 90)
+
+    async def torrents(self, query: ChangesQuery) -> ChangesPage[TorrentSummary] | None:
+        self.asked.append(query)
+        return ChangesPage([TorrentSummary(bytes(20), 1, 2, 3)], None, 90)
 
 
 @attrs.define

@@ -35,6 +35,7 @@ from api.v2 import bodies
 from api.v2 import params as params_v2
 from api.v2.problems import Problem
 from tests.api.fakes import (
+    FakeChanges,
     FakeCommands,
     FakeGauges,
     FakeLog,
@@ -98,6 +99,7 @@ def api_requests(_folder: Path, closing: ExitStack) -> Target:
         gauges=FakeGauges(),
         commands=commands,
         webhooks=FakeWebhooks(),
+        changes=FakeChanges(),
     )
     app = create_app(ports, Tokens({"admin": "MyAccessToken"}))
     health = create_health([])

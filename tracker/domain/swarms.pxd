@@ -17,6 +17,7 @@ cdef class Swarms:
     cdef public bytearray hashes
     cdef public Tables tables
     cdef public bint sizing
+    cdef public list dropped
     cdef public object retired, retired_largest
     cdef public array completed, largest, _free_torrents
     cdef public bytearray rows, _scratch
@@ -32,6 +33,7 @@ cdef class Swarms:
     cpdef enter(self, Py_ssize_t torrent)
     @cython.locals(seeders=cython.uint, leechers=cython.uint, completed=cython.ulonglong, largest=cython.ulonglong, info_hash=cython.p_char, bucket=Py_ssize_t)
     cpdef drop_if_empty(self, Py_ssize_t torrent)
+    cpdef bint in_use(self, Py_ssize_t torrent)
     @cython.locals(torrent=Py_ssize_t, found=array, at=Py_ssize_t)
     cpdef array torrents_in(self, Py_ssize_t bucket)
     cpdef Py_ssize_t find(self, Py_ssize_t torrent, bytes endpoint) except -1

@@ -49,6 +49,9 @@ MARK_SHARED = 0x80  # the account has (or just had) other peers in the torrent; 
 
 _STEP = 16  # one step along a list of peers takes as long as this many along a swarm
 
+MOST_DROPPED = 1_000_000
+"""The most torrents that are remembered as dropped, 150 MB; who finds so many begins anew."""
+
 SEEDERS, LEECHERS, PARTIAL = range(3)  # words of a torrent's row; partial seeds are leechers too
 
 # A partial seed (BEP 21) is a leecher whose last event is `paused`. No other event in a mark has
@@ -86,6 +89,7 @@ class Swarms:
         "bucket_sizes",
         "completed",
         "completed_total",
+        "dropped",
         "hashes",
         "identities",
         "largest",
@@ -114,6 +118,9 @@ class Swarms:
         # Completed counts of torrents that have no peers now, and `largest` of some of them.
         self.retired: LongDict[bytes, int] = LongDict()
         self.retired_largest: LongDict[bytes, int] = LongDict()
+        # Torrents that were dropped since somebody looked, with info hashes; None = nobody does. No
+        # part of the state.
+        self.dropped: list[tuple[int, bytes]] | None = None
         self.sizing = True  # false while announces are applied that `largest` does not count
         self.announces = array("Q", (0, 0, 0, 0))  # applied so far: http4, http6, udp4, udp6
         self.torrents_total = 0
@@ -487,6 +494,8 @@ class Swarms:
             self.retired[self.hash_of(torrent)] = completed
             if largest:
                 self.retired_largest[self.hash_of(torrent)] = largest
+        if self.dropped is not None and len(self.dropped) < MOST_DROPPED:
+            self.dropped.append((torrent, self.hash_of(torrent)))
         if packed.COMPILED:
             info_hash = packed.view(self.hashes, torrent * 20, 20)
             self._index.drop(packed.hashed(self._index.secret, info_hash, 20, 0), torrent)
@@ -509,6 +518,10 @@ class Swarms:
         self.completed_total += completed
 
     # Reading.
+
+    def in_use(self, torrent: int) -> bool:
+        """Tells whether a torrent has this number now."""
+        return self._in_order.list_of(torrent) != 0
 
     def peers(self, torrent: int) -> list[int]:
         """Returns each peer of a torrent once, in the order of the directories."""

@@ -14,6 +14,7 @@ from tracker.ports.cases import (
     CaseTold,
     Detector,
 )
+from tracker.ports.changes import Changes, ChangesPage, ChangesQuery
 from tracker.ports.commands import Commands
 from tracker.ports.errors import (
     TAKES_NOTHING_IN,
@@ -147,6 +148,9 @@ __all__ = [
     "CaseTold",
     "CasesPage",
     "CasesQuery",
+    "Changes",
+    "ChangesPage",
+    "ChangesQuery",
     "Client",
     "CommandError",
     "Commands",

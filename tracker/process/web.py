@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from eventlog import LogError
+from eventlog import LogError, read_identity
 from tracker.frontends.listeners import PatientListener
 from tracker.history.events import LogEvents
 from tracker.places import Places
+from tracker.service.changes import LiveChanges
 from tracker.service.commands import ServiceCommands
 from tracker.service.read_model import LiveReads
 
@@ -71,6 +72,8 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
     account_of = service.state.access.account_of
     events = LogEvents(event_log, account_of, runtime.stop, runtime.secrets_path)
     live = LiveReads(service, usage_statistics=usage, keys=runtime.keyring)
+    log_id = read_identity(event_log.path).hex()
+    changes = LiveChanges(service, log_id, lambda: event_log.epoch)
     commands = ServiceCommands(service, runtime.noted, runtime.secret)
     return create_app(
         Ports(
@@ -83,6 +86,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
             reruns=runtime.reruns,
             webhooks=runtime.hooks,
             announce_urls=tuple(_announce_urls(runtime)),
+            changes=changes,
         ),
         Tokens(config.access_tokens, config.token_scopes, config.token_addresses),
         Proxies(config.trusted_proxies, config.forwarded_header),
