@@ -110,7 +110,7 @@ def test_endpoint_is_documented(method: str, path: str) -> None:
 def test_endpoint_has_a_curl_line(method: str, path: str) -> None:
     """The API's page has a curl command for every endpoint of every version."""
     option = "" if method == "GET" else f"-X {method} "
-    target = re.sub(r"\\{\w+\\}", "[0-9a-zA-Z_]+", re.escape(path))
+    target = re.sub(r"\\{\w+\\}", "[0-9a-zA-Z_.]+", re.escape(path))
     line = rf'(?m)^\$ curl -s {option}(?!-X ).*"http://127\.0\.0\.1:1212{target}(\?[^"]*)?"$'
     assert re.search(line, API)
 

@@ -103,6 +103,14 @@ def signed(given: Members, name: str, most: int, place: str = "") -> int | None:
     raise Problem(422, f"{place}{name}: expected a whole number from {-most} to {most}")
 
 
+def flag(given: Members, name: str) -> bool:
+    """Reads true or false; an absent member counts as false."""
+    value = given.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise Problem(422, f"{name}: expected true or false")
+
+
 def time_us(given: Members, name: str, place: str = "") -> int | None:
     """Reads an RFC 3339 time: Unix microseconds."""
     value = given.get(name)

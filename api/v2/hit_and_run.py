@@ -237,7 +237,7 @@ class HitAndRun:
             from_us=bodies.time_us(given, "from"),
             until_us=bodies.time_us(given, "until"),
         )
-        if not _flag(given, "preview"):
+        if not bodies.flag(given, "preview"):
             with commanded():
                 seq = await self.commands.pardon(what, actor())
             return json_text(encode({"seq": seq, "downloads": None}))
@@ -300,13 +300,6 @@ def _torrent(given: bodies.Members) -> bytes | None:
     return None if value is None else bodies.info_hash(value, "info_hash")
 
 
-def _flag(given: bodies.Members, name: str) -> bool:
-    value = given.get(name)
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise Problem(422, f"{name}: expected true or false")
-
-
 def _rule(given: bodies.Members) -> JudgingRule:
     for name, value in given.items():
         if value is None and name not in _NULLABLE:
@@ -317,7 +310,7 @@ def _rule(given: bodies.Members) -> JudgingRule:
             changed[name] = bodies.whole(given, name, _SECONDS_MAX)
     for name in ("freeleech_exempts", "partial_counts"):
         if name in given:
-            changed[name] = _flag(given, name)
+            changed[name] = bodies.flag(given, name)
     for name, most in (("buffer", 1), ("ratio", 1000)):
         if name in given:
             changed[f"{name}_permille"] = _permille(given[name], name, most)

@@ -73,6 +73,11 @@ class Keys:
                 headers=REPEATABLE, body=shapes.NEW_KEY_FORM, body_required=False,
             ),
             Endpoint(
+                "POST", "/keys/revoke", self.revoke_owner, "Revoke all keys of an owner.",
+                answer(shapes.record(revoked=shapes.WHOLE)),
+                body=shapes.form(("owner",), owner=shapes.NAME),
+            ),
+            Endpoint(
                 "POST", "/keys/import", self.import_many, "Take keys over: all or none.",
                 answer(shapes.record(key_refs=shapes.array(shapes.NUMBER)), 201),
                 headers=REPEATABLE, body=shapes.form(("keys",), keys=_IMPORTED),
@@ -152,6 +157,15 @@ class Keys:
         with commanded():
             await self.commands.revoke_key_ref(params.number(key_ref), actor())
         return empty(204)
+
+    async def revoke_owner(self) -> Response:
+        """Revokes them together; `revoked` says how many there were in force."""
+        owner = bodies.text(await bodies.members("owner"), "owner", MAX_NAME)
+        if owner is None:
+            raise Problem(422, "owner: missing")
+        with commanded():
+            revoked = await self.commands.revoke_owner(owner, actor())
+        return json_text(encode({"revoked": revoked}))
 
     async def rotate(self, key_ref: str) -> Response:
         await bodies.members_or_none()

@@ -27,6 +27,7 @@ from tracker.ports import (
     InvalidFreeleechError,
     InvalidGroupError,
     InvalidJudgingError,
+    InvalidSanctionError,
     InvalidSettingError,
     PrunedMomentError,
     RepeatedRequestError,
@@ -35,6 +36,7 @@ from tracker.ports import (
     UnknownFactorError,
     UnknownFreeleechError,
     UnknownKeyError,
+    UnknownSanctionError,
 )
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ _COMMANDS: Final[dict[type[CommandError], tuple[int, str]]] = {
     InvalidGroupError: (422, "a group cannot have this name"),
     InvalidCaseError: (422, "that cannot be said about a case"),
     InvalidJudgingError: (422, "that cannot be judged so"),
+    InvalidSanctionError: (422, "that cannot be imposed"),
     InvalidSettingError: (422, "that cannot be set"),
     InvalidDurationError: (422, "the key's validity would end after the year 9999"),
     RepeatedRequestError: (422, "that Idempotency-Key came before, with another request"),
@@ -103,6 +106,7 @@ _COMMANDS: Final[dict[type[CommandError], tuple[int, str]]] = {
     UnknownFactorError: (404, "there is no such factor"),
     UnknownFreeleechError: (404, "there is no such freeleech token"),
     UnknownKeyError: (404, "there is no such key"),
+    UnknownSanctionError: (404, "there is no such sanction"),
 }
 
 

@@ -15,6 +15,8 @@ from tracker.ports import (
     LISTED_AT_ONCE,
     Account,
     Actor,
+    Blacklisted,
+    Block,
     BookPage,
     BookQuery,
     BookRow,
@@ -73,6 +75,8 @@ from tracker.ports import (
     RevokedKeyError,
     RuleInForce,
     Sample,
+    Sanction,
+    SanctionedAccount,
     SeriesDay,
     SeriesPage,
     SettingDifference,
@@ -151,6 +155,16 @@ ENTRIES = EntriesPage(
     ],
     None,
     SUMS,
+)
+
+
+SANCTION = Sanction(40, NOW_US, None, "admin", "ä", False)
+PUBLIC = attrs.evolve(SANCTION, until_us=NOW_US, public=True)
+BLACKLISTED = tuple(Blacklisted(bytes([n]) * 20, SANCTION) for n in (1, 2))
+BLOCKS = Block("198.51.100.0/24", PUBLIC), Block("2001:db8::/48", SANCTION)
+SANCTIONED = (
+    SanctionedAccount(7, "anna", SANCTION, None),
+    SanctionedAccount(9, None, SANCTION, attrs.evolve(SANCTION, until_us=NOW_US)),
 )
 
 
@@ -271,6 +285,18 @@ class FakeModel:
 
     def account(self, account: int) -> Account | None:
         return self.commands.accounts.get(account)
+
+    def sanctions(self, after: int) -> Iterator[SanctionedAccount]:
+        return (one for one in SANCTIONED if one.account > after)
+
+    def blacklist(self, after: bytes) -> Iterator[Blacklisted]:
+        return (one for one in BLACKLISTED if one.info_hash > after)
+
+    def blacklisted(self, info_hash: bytes) -> Blacklisted | None:
+        return next((one for one in BLACKLISTED if one.info_hash == info_hash), None)
+
+    def blocks(self, after: str) -> Iterator[Block]:
+        return (one for one in BLOCKS if one.network > after)
 
     def factor(self, number: int) -> Factor | None:
         return self.commands.factors.get(number)
@@ -698,6 +724,15 @@ class FakeCommands:
         self._asked(by)
         self._change(key_ref, state="revoked")
 
+    async def revoke_owner(self, owner: str, by: Actor) -> int:
+        self._asked(by)
+        found = [n for n, (_, info) in self.issued.items() if info.owner == owner]
+        for key_ref in found:
+            self._change(key_ref, state="revoked")
+        if not found:
+            raise UnknownAccountError(f"no account has the owner {owner}")
+        return len(found)
+
     async def describe_torrents(
         self, torrents: Sequence[tuple[bytes, TorrentFacts]], by: Actor
     ) -> int:
@@ -770,6 +805,24 @@ class FakeCommands:
         self, account: int, immune: bool, from_us: int | None, by: Actor
     ) -> int:
         return self._judge(by, (account, immune, from_us))
+
+    async def impose(self, what: str, account: int, until_us: int | None, by: Actor) -> int:
+        return self._judge(by, (what, account, until_us))
+
+    async def lift(self, what: str, account: int, by: Actor) -> int:
+        return self._judge(by, (what, account))
+
+    async def blacklist(self, info_hash: bytes, public: bool, by: Actor) -> int:
+        return self._judge(by, (info_hash, public))
+
+    async def unblacklist(self, info_hash: bytes, by: Actor) -> int:
+        return self._judge(by, info_hash)
+
+    async def block(self, network: str, until_us: int | None, public: bool, by: Actor) -> int:
+        return self._judge(by, (network, until_us, public))
+
+    async def unblock(self, network: str, by: Actor) -> int:
+        return self._judge(by, network)
 
     async def take_case(self, account: int, detector: str, by: Actor) -> int:
         return self._judge(by, ("take", account, detector))

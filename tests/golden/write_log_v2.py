@@ -510,7 +510,43 @@ def freed(site: Site) -> None:
     site.run(freed_by_tokens)
 
 
-WRITERS = public, private, shredded, pruned, clear, rekeyed, judged, cases, freed
+# Sanctioned: accounts, torrents, networks, and all keys of an owner.
+
+
+async def sanctioned_by_staff(run: Run) -> None:
+    run.service.change_settings(
+        evolve(PRIVATE, listed=False, policy=Policy(contact="https://example.org/é"))
+    )
+    for key, owner in (("A", "anna"), ("B", "anna"), ("C", None)):
+        await run.commands.issue_key(NewKey(key * 32, owner=owner), BY)
+    mine = Announce(hash_of(1), endpoint4(1), key=b"A" * 32)
+    theirs = Announce(hash_of(1), endpoint4(2), key=b"C" * 32, peer_id=OTHER_ID, left=0)
+    await run.announce(mine, theirs)
+    soon = run.service.now_us() + 20 * SECOND
+    await run.commands.impose("leech_off", 1, None, BY)
+    await run.commands.impose("hidden", 3, soon, BY)
+    await run.announce(mine, theirs, evolve(mine, info_hash=hash_of(2)))
+    await run.commands.blacklist(hash_of(2), True, BY)
+    await run.commands.blacklist(hash_of(3), False, BY)
+    await run.commands.unblacklist(hash_of(3), BY)
+    await run.commands.block("127.0.0.2/32", soon, False, BY)
+    await run.commands.block("2001:db8::/48", None, True, BY)
+    await run.commands.block("198.51.100.0/24", None, False, BY)
+    await run.commands.unblock("198.51.100.0/24", BY)
+    await run.announce(evolve(mine, info_hash=hash_of(2)), theirs)
+    run.time.advance(30 * SECOND)
+    run.service.tick()
+    await run.announce(theirs)
+    await run.commands.lift("leech_off", 1, BY)
+    await run.commands.impose("leech_off", 3, None, BY)
+    assert await run.commands.revoke_owner("anna", BY) == 2
+
+
+def sanctioned(site: Site) -> None:
+    site.run(sanctioned_by_staff)
+
+
+WRITERS = public, private, shredded, pruned, clear, rekeyed, judged, cases, freed, sanctioned
 SITES = {one.__name__: one for one in WRITERS}
 
 

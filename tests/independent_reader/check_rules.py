@@ -79,7 +79,12 @@ class Rules:
                     last.key_ref = one["key_ref"]
         elif kind == "key_revoked":
             self._end("its key", key_ref=one["key_ref"])
-        elif kind == "torrent_delisted" and self._settings["listed"]:
+        elif kind == "owner_keys_revoked":
+            for key_ref in one["key_refs"]:
+                self._end("its key", key_ref=key_ref)
+        elif kind == "torrent_blacklisted" or (
+            kind == "torrent_delisted" and self._settings["listed"]
+        ):
             self._end("its torrent", info_hash=one["info_hash"])
         elif kind == "addresses_lost":
             self._end("lost addresses")

@@ -9,8 +9,11 @@ from datetime import datetime
 from typing import Any, cast
 
 DAY, SIDES = 86_400_000_000, ("uploaded", "downloaded")
-AWAKE = "announced", "evicted", "key_revoked", "torrent_delisted"
-ENDS = {"key_revoked": "key_ref", "torrent_delisted": "info_hash", "addresses_lost": "all"}
+ENDS = {
+    "key_revoked": "key_ref", "owner_keys_revoked": "key_ref", "torrent_delisted": "info_hash",
+    "torrent_blacklisted": "info_hash", "addresses_lost": "all",
+}  # fmt: skip
+AWAKE = "announced", "evicted", *ENDS.keys() - {"addresses_lost"}
 
 
 def log_time(one: Any, name: str = "log_time") -> int:
@@ -78,8 +81,9 @@ def tell(events: Any) -> tuple[Any, Any, Any, Any]:
             accounts[one["key_ref"]] = one["account"]
             for stay in (s for s in stays.values() if s["key_ref"] == one.get("old_key_ref")):
                 stay["key_ref"] = one["key_ref"]
-        elif (by := ENDS.get(kind)) and (by != "info_hash" or settings["listed"]):
-            leaving = [seq for seq, each in stays.items() if each.get(by) == one.get(by)]
+        elif (by := ENDS.get(kind)) and (kind != "torrent_delisted" or settings["listed"]):
+            which = one.get("key_refs", [one.get(by)])
+            leaving = [seq for seq, each in stays.items() if each.get(by) in which]
         elif kind == "evicted" and one["last_seq"] in stays:
             stays[one["last_seq"]].setdefault("end", now)
         elif kind in ("tracker_started", "clock_stepped") and timeouts:

@@ -78,10 +78,18 @@ def judge(told: Any) -> list[tuple[int, str, str, int]]:
             [e for e in events if e["type"] == "immunity_changed" and e["account"] == account],
             lambda e: e["immune"], lambda e: not e["immune"],
         )  # fmt: skip
+        of_torrent = [
+            e for e in events if e.get("info_hash") == info_hash and e["seq"] > begin[0]["seq"]
+        ]
         delisted = switched(
-            [e for e in events if e.get("info_hash") == info_hash and e["seq"] > begin[0]["seq"]],
+            of_torrent,
             lambda e: e["type"] == "torrent_delisted", lambda e: e["type"] == "torrent_whitelisted",
         )  # fmt: skip
+        delisted += switched(
+            of_torrent,
+            lambda e: e["type"] == "torrent_blacklisted",
+            lambda e: e["type"] == "torrent_unblacklisted",
+        )
         start = min(each[2] for other, each in begins.items() if other[1] == info_hash)
         sown = merged([(start, start), *seeds[info_hash]])
         gaps = [(a, b) for (_, a), (b, _) in pairwise([(0, start), *sown, (FAR, FAR)])]

@@ -64,6 +64,8 @@ TYPES = {
     67: "hit_and_run_pardoned", 68: "hit_and_run_voided", 69: "immunity_changed", 70: "addresses_shredded", 71: "addresses_lost",
     72: "server_key_changed", 73: "case_taken", 74: "case_waiting", 75: "case_closed", 76: "case_noted",
     77: "addresses_seen", 80: "log_pruned", 81: "format_begun",
+    82: "leech_off_changed", 83: "hiding_changed", 84: "torrent_blacklisted", 85: "torrent_unblacklisted",
+    86: "network_blocked", 87: "network_unblocked", 88: "owner_keys_revoked",
     110: "account_grouped", 111: "freeleech_given", 112: "freeleech_withdrawn",
 }  # fmt: skip
 COUNTERS = {
@@ -74,6 +76,7 @@ EVENTS = ("none", "completed", "started", "stopped", "paused")
 REASONS = (
     "malformed", "log_full", "not_whitelisted", "key_missing", "key_unknown", "key_expired", "key_revoked", "client_refused",
     "port_refused", "torrents_full", "swarm_full", "peers_full", "account_full", "rate_exceeded",
+    "torrent_blacklisted", "network_blocked",
 )  # fmt: skip
 RULES = {1: "first", 2: "continued", 3: "restarted"}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 from attrs import define, evolve, field
 
 from tests.support import SECOND, Announce
@@ -85,6 +87,10 @@ class Model:
     resumed_us: int = 0
     lead_us: int = 0  # log time less the wall clock
     shredded: set[str] = field(factory=set)
+    # Sanctions and their ends: of accounts and kinds, and of networks.
+    sanctions: dict[tuple[int, int], int | None] = field(factory=dict)
+    blocks: dict[str, int | None] = field(factory=dict)
+    blacklist: set[bytes] = field(factory=set)
 
     def announce(self, one: Announce, now: int) -> str | None:
         """Returns why the announce was refused; None if taken, "early" if it was too soon."""
@@ -115,6 +121,10 @@ class Model:
             date = now - self.lead_us
             if self.settings.check_keys_expiration and date > (key.valid_until_us or date):
                 return "key_expired"
+        if any(ip_address(one.endpoint[:-2]) in ip_network(each) for each in self.blocks):
+            return "network_blocked"
+        if one.info_hash in self.blacklist:
+            return "torrent_blacklisted"
         if self.settings.listed and one.info_hash not in self.whitelist:
             return "not_whitelisted"
         return None
@@ -262,6 +272,10 @@ class Model:
 
     def tick(self, now: int) -> None:
         tick, self.ticks = self.ticks, self.ticks + 1
+        for standing in (self.sanctions, self.blocks):
+            date = now - self.lead_us
+            for over in [key for key, until in standing.items() if until and until <= date]:
+                del standing[over]  # type: ignore[attr-defined]  # of its own keys
         cleanup_ms = self.settings.inactive_peer_cleanup_interval * 1000
         before_us = now - self.settings.max_peer_timeout * SECOND
         if not cleanup_ms:
@@ -284,7 +298,12 @@ class Model:
         if info_hash not in self.whitelist:
             return
         self.whitelist.remove(info_hash)
-        if self.settings.listed and info_hash in self.torrents:
+        if self.settings.listed:
+            self.empty(info_hash)
+
+    def empty(self, info_hash: bytes) -> None:
+        """Removes the peers of a torrent."""
+        if info_hash in self.torrents:
             self.torrents[info_hash].clear()
             self._drop_if_empty(info_hash)
 

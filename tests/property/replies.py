@@ -14,7 +14,14 @@ from attrs import define, field
 
 from tests.support import SECOND, SELECTION_KEY, Rig, hash_of, revoke
 from tracker.domain import choice
-from tracker.domain.events.admin import TorrentWhitelisted
+from tracker.domain.events.admin import (
+    HidingChanged,
+    LeechOffChanged,
+    NetworkBlocked,
+    TorrentBlacklisted,
+    TorrentUnblacklisted,
+    TorrentWhitelisted,
+)
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
@@ -38,6 +45,7 @@ _POLICY = {
     "clients_denied": ("-TR",),
     "refused_ports": ("1000-1003",),
     "max_peers_per_torrent": 60,
+    "leave_out_own_clients": True,
 }
 _EVENTS = (
     b"",
@@ -71,7 +79,11 @@ class Life:
 
     def __attrs_post_init__(self) -> None:
         chance = self.chance
-        policy = Policy(**{name: value for name, value in _POLICY.items() if chance.random() < 0.5})
+        policy = Policy(**{
+            name: value
+            for name, value in _POLICY.items()
+            if chance.random() < 0.5 and (self.rule == 2 or name != "leave_out_own_clients")
+        })  # fmt: skip
         self.rig = Rig()
         self.rig.service.change_settings(
             self.change(Settings(
@@ -98,6 +110,23 @@ class Life:
                 rig.set_factor(upload_percent=chance.choice((50, 200, 333)), download_percent=0)
             if number == 20:
                 revoke(rig.service, self.keys[0])
+            if self.rule == 2 and number % 3 == 1:
+                self._sanction()
+
+    def _sanction(self) -> None:
+        """Imposes or lifts something; some ends by itself."""
+        chance, service = self.chance, self.rig.service
+        until_us = chance.choice((None, service.date_us() + 20 * SECOND))
+        if self.private and chance.random() < 0.8:
+            event = chance.choice((LeechOffChanged, LeechOffChanged, HidingChanged))
+            service.append(event(chance.choice((1, 2, 4)), chance.random() < 0.7, until_us))
+        elif chance.random() < 0.7:
+            network = chance.choice(("10.0.0.16/28", "10.0.0.7/32", "2001::8/125"))
+            service.append(NetworkBlocked(network, until_us))
+        else:
+            on = chance.random() < 0.5
+            banned = TorrentBlacklisted if on else TorrentUnblacklisted
+            service.append(banned(hash_of(chance.choice((1, 2)))))
 
     def _request(self) -> tuple[bytes, bytes, bytes, int, int, int, int]:
         """Draws address, info hash, peer_id, port, uploaded, downloaded and left."""

@@ -27,6 +27,7 @@ from tests.property.world import (
     Step,
     World,
     factors,
+    sanctions,
 )
 from tests.support import (
     SECOND,
@@ -105,6 +106,9 @@ disturbances = st.one_of(
     st.tuples(st.just("change"), changes),
     st.tuples(st.just("whitelist"), st.sampled_from(HASHES[:2])),
     st.tuples(st.just("delist"), st.sampled_from(HASHES[:2])),
+    st.tuples(st.just("ban"), st.tuples(st.sampled_from(HASHES[:2]), st.booleans())),
+    st.tuples(st.just("revoke owner"), st.sampled_from(OWNERS[2:])),
+    st.tuples(st.just("sanction"), sanctions),
     st.tuples(st.just("key"), st.tuples(st.sampled_from(KEYS), st.sampled_from(OWNERS), st.none())),
     st.tuples(st.just("rotate"), st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS))),
     st.tuples(st.just("factor"), factors),

@@ -29,6 +29,7 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXTS,
     dict[str, str]: st.dictionaries(TEXTS, TEXTS),
     tuple[str, ...]: st.lists(TEXTS).map(tuple),
+    tuple[int, ...]: st.lists(st.integers(1, 99)).map(tuple),
     Settings: st.builds(Settings, private=st.booleans(), interval=st.integers(), policy=POLICIES),
     Rule: st.builds(
         Rule, window=st.sampled_from([None, 1]), seed_by_size=st.just(((1, 2), (3, 4)))
@@ -92,7 +93,9 @@ def test_admin_events_come_back(event: AdminEvent) -> None:
     (record,) = codec.decode_admin(plain)
     assert (record.event(), record.time_us, record.known) == (event, START_US, True)
     assert codec.encode_admin(event.number, START_US, record.data) == plain
-    defaults = {one.name for one in attrs.fields(type(event)) if getattr(event, one.name) is None}
+    defaults = {
+        one.name for one in attrs.fields(type(event)) if getattr(event, one.name) == one.default
+    }
     required = {one.name for one in attrs.fields(type(event)) if one.default is attrs.NOTHING}
     members = {one.name for one in attrs.fields(type(event))}
     assert set(record.data) == members - (defaults - required)

@@ -118,7 +118,14 @@ def test_refusals() -> None:
             answers = [each["answer"] for each in shown["rules"]]
             assert any(each.startswith("refused") for each in answers), event
             reasons.add(event["reason"])
-    assert {"key_revoked", "client_refused", "account_full", "not_whitelisted"} <= reasons
+    assert {
+        "key_revoked",
+        "client_refused",
+        "account_full",
+        "not_whitelisted",
+        "network_blocked",
+        "torrent_blacklisted",
+    } <= reasons
 
 
 def test_another_outcome() -> None:

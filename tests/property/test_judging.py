@@ -22,7 +22,9 @@ from tracker.domain.events.admin import (
     HitAndRunRuleSet,
     HitAndRunVoided,
     ImmunityChanged,
+    TorrentBlacklisted,
     TorrentDelisted,
+    TorrentUnblacklisted,
     TorrentWhitelisted,
 )
 from tracker.domain.hit_and_run import Rule
@@ -81,7 +83,10 @@ def _lived(dice: random.Random) -> Site:
         site.to(1, (site.at_us - START_US) / 3.6e9 + minutes / 60)
         if dice.random() < 0.15:
             _change(site, dice)
-        delisted = site.settings.listed and TORRENT not in site.rig.state.access.whitelist
+        state = site.rig.state
+        delisted = TORRENT in state.sanctions.blacklist or (
+            site.settings.listed and TORRENT not in state.access.whitelist
+        )
         for who in (1, 2, 3):
             if delisted or dice.random() < 0.4:
                 continue
@@ -103,7 +108,7 @@ def _lived(dice: random.Random) -> Site:
 
 def _change(site: Site, dice: random.Random) -> None:
     state, who = site.rig.state, dice.choice([1, 2, 3])
-    kind = dice.randrange(9)
+    kind = dice.randrange(10)
     if kind == 0:
         site.say(HitAndRunRuleSet(_rule(dice)))
     elif kind == 1:
@@ -125,5 +130,8 @@ def _change(site: Site, dice: random.Random) -> None:
     elif kind == 6:
         number, now = state.factors.next_number, site.rig.service.now_us()
         site.say(CreditFactorSet(number, "global", now, None, "", download_percent=0))
+    elif kind == 9:
+        banned = TORRENT in state.sanctions.blacklist
+        site.say(TorrentUnblacklisted(TORRENT) if banned else TorrentBlacklisted(TORRENT))
     elif kind > 6:
         site.down(dice.choice([0.1, 2, 8, 30]))

@@ -25,8 +25,8 @@ from tests.support import (
     revoke,
     rotate,
 )
-from tracker.domain import events, refusals
-from tracker.domain.directory import COUNT
+from tracker.domain import choice, events, refusals
+from tracker.domain.directory import CONCEALED, COUNT, TORRENT_WORDS
 from tracker.domain.events.admin import (
     AccountGrouped,
     AddressesLost,
@@ -36,17 +36,24 @@ from tracker.domain.events.admin import (
     CreditFactorSet,
     FreeleechGiven,
     FreeleechWithdrawn,
+    HidingChanged,
     KeyChanged,
+    LeechOffChanged,
+    NetworkBlocked,
+    NetworkUnblocked,
+    OwnerKeysRevoked,
     SettingsChanged,
+    TorrentBlacklisted,
     TorrentDelisted,
     TorrentDescribed,
+    TorrentUnblacklisted,
     TorrentWhitelisted,
     TrackerStarted,
 )
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.ports import Actor
-from tracker.service.announce import EARLY
+from tracker.service.announce import EARLY, LEECH_OFF
 from tracker.service.service import Service
 
 if TYPE_CHECKING:
@@ -112,6 +119,13 @@ factors = st.tuples(
     st.one_of(st.none(), st.integers(1, 40)),  # seconds it lasts
 )
 amounts = st.sampled_from([0, 1, -1, -3, 2**63, -(2**63), 2**64 - 1, 1 - 2**64])
+sanctions = st.tuples(
+    st.sampled_from([LeechOffChanged, HidingChanged]),
+    st.integers(1, 4),  # account
+    st.booleans(),
+    st.sampled_from([None, 1, 20]),  # seconds it lasts
+)
+NETWORKS = ["127.0.0.2/31", "127.0.0.3/32", "2001:db8::2/127"]
 batches = st.tuples(st.just("announce"), st.lists(announces, min_size=1, max_size=6))
 steps = st.one_of(
     batches,
@@ -143,6 +157,14 @@ steps = st.one_of(
     st.tuples(st.just("end factor"), st.integers(0, 5)),
     st.tuples(st.just("correct"), st.tuples(st.integers(1, 5), amounts, amounts)),
     st.tuples(st.just("shred"), st.sampled_from(["2027-01-14", "2027-01-15"])),
+    st.tuples(st.just("sanction"), sanctions),
+    st.tuples(st.just("sanction"), sanctions),
+    st.tuples(st.just("revoke owner"), st.sampled_from(OWNERS[2:])),
+    st.tuples(st.just("ban"), st.tuples(st.sampled_from(HASHES[:2]), st.booleans())),
+    st.tuples(
+        st.just("block"),
+        st.tuples(st.sampled_from(NETWORKS), st.booleans(), st.sampled_from([None, 1, 20])),
+    ),
     st.tuples(st.just("lose"), st.none()),
     st.tuples(st.just("clock"), st.sampled_from([-90_000, -40, -7, 3, 40, 90_000])),
     st.tuples(st.just("restart"), st.integers(0, 100)),
@@ -154,6 +176,7 @@ OUTCOMES = {
     **refusals.NAMES,
     refusals.MALFORMED: None,
     EARLY: "early",
+    LEECH_OFF: None,
 }  # 0 stands for no refusal here
 FIRST_SETTINGS = Settings(max_peer_timeout=20, inactive_peer_cleanup_interval=10)
 FIRST_KEYS = ((KEYS[0], None), (KEYS[1], "anna"), (KEYS[2], "anna"))
@@ -362,6 +385,50 @@ class World:
         self.service.append(AddressesShredded((day,)))
         self.model.shredded.add(day)
 
+    def _sanction(self, what: tuple[Any, int, bool, int | None]) -> None:
+        event, account, on, lasts = what
+        if self.state.access.has_account(account):
+            until_us = None if lasts is None else self.service.date_us() + lasts * SECOND
+            self.service.append(event(account, on, until_us))
+            self.model.sanctions.pop((account, event.flag), None)
+            if on:
+                self.model.sanctions[account, event.flag] = until_us
+
+    def _revoke_owner(self, owner: str) -> None:
+        access = self.state.access
+        account = access.owners.get(owner, 0)
+        key_refs = tuple(access.in_force(account, owner)) if account else ()
+        expected = [
+            (key.key_ref, text)
+            for text, key in self.model.keys.items()
+            if key.owner == owner and not key.revoked
+        ]
+        assert key_refs == tuple(key_ref for key_ref, _ in sorted(expected))
+        if key_refs:
+            self.service.append(OwnerKeysRevoked(owner, account, key_refs))
+        for _, text in expected:
+            self.model.revoke(text)
+
+    def _ban(self, what: tuple[bytes, bool]) -> None:
+        info_hash, on = what
+        if on:
+            self.service.append(TorrentBlacklisted(info_hash))
+            self.model.blacklist.add(info_hash)
+            self.model.empty(info_hash)
+        else:
+            self.service.append(TorrentUnblacklisted(info_hash))
+            self.model.blacklist.discard(info_hash)
+
+    def _block(self, what: tuple[str, bool, int | None]) -> None:
+        network, on, lasts = what
+        until_us = None if lasts is None else self.service.date_us() + lasts * SECOND
+        if on:
+            self.service.append(NetworkBlocked(network, until_us))
+            self.model.blocks[network] = until_us
+        else:
+            self.service.append(NetworkUnblocked(network))
+            self.model.blocks.pop(network, None)
+
     def _lose(self, _: None) -> None:
         self.service.append(AddressesLost())
         self.model.torrents.clear()
@@ -386,6 +453,7 @@ class World:
         assert list(self.state.access.listed_after(b"")) == sorted(model.whitelist)
         assert self.state.tally.shredded == model.shredded
         self._check_keys()
+        self._check_sanctions()
         self.check_totals()
         counters = Counter[int]()
         for (counter, _), count in self.state.tally.counters.items():
@@ -403,6 +471,51 @@ class World:
         for number in range(1, self.model.key_refs + 2):
             expected = asdict(self.model.accounts.get(number, ModelAccount()))
             assert self.state.accounts.totals(number)._asdict() == expected
+
+    def _check_sanctions(self) -> None:
+        """Checks what stands, and that replies list exactly the peers that may be shown."""
+        swarms, model, found = self.state.swarms, self.model, self.state.sanctions
+        assert {key: one.until_us for key, one in found.accounts.items()} == model.sanctions
+        assert found.blacklist.keys() == model.blacklist
+        blocks = {network: one.until_us for network, one in found.networks.sanctions.items()}
+        assert blocks == model.blocks
+        assert self.state.barring == bool(model.blacklist or model.blocks)
+        for info_hash in self.hashes:
+            torrent = swarms.lookup(info_hash)
+            everybody = swarms.peers(torrent) if torrent else []
+            shown = {peer for peer in everybody if not self._concealed(peer)}
+            count = swarms.tables.torrents[torrent * TORRENT_WORDS + CONCEALED]
+            assert count == len(everybody) - len(shown)
+            for peer in [0, *everybody][:3]:
+                for apart in {0, swarms.account_of(peer) if peer else 0}:
+                    others = {
+                        each
+                        for each in shown - {peer}
+                        if not apart or swarms.account_of(each) != apart
+                    }
+                    self._check_picked(torrent, peer, apart, others)
+
+    def _concealed(self, peer: int) -> bool:
+        swarms, sanctions = self.state.swarms, self.model.sanctions
+        account = swarms.account_of(peer) if swarms.identified(peer) else 0
+        leeches = swarms.peer(peer).left != 0
+        return (account, HidingChanged.flag) in sanctions or (
+            leeches and (account, LeechOffChanged.flag) in sanctions
+        )
+
+    def _check_picked(self, torrent: int, peer: int, apart: int, others: set[int]) -> None:
+        for directory in (self.state.swarms.v4, self.state.swarms.v6):
+            allowed = [directory.endpoint(each) for each in others if each in directory]
+            assert self.state.swarms.shown(torrent, directory, peer, apart) == len(allowed)
+            for want in (1, 2, 50):
+                secret = choice.halves(SELECTION_KEY)
+                picked = directory.pick(
+                    b"", torrent, want, peer, want == 2, secret, self.state.seq, apart
+                )
+                width = directory.width
+                each = [picked[at : at + width] for at in range(0, len(picked), width)]
+                assert len(set(each)) == len(each) == min(want, len(allowed))
+                assert set(each) <= set(allowed)
 
     def _check_keys(self) -> None:
         access = self.state.access
@@ -478,5 +591,9 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "withdraw": World._withdraw,
     "correct": World._correct,
     "shred": World._shred,
+    "sanction": World._sanction,
+    "ban": World._ban,
+    "block": World._block,
+    "revoke owner": World._revoke_owner,
     "lose": World._lose,
 }

@@ -70,11 +70,15 @@ COMMANDS = {
         "freeleech",
         "give, list or withdraw freeleech tokens, through the running API",
     ),
-    "account": ("account", "list, show or correct accounts, through the running API"),
+    "account": (
+        "account",
+        "list, show or correct accounts, switch leeching off, through the running API",
+    ),
     "settings": (
         "settings",
         "show, change settings at once, or list their changes, through the running API",
     ),
+    "block": ("block", "refuse announces from networks, through the running API"),
     "webhook": ("webhook", "list webhooks, or send events once more, through the running API"),
     "import": ("import_data", "import keys, whitelist and completed counts of another tracker"),
     "shred": ("shred", "make the addresses of past days unreadable for ever"),

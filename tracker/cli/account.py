@@ -1,4 +1,7 @@
-"""`tracker account`: shows and corrects an account's totals through the running tracker's API."""
+"""`tracker account`: shows and corrects an account's totals, and imposes sanctions.
+
+It uses the running tracker's API.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from tracker.cli.api_options import (
 from tracker.cli.lists import add_query, say_rows
 from tracker.cli.options import add_many
 from tracker.cli.output import say
-from tracker.cli.tables import BYTES, NUMBER, TIME, Column, say_facts
+from tracker.cli.standing import add_standing, moment, say_standing
+from tracker.cli.tables import BYTES, NUMBER, TIME, WORD, Column, say_facts
+from tracker.cli.time_options import when
 
 if TYPE_CHECKING:
     import argparse
@@ -27,6 +32,13 @@ _COLUMNS = (
     Column("credited_downloaded", BYTES, heading="downloaded"), Column("ratio", NUMBER),
     Column("snatched", NUMBER), Column("last_seen", TIME),
 )  # fmt: skip
+
+
+_SANCTIONS = {
+    "leech-off": ("leech_off", "give accounts no peers while something is left"),
+    "hide": ("hidden", "list no peer of accounts in replies"),
+}
+"""The sanctions by their commands, and what they do."""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +71,16 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--idempotency-key", metavar="KEY", type=line, default="", help="repeating it does no harm"
     )
     add_change(correct, correct_account, reason_needed=True)
+    for name, (what, text) in _SANCTIONS.items():
+        one = commands.add_parser(name, help=f"{text}; print the events' numbers")
+        add_many(one, "accounts", "ACCOUNT", line, "numbers or owners")
+        how = one.add_mutually_exclusive_group()
+        how.add_argument("--until", metavar="TIME", type=when, help="until lifted unless said")
+        how.add_argument("--lift", action="store_true", help="lift it")
+        add_change(one, sanction_accounts, reason_needed=True)
+        one.set_defaults(what=what)
+    listing = commands.add_parser("sanctions", help="list accounts with leech off, or hidden")
+    add_standing(listing, list_sanctions)
 
 
 def show_account(options: argparse.Namespace) -> None:
@@ -91,3 +113,29 @@ def correct_account(options: argparse.Namespace) -> None:
         say_json(corrected)
     else:
         say(str(corrected["seq"]))
+
+
+def sanction_accounts(options: argparse.Namespace) -> None:
+    api = client(options)
+    for one in options.accounts:
+        with naming(one):
+            account = api.account_of(one)
+            if options.lift:
+                done = api.lift(options.what, account)
+            else:
+                done = api.impose(options.what, account, options.until)
+        if options.json:
+            say_json({"account": account, **done})
+        else:
+            say(str(done["seq"]))
+
+
+def list_sanctions(options: argparse.Namespace) -> None:
+    rows = (
+        {"account": one["account"], "owner": one["owner"], "sanction": what, **one[what]}
+        for one in client(options).sanctions(moment(options))
+        for what, _ in _SANCTIONS.values()
+        if one[what] is not None
+    )
+    columns = Column("account", NUMBER), Column("owner"), Column("sanction", WORD)
+    say_standing(options, columns, rows)

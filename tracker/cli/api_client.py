@@ -115,6 +115,10 @@ class Client:
         """Revokes `key`: its text, or a `key_ref`. Raises `ApiError`."""
         self._ask("DELETE", f"/api/v2/keys/{self._key_ref(key)}", None)
 
+    def revoke_owner(self, owner: str) -> int:
+        """Revokes all keys of an owner; returns how many. Raises `ApiError`."""
+        return int(self._ask("POST", "/api/v2/keys/revoke", dict, {"owner": owner})["revoked"])
+
     def rotate_key(self, key: str) -> dict[str, Any]:
         """Returns a new key in place of `key`, which is a key or a `key_ref`. Raises `ApiError`."""
         path = f"/api/v2/keys/{self._key_ref(key)}/rotate"
@@ -291,6 +295,33 @@ class Client:
 
     def end_immunity(self, account: int) -> dict[str, Any]:
         return self._judge("DELETE", f"accounts/{account}/immunity")
+
+    def sanctions(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        return self._pages("sanctions", filters)
+
+    def impose(self, what: str, account: int, until: str | None) -> dict[str, Any]:
+        return self._judge("PUT", f"accounts/{account}/{what.replace('_', '-')}", {"until": until})
+
+    def lift(self, what: str, account: int) -> dict[str, Any]:
+        return self._judge("DELETE", f"accounts/{account}/{what.replace('_', '-')}")
+
+    def blacklist(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        return self._pages("blacklist", filters)
+
+    def ban(self, info_hash: str, public: bool) -> dict[str, Any]:
+        return self._judge("PUT", f"blacklist/{info_hash}", {"public": public})
+
+    def unban(self, info_hash: str) -> dict[str, Any]:
+        return self._judge("DELETE", f"blacklist/{info_hash}")
+
+    def blocks(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        return self._pages("blocks", filters)
+
+    def block(self, network: str, until: str | None, public: bool) -> dict[str, Any]:
+        return self._judge("PUT", f"blocks/{network}", {"until": until, "public": public})
+
+    def unblock(self, network: str) -> dict[str, Any]:
+        return self._judge("DELETE", f"blocks/{network}")
 
     def cases(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         return self._pages("cases", filters)

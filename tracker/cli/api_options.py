@@ -154,7 +154,7 @@ def naming(item: str) -> Iterator[None]:
 # Output.
 
 
-def say_done(options: argparse.Namespace, what: str, name: str) -> None:
+def say_done(options: argparse.Namespace, what: str, name: object) -> None:
     """Prints that something was done: `revoked 7`, or the same as JSON."""
     if options.json:
         say_json({what: name})

@@ -56,6 +56,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     revoke = commands.add_parser("revoke", help="revoke keys, at once")
     add_many(revoke, "keys", "KEY|KEY_REF", _key_or_ref, "keys, or their numbers")
     add_change(revoke, revoke_key)
+    owner = commands.add_parser("revoke-owner", help="revoke all keys of owners; print how many")
+    add_many(owner, "owners", "OWNER", _name, "the keys of each go together")
+    add_change(owner, revoke_owners)
     rotate = commands.add_parser("rotate", help="replace a key by a new one of its account")
     rotate.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
     _add_url(rotate)
@@ -87,6 +90,17 @@ def revoke_key(options: argparse.Namespace) -> None:
         with naming(f"key {at} of {len(options.keys)}") if many else nullcontext():
             api.revoke_key(key)
         say_done(options, "revoked", key)
+
+
+def revoke_owners(options: argparse.Namespace) -> None:
+    api = client(options)
+    for owner in options.owners:
+        with naming(owner):
+            count = api.revoke_owner(owner)
+        if options.json:
+            say_json({"owner": owner, "revoked": count})
+        else:
+            say(f"revoked {count}")
 
 
 def rotate_key(options: argparse.Namespace) -> None:

@@ -21,6 +21,7 @@ from tracker.cli.api_options import (
 from tracker.cli.lists import add_query, say_rows
 from tracker.cli.options import add_many
 from tracker.cli.output import CannotError, say
+from tracker.cli.standing import add_standing, moment, say_standing
 from tracker.cli.tables import BYTES, HASH, NUMBER, TIME, Column, say_facts
 from tracker.cli.time_options import past
 
@@ -62,6 +63,14 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     forget = commands.add_parser("forget", help="take back all facts about torrents")
     add_many(forget, "torrents", "TORRENT", line, _TORRENT)
     add_change(forget, forget_torrents)
+    ban = commands.add_parser("blacklist", help="refuse torrents in all modes, or no longer")
+    add_many(ban, "torrents", "TORRENT", line, _TORRENT)
+    how = ban.add_mutually_exclusive_group()
+    how.add_argument("--public", action="store_true", help="clients get the reason")
+    how.add_argument("--lift", action="store_true", help="take them off the blacklist")
+    add_change(ban, blacklist_torrents, reason_needed=True)
+    banned = commands.add_parser("blacklisted", help="list torrents that are refused in all modes")
+    add_standing(banned, list_blacklist)
 
 
 def show_torrent(options: argparse.Namespace) -> None:
@@ -87,6 +96,23 @@ def describe_torrent(options: argparse.Namespace) -> None:
         with naming(one):
             torrent = api.describe_torrent(api.torrent_of(one), facts)
         _say(options, torrent)
+
+
+def blacklist_torrents(options: argparse.Namespace) -> None:
+    api = client(options)
+    for name in options.torrents:
+        with naming(name):
+            info_hash = api.torrent_of(name)
+            done = api.unban(info_hash) if options.lift else api.ban(info_hash, options.public)
+        if options.json:
+            say_json({"info_hash": info_hash, **done})
+        else:
+            say(str(done["seq"]))
+
+
+def list_blacklist(options: argparse.Namespace) -> None:
+    rows = client(options).blacklist(moment(options))
+    say_standing(options, [Column("info_hash", HASH)], rows)
 
 
 def import_torrents(options: argparse.Namespace) -> None:

@@ -127,6 +127,18 @@ class Access:
             return None
         return bytes(self.hashes[key_ref * HASH_SIZE : (key_ref + 1) * HASH_SIZE])
 
+    def in_force(self, account: int, owner: str) -> Iterator[int]:
+        """Yields the numbers of an owner's keys that are not revoked, ascending."""
+        at = account
+        while at < len(self.account_of):
+            try:
+                at = self.account_of.index(account, at) + 1
+            except ValueError:
+                return
+            key = self.keys.get(self.hash_of(at - 1) or b"")
+            if key is not None and (key.key_ref, key.owner) == (at - 1, owner):
+                yield at - 1
+
     def numbers(self, hashes: Sequence[bytes], last: int) -> list[int]:
         """Returns the numbers of keys that were issued in this order; `last` is the last number.
 

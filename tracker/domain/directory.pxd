@@ -8,6 +8,7 @@ cdef unsigned int _nowhere, _low
 cdef class Tables:
     cdef public array torrents
     cdef public Py_ssize_t peers
+    cdef public bytearray concealed
 
     cpdef add_torrent(self)
     cpdef add_peer(self)
@@ -22,6 +23,7 @@ cdef class Directory:
     cdef public array owners
     cdef public list free
     cdef public Index _index
+    cdef public Directory identities
 
     @cython.locals(place=Py_ssize_t)
     cpdef bint has_port(self, Py_ssize_t peer, bytes port)
@@ -38,9 +40,13 @@ cdef class Directory:
     @cython.locals(runs=array, row=Py_ssize_t, first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t, last_seeder=Py_ssize_t)
     cpdef remove(self, Py_ssize_t torrent, Py_ssize_t peer)
     @cython.locals(out=bytearray, start=Py_ssize_t, size=Py_ssize_t)
-    cpdef bytes pick(self, bytes prefix, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq)
+    cpdef bytes pick(self, bytes prefix, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq, unsigned int apart=*)
     @cython.locals(seeds=Py_ssize_t, draw=cython.ulonglong, size=Py_ssize_t, first=Py_ssize_t, place=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, width=Py_ssize_t, addresses=bytearray, boundary=Py_ssize_t, seeders=Py_ssize_t, leechers=Py_ssize_t, of_leechers=Py_ssize_t, of_seeders=Py_ssize_t, done=Py_ssize_t)
-    cpdef Py_ssize_t put_picked(self, bytearray out, Py_ssize_t to, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq) except -1
+    cpdef Py_ssize_t put_picked(self, bytearray out, Py_ssize_t to, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq, unsigned int apart) except -1
+    @cython.locals(first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, width=Py_ssize_t, boundary=Py_ssize_t, leechers=Py_ssize_t, draw=cython.ulonglong, start=cython.ulonglong, seeders=Py_ssize_t, count=Py_ssize_t, of_leechers=Py_ssize_t, step=Py_ssize_t, place=Py_ssize_t)
+    cdef Py_ssize_t _put_shown(self, bytearray out, Py_ssize_t to, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq, unsigned int apart) except -1
+    @cython.locals(concealed=bytearray, one=Py_ssize_t, identities=Directory, at=Py_ssize_t)
+    cdef bint _shows(self, Py_ssize_t place, Py_ssize_t peer, unsigned int apart) except -1
     @cython.locals(size=Py_ssize_t, offset=Py_ssize_t, before=Py_ssize_t, done=Py_ssize_t)
     cdef Py_ssize_t _put_some(self, bytearray out, Py_ssize_t to, Py_ssize_t start, Py_ssize_t end, Py_ssize_t want, Py_ssize_t place, unsigned long long chance) except -1
     @cython.locals(width=Py_ssize_t, begin=Py_ssize_t, straight=Py_ssize_t, done=Py_ssize_t)

@@ -29,9 +29,10 @@ NOWHERE = 0xFFFFFFFF  # the place of a peer that has no endpoint in a directory
 _nowhere = _low = NOWHERE
 
 TORRENT_WORDS = 8
-"""Number of 32-bit words in a torrent's row: seeders, leechers, partial seeds, an empty word, and
+"""Number of 32-bit words in a torrent's row: seeders, leechers, partial seeds, concealed peers, and
 its run in the first directory.
 """
+CONCEALED = 3  # word of a torrent's row
 FIRST, COUNT, SEEDS, ROOM = range(4)
 """The four words of a run: its start, its size, its seeders, and log2 of its room (which stays when
 the run is given back).
@@ -48,13 +49,18 @@ The search is cheap, because most swarms are small and the reply reads their end
 
 
 class Tables:
-    """The rows of torrents, and the number of peers. Number 0 is unused."""
+    """The rows of torrents, and the number of peers. Number 0 is unused.
 
-    __slots__ = ("peers", "torrents")
+    `concealed` has a byte for each peer: 1 = it is in no reply. It ends with the last peer that was
+    ever concealed.
+    """
+
+    __slots__ = ("concealed", "peers", "torrents")
 
     def __init__(self) -> None:
         self.torrents = array("I", _NO_TORRENT)
         self.peers = 1
+        self.concealed = bytearray()
 
     def make_room(self, torrents: int, peers: int) -> None:
         """Makes rows for that many, and no others.
@@ -102,6 +108,7 @@ class Directory:
         "_words",
         "addresses",
         "free",
+        "identities",
         "owners",
         "places",
         "total",
@@ -131,6 +138,9 @@ class Directory:
         self.free = [array("I") for _ in range(32)]
         # By endpoint and torrent; of large swarms only.
         self._index = Index()
+        # The directory of identities, for the endpoints of a family: its entries begin with the
+        # account.
+        self.identities: Directory | None = None
 
     # Columns, for readers of many rows; the announce path reads one row at a time.
 
@@ -367,12 +377,13 @@ class Directory:
         seeder: bool,
         secret: array[int],
         seq: int,
+        apart: int = 0,
     ) -> bytes:
         """Returns `prefix` and the endpoints that `put_picked` chooses."""
         out = bytearray(prefix)
         start = len(out)
         packed.add_bytes(out, want * self.width)
-        size = self.put_picked(out, start, torrent, want, peer, seeder, secret, seq)
+        size = self.put_picked(out, start, torrent, want, peer, seeder, secret, seq, apart)
         return bytes(out[: start + size])
 
     def put_picked(
@@ -385,14 +396,19 @@ class Directory:
         seeder: bool,
         secret: array[int],
         seq: int,
+        apart: int,
     ) -> int:
         """Writes up to `want` endpoints for `peer`, without its own, into `out` at `to`.
+
+        Peers that are concealed are left out, and those of account `apart` (0 = nobody's).
 
         A small swarm is written whole. From a larger swarm the peer gets a run of leechers and a
         run of seeders. What `choice` draws for announce `seq` decides where each begins. A seeder
         gets leechers first; a leecher gets equal numbers of both, as far as there are enough.
         Returns the bytes written.
         """
+        if apart or packed.u32(self._tables.torrents, torrent * 8 + 3):  # CONCEALED
+            return self._put_shown(out, to, torrent, want, peer, seeder, secret, seq, apart)
         width = self.width
         addresses = self.addresses
         if self._found == peer:  # `find` has just found it
@@ -417,6 +433,60 @@ class Directory:
         of_seeders = min(seeders, want - of_leechers)
         done = self._put_some(out, to, boundary, first + size, of_leechers, place, draw & _low)
         return done + self._put_some(out, to + done, first, boundary, of_seeders, place, draw >> 32)
+
+    def _put_shown(
+        self,
+        out: bytearray,
+        to: int,
+        torrent: int,
+        want: int,
+        peer: int,
+        seeder: bool,
+        secret: array[int],
+        seq: int,
+        apart: int,
+    ) -> int:
+        """Does what `put_picked` does where some peers are left out.
+
+        Begins at the same places, and goes on until there are enough that may be shown.
+        """
+        first, size, seeds, _ = packed.run(self._runs, torrent * self._words + self._word)
+        width, boundary, leechers = self.width, first + seeds, size - seeds
+        draw = choice.drawn(secret, 0, seq)  # choice.PEERS
+        seeders, count = 0, 0
+        for place in range(first, boundary):
+            if seeders >= want:
+                break
+            seeders += self._shows(place, peer, apart)
+        of_leechers = want if seeder else max(want // 2, want - seeders)
+        start = draw & _low
+        for step in range(leechers):
+            if count == of_leechers:
+                break
+            place = boundary + (start + step) % leechers
+            if self._shows(place, peer, apart):
+                packed.put_run(out, to + count * width, self.addresses, place * width, width)
+                count += 1
+        start = draw >> 32
+        for step in range(seeds):
+            if count == want:
+                break
+            place = first + (start + step) % seeds
+            if self._shows(place, peer, apart):
+                packed.put_run(out, to + count * width, self.addresses, place * width, width)
+                count += 1
+        return count * width
+
+    def _shows(self, place: int, peer: int, apart: int) -> bool:
+        """Tells whether what is at a place may be in a reply to `peer`."""
+        concealed, one = self._tables.concealed, packed.u32(self.owners, place)
+        if one == peer or (one < len(concealed) and concealed[one]):
+            return False
+        identities = self.identities
+        if not apart or identities is None:
+            return True
+        at = packed.place(identities.places, one)
+        return at == _nowhere or packed.word(identities.addresses, at * 8) != apart
 
     def _put_some(
         self, out: bytearray, to: int, start: int, end: int, want: int, place: int, chance: int
@@ -544,7 +614,7 @@ class Directory:
 
 
 # Fails when one of these constants changes, because the code above has literals in their place.
-if (TORRENT_WORDS, RUN_WORDS, FIRST, COUNT, SEEDS, ROOM, _SCANNED, choice.PEERS) != (
-    8, 4, 0, 1, 2, 3, 6, 0
+if (TORRENT_WORDS, RUN_WORDS, FIRST, COUNT, SEEDS, ROOM, _SCANNED, choice.PEERS, CONCEALED) != (
+    8, 4, 0, 1, 2, 3, 6, 0, 3
 ):  # fmt: skip
     raise AssertionError("Directory spells these numbers out")

@@ -223,6 +223,9 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
             raise ImageError("a peer beyond all places")  # the pure build puts it at the end
         directory.index_all()
     swarms.list_accounts(len(state.access.account_of))
+    for account in state.sanctions.numbers():
+        swarms.conceal_account(account, state.sanctions.flags_of(account))
+    state.barring = state.sanctions.bars()
     state.seeding.regroup(dict(zip(shared[::2], shared[1::2], strict=True)))
     state.bases.rows = bytearray(plain["bases.rows"])
     addresses_by_day.load_bases(state.bases, private)
@@ -361,6 +364,7 @@ def _rest(state: State) -> dict[str, Any]:
         **({"origins": origins} if (origins := state.origins.as_data(state.settings)) else {}),
         **tally,
         "clients": state.clients.as_data(),
+        **({"sanctions": sanctions} if (sanctions := state.sanctions.as_data()) else {}),
         **_time(state),
     }
 
@@ -410,6 +414,7 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     state.freeleech.set_data(rest.get("freeleech", []))
     state.bases.hand = rest.get("bases_hand", 0)
     state.listing.set_data(rest.get("listing"))
+    state.sanctions.set_data(rest.get("sanctions", {}))
     state.factors.go_on(dict(rest.get("over", ())), rest.get("ran_ms", 0))
     for time_us, lead_us in rest.get("leads", ()):
         state.dates.go_on_with(time_us, lead_us)

@@ -21,7 +21,9 @@ from tracker.domain.events.admin import (
     HitAndRunVoided,
     ImmunityChanged,
     SettingsChanged,
+    TorrentBlacklisted,
     TorrentDelisted,
+    TorrentUnblacklisted,
     TorrentWhitelisted,
 )
 from tracker.domain.hit_and_run import (
@@ -53,6 +55,7 @@ MOST_STANDS = 256
 """The most past times of one torrent, or of one account, in which the clock stood, the latest ones.
 """
 DELISTED, UNSEEDED = 1, 2
+_LISTING = TorrentDelisted | TorrentWhitelisted | TorrentBlacklisted | TorrentUnblacklisted
 _SOON_US = 86_400_000_000
 """How near a partial seed must be to the end of its duty to be looked at without an announce."""
 _QUEUE_US = 10_000_000
@@ -300,7 +303,7 @@ class Judge:
             self._pardon(event, seq, time_us)
         elif isinstance(event, HitAndRunVoided):
             self._void(event, seq, time_us)
-        elif isinstance(event, TorrentDelisted | TorrentWhitelisted):
+        elif isinstance(event, _LISTING):
             if event.info_hash in self.swarms:
                 self._list(state, self.swarms[event.info_hash], time_us)
         elif isinstance(event, SettingsChanged):
@@ -325,8 +328,10 @@ class Judge:
                 swarm.dry_us = time_us
 
     def _list(self, state: State, swarm: Swarm, time_us: int) -> None:
-        """Looks whether a torrent is delisted."""
-        delisted = state.settings.listed and swarm.info_hash not in state.access.whitelist
+        """Looks whether a torrent is delisted, or blacklisted, which counts as the same."""
+        delisted = swarm.info_hash in state.sanctions.blacklist or (
+            state.settings.listed and swarm.info_hash not in state.access.whitelist
+        )
         if delisted and not swarm.delisted_us:
             swarm.delisted_us = time_us
             self.touched_swarms.add(swarm)

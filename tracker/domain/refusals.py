@@ -28,6 +28,8 @@ SWARM_FULL = -10
 PEERS_FULL = -11
 ACCOUNT_FULL = -12
 RATE_EXCEEDED = -13
+TORRENT_BLACKLISTED = -14
+NETWORK_BLOCKED = -15
 
 Retry = int | Literal["never"] | None
 """Minutes after which a retry may help, "never", or None for no advice (BEP 31, `retry in`)."""
@@ -92,6 +94,12 @@ REFUSALS = {
         "Tracker error: too many requests from your address or key, try again in a minute",
         1,
     ),
+    TORRENT_BLACKLISTED: Refusal(
+        "torrent_blacklisted", "Tracker error: The torrent: {info_hash}, is blacklisted", SITE
+    ),
+    NETWORK_BLOCKED: Refusal(
+        "network_blocked", "Tracker error: your network is blocked here", SITE
+    ),
 }
 
 NAMES = {number: refusal.name for number, refusal in REFUSALS.items()}
@@ -107,9 +115,12 @@ def dropped_name(label: int) -> str:
     return "banned" if label == DROPPED_BANNED else NAMES[MALFORMED]
 
 
-def text_of(number: int, info_hash: bytes, contact: str) -> str:
-    """Returns the text of a refusal for the client. `contact`: the setting, "" = none."""
-    return with_contact(REFUSALS[number].text.format(info_hash=info_hash.hex()), contact)
+def text_of(number: int, info_hash: bytes, contact: str, reason: str = "") -> str:
+    """Returns the text of a refusal for the client. `contact`: the setting, "" = none. `reason`:
+    what staff said, "" = nothing that clients may read.
+    """
+    text = REFUSALS[number].text.format(info_hash=info_hash.hex())
+    return with_contact(f"{text}: {reason}" if reason else text, contact)
 
 
 def with_contact(text: str, contact: str) -> str:

@@ -20,7 +20,7 @@ cdef class State:
     cdef public unsigned long long seq, time_us
     cdef public Listing listing
     cdef public Seeding seeding
-    cdef public object settings, settings_seq, origins, dates, freeleech, sweep, tally, clients, facts, hidden
+    cdef public object settings, settings_seq, origins, dates, freeleech, sweep, tally, clients, facts, hidden, sanctions
     cdef public Access access
     cdef public Accounts accounts
     cdef public Bases bases
@@ -31,7 +31,9 @@ cdef class State:
     cdef public Booking book
     cdef public Staying stays
     cdef public list gone
-    cdef public bytearray _scratch
+    cdef public bytearray _flags, _scratch
+    cdef public bint barring
+    cpdef bint gets_none(self, unsigned int account, unsigned long long left) except -1
 
     @cython.locals(
         swarms=Swarms, recent=Recent, book=Booking, judge=Judge, stays=Staying, before=Py_ssize_t, change=cython.int, account_of=array, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,

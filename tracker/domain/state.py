@@ -27,6 +27,7 @@ from tracker.domain.hidden_peers import Hidden, stand_in
 from tracker.domain.listing import NEVER, Listing
 from tracker.domain.origins import Origins
 from tracker.domain.peer_by_seq import Recent
+from tracker.domain.sanctions import Sanctions
 from tracker.domain.seeding import Seeding
 from tracker.domain.settings import Settings
 from tracker.domain.staying import EXPIRED, MODE_CHANGED, TRACKER_DOWN
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from tracker.domain.accounts import Totals
     from tracker.domain.booking import Booking
     from tracker.domain.events.registry import AdminEvent, FixedRecord
+    from tracker.domain.sanctions import Sanction
     from tracker.domain.staying import Staying
 
     Section = bytes | memoryview
@@ -52,10 +54,12 @@ class State:
     """The state of the tracker. Only one thread may use it."""
 
     __slots__ = (
+        "_flags",
         "_remember_us",
         "_scratch",
         "access",
         "accounts",
+        "barring",
         "bases",
         "book",
         "clients",
@@ -68,6 +72,7 @@ class State:
         "listing",
         "origins",
         "recent",
+        "sanctions",
         "seeding",
         "seq",
         "settings",
@@ -98,6 +103,9 @@ class State:
         self.sweep = Sweep()
         self.tally = Tally()
         self.clients = Clients()
+        self.sanctions = Sanctions()
+        self._flags = self.sanctions.flags
+        self.barring = False  # torrents or networks are refused, by `sanctions`
         self.facts: dict[bytes, str] = {}  # facts by info hash, see `TorrentDescribed`
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
@@ -476,6 +484,8 @@ class State:
                 )
             if size:
                 self.seeding.announced(account, torrent, peer, size)
+            if account < len(self._flags) and self._flags[account]:
+                swarms.conceal(peer, self._flags[account])
         return peer
 
     def _most_resumed(self, gap_us: int) -> int:
@@ -556,6 +566,33 @@ class State:
                     self.leave(torrent, peer, why)
                 swarms.drop_if_empty(torrent)
         self.bases.drop_all()
+
+    def gets_none(self, account: int, left: int) -> bool:
+        """Tells whether leech off leaves an announce of an account without peers."""
+        return (
+            left != 0 and account < len(self._flags) and self._flags[account] & 1 != 0  # LEECH_OFF
+        )
+
+    def sanction(self, account: int, flag: int, sanction: Sanction | None) -> None:
+        """Imposes a sanction on an account, or lifts it: see `Sanctions.impose`."""
+        self.sanctions.impose(account, flag, sanction)
+        self.swarms.conceal_account(account, self.sanctions.flags_of(account))
+
+    def ban(self, info_hash: bytes, sanction: Sanction | None) -> None:
+        """Blacklists a torrent, or takes it off the blacklist: see `Sanctions.ban`."""
+        self.sanctions.ban(info_hash, sanction)
+        self.barring = self.sanctions.bars()
+
+    def block(self, network: str, sanction: Sanction | None) -> None:
+        """Blocks a network, or unblocks it: see `Sanctions.block`. Raises `ValueError`."""
+        self.sanctions.block(network, sanction)
+        self.barring = self.sanctions.bars()
+
+    def end_sanctions(self) -> None:
+        """Ends the sanctions that are over."""
+        for account in self.sanctions.expire(self.dates.of(self.time_us)):
+            self.swarms.conceal_account(account, self.sanctions.flags_of(account))
+        self.barring = self.sanctions.bars()
 
     def totals(self, account: int) -> Totals:
         """Returns the totals of an account, with the time for which its peers are listed so far."""
@@ -666,6 +703,8 @@ class State:
         hasher.update(self.freeleech.digest())
         if self.bases.used:
             hasher.update(self.bases.digest(addresses=addresses))
+        if sanctions := self.sanctions.as_data():  # likewise
+            hasher.update(repr(sanctions).encode())
         if self.settings.choice != 1:  # likewise
             hasher.update(b"choice %d" % self.settings.choice)
         if origins := self.origins.digested(self.settings):  # likewise

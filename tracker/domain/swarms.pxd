@@ -72,6 +72,9 @@ cdef class Swarms:
     cpdef list of_account(self, Py_ssize_t torrent, unsigned int account)
     @cython.locals(rows=bytearray, row=Py_ssize_t, torrent=Py_ssize_t, _=cython.ulonglong, peer_id=cython.p_char, identity=cython.p_char)
     cpdef identify(self, Py_ssize_t peer, unsigned int account, unsigned int key_ref)
+    cpdef conceal(self, Py_ssize_t peer, int flags)
+    @cython.locals(concealed=bytearray, torrent=Py_ssize_t, _=cython.ulonglong)
+    cdef int _conceal(self, Py_ssize_t peer, bint yes) except -1
     @cython.locals(rows=bytearray, mark=cython.int)
     cpdef remove(self, Py_ssize_t torrent, Py_ssize_t peer)
     @cython.locals(directory=Directory, seeder=cython.bint)

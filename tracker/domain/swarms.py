@@ -13,10 +13,18 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import events, packed
-from tracker.domain.directory import NOWHERE, TORRENT_WORDS, Directory, Tables, fill_column
+from tracker.domain.directory import (
+    CONCEALED,
+    NOWHERE,
+    TORRENT_WORDS,
+    Directory,
+    Tables,
+    fill_column,
+)
 from tracker.domain.index import Index
 from tracker.domain.long_dict import LongDict
 from tracker.domain.peer_lists import PeerLists
+from tracker.domain.sanctions import HIDDEN, LEECH_OFF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,6 +151,7 @@ class Swarms:
         # In private modes peers are found by account and peer_id, at any address: see `keyed`. Of
         # the peer_id it has a hash, because the row has the whole.
         self.identities = Directory(8, 2, self.tables)
+        self.v4.identities = self.v6.identities = self.identities
         self.of_key = PeerLists()
         # By account; not saved, because `list_accounts` makes it.
         self._of_account = PeerLists()
@@ -437,6 +446,39 @@ class Swarms:
         """Returns all peers of an account."""
         return self._of_account.peers(account)
 
+    # What replies leave out.
+
+    def conceal(self, peer: int, flags: int) -> None:
+        """Keeps a peer out of replies, or shows it again, as its account's sanctions have it.
+
+        `flags`: those of `Sanctions`. Call it when they change, and when the peer's role may have.
+        """
+        seeder = self.rows[peer * 72 + 20] & 0x10 != 0  # ROW_SIZE, _MARK, MARK_SEEDER
+        self._conceal(peer, flags & 2 != 0 or (flags & 1 != 0 and not seeder))  # HIDDEN, LEECH_OFF
+
+    def _conceal(self, peer: int, yes: bool) -> None:
+        concealed = self.tables.concealed
+        if yes and peer >= len(concealed):
+            packed.add_bytes(concealed, peer + 1 - len(concealed))
+        if peer < len(concealed) and (concealed[peer] != 0) != yes:
+            concealed[peer] = 1 if yes else 0
+            torrent, _ = packed.standing(self.rows, peer * 72)
+            self._count(torrent, 3, 1 if yes else -1)  # CONCEALED
+
+    def conceal_account(self, account: int, flags: int) -> None:
+        """Does what `conceal` does for all peers of an account."""
+        for peer in self.peers_of(account):
+            self.conceal(peer, flags)
+
+    def shown(self, torrent: int, directory: Directory, peer: int, apart: int) -> int:
+        """Counts the endpoints of a family that a reply to `peer` may list: see `put_picked`."""
+        concealed, count = self.tables.concealed, 0
+        for one in directory.members(torrent):
+            left_out = one == peer or (one < len(concealed) and concealed[one])
+            if not (left_out or (apart and self.account_of(one) == apart)):
+                count += 1
+        return count
+
     def list_accounts(self, end: int) -> None:
         """Lists the peers of each account after the identities were loaded.
 
@@ -465,6 +507,8 @@ class Swarms:
         """
         rows = self.rows
         mark = rows[peer * 72 + 20]
+        if len(self.tables.concealed):
+            self._conceal(peer, False)
         if self.v4.position(peer) != _nowhere:
             self.v4.remove(torrent, peer)
         if self.v6.position(peer) != _nowhere:
@@ -658,7 +702,7 @@ class Swarms:
         self.leechers_total -= step
 
     def _count(self, torrent: int, word: int, step: int) -> None:
-        """Adds 1 or -1 to SEEDERS, LEECHERS or PARTIAL."""
+        """Adds 1 or -1 to SEEDERS, LEECHERS, PARTIAL or CONCEALED."""
         torrents = self.tables.torrents
         at = torrent * 8 + word  # TORRENT_WORDS
         packed.put_u32(torrents, at, packed.u32(torrents, at) + step)
@@ -714,5 +758,6 @@ if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3
     != (0x10, 0x0F, 0x14, 4, 21, 8, 0, 1)
     or (_MARK, _KEY_REF_AT, PARTIAL, MARK_SHARED) != (20, 28, 2, 0x80)
     or (MARK_COMPLETED, _PAUSED_BIT, _STEP) != (0x20, 0x04, 16)
+    or (CONCEALED, LEECH_OFF, HIDDEN) != (3, 1, 2)
 ):
     raise AssertionError("Swarms spells these numbers out")

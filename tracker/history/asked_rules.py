@@ -13,11 +13,14 @@ from tracker.domain import events, refusals
 from tracker.domain.hidden_peers import NO_PORT
 from tracker.domain.policy import Policy
 from tracker.domain.rules import Rules
+from tracker.domain.sanctions import HIDDEN, LEECH_OFF
+from tracker.history import pictures
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tracker.domain.sanctions import Sanction
     from tracker.domain.state import State
     from tracker.history.recorded import Recorded
     from tracker.service.announce import Announcing, Holder
@@ -36,6 +39,9 @@ _NO_PEER_ID = bytes(20)
 
 PASSED = "passed"
 EARLY = "too early: the reply lists no peers"
+NO_PEERS = "leech off: the reply lists no peers, and no reply lists this peer"
+NOT_SHOWN = "hidden: no reply lists this peer"
+COMPLETE = "without effect here, because nothing is left"
 
 Answer = dict[str, Any]
 
@@ -53,6 +59,8 @@ def answers(
     if settings.policy.requests_per_minute:
         limit = {"requests_per_minute": settings.policy.requests_per_minute}
         yield _answer("requests_per_minute", f"{PASSED}; no event says how many came before", limit)
+    if state.barring:
+        yield from barred(state, one.info_hash, one.address)
     if settings.listed:
         yield whitelist(path, one.info_hash)
     account = state.access.account_of[one.key_ref] if settings.private else 0
@@ -64,6 +72,36 @@ def answers(
         said = EARLY if early(state, one, peer) else PASSED
         shown = {"enforce_interval_min": True, "interval_min": settings.interval_min}
         yield _answer("interval_min", said, shown)
+    yield from sanctions(state, one, account)
+
+
+def sanctions(state: State, one: Recorded, account: int) -> Iterator[Answer]:
+    """Yields what the sanctions of the account mean for the announce."""
+    if (sanction := state.sanctions.accounts.get((account, LEECH_OFF))) is not None:
+        said = NO_PEERS if state.gets_none(account, one.left) else COMPLETE
+        yield _answer("leech_off", said, _sanction(sanction))
+    if (sanction := state.sanctions.accounts.get((account, HIDDEN))) is not None:
+        yield _answer("hidden", NOT_SHOWN, _sanction(sanction))
+
+
+def _sanction(one: Sanction | None) -> dict[str, Any]:
+    if one is None:
+        return {}
+    until = None if one.until_us is None else rfc3339(one.until_us)
+    return {"seq": one.seq, "since": rfc3339(one.since_us), "until": until, "reason": one.reason}
+
+
+def none(state: State, one: Recorded) -> str:
+    """Returns why the reply to an announce lists no peers; "" = no rule forbids it.
+
+    `state`: before the announce.
+    """
+    if state.settings.policy.enforce_interval_min:
+        torrent = state.swarms.lookup(one.info_hash)
+        if early(state, one, pictures.peer_of(state, torrent, one.prev_seq)):
+            return EARLY
+    account = state.access.account_of[one.key_ref]
+    return NO_PEERS if one.event != events.STOPPED and state.gets_none(account, one.left) else ""
 
 
 def _site(
@@ -128,6 +166,26 @@ def whitelist(path: Announcing, info_hash: bytes) -> Answer:
     return _answer("whitelist", said, {"listed": True})
 
 
+def barred(
+    state: State, info_hash: bytes, address: bytes | None, refusal: int = 0
+) -> Iterator[Answer]:
+    """Yields what blocks and the blacklist say; `address` None = it cannot be read.
+
+    `refusal`: what an event says, 0 = nothing.
+    """
+    sanctions = state.sanctions
+    if refusal == refusals.NETWORK_BLOCKED:
+        yield _answer("blocks", f"refused: {refusals.NAMES[refusal]}", {})
+    elif sanctions.networks.sanctions:
+        block = sanctions.networks.find(address) if address else None
+        said = f"{PASSED}{'' if address else '; the address cannot be read'}"
+        yield _answer("blocks", "refused: network_blocked" if block else said, _sanction(block))
+    if sanctions.blacklist:
+        banned = sanctions.blacklist.get(info_hash)
+        said = "refused: torrent_blacklisted" if banned else PASSED
+        yield _answer("blacklist", said, _sanction(banned))
+
+
 def behind(
     state: State, path: Announcing, refusal: int, key_ref: int, info_hash: bytes, time_us: int
 ) -> Iterator[Answer]:
@@ -136,6 +194,8 @@ def behind(
     """
     settings = state.settings
     yield key(state, path, state.access.hash_of(key_ref) or b"", time_us)
+    if state.barring:
+        yield from barred(state, info_hash, None, refusal)
     if settings.listed:
         yield whitelist(path, info_hash)
     if refusal == refusals.RATE_EXCEEDED:

@@ -15,7 +15,8 @@ from tracker.domain.clients import MOST, Clients
 from tracker.domain.events import announce, codec
 from tracker.domain.events.records import RECORDS
 from tracker.domain.refusals import KEY_EXPIRED, NAMES
-from tracker.service.announce import EARLY, Announcing
+from tracker.history import asked_rules
+from tracker.service.announce import EARLY, LEECH_OFF, Announcing
 from tracker.service.service import Service
 from tracker.store.frames import newest
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tracker.service.announce import Holder
 
 ALIKE = "as recorded"
+WITHOUT_PEERS = {EARLY: asked_rules.EARLY, LEECH_OFF: asked_rules.NO_PEERS}
+"""What `Announcing.announce` returns for announces that get no peers, and why, in words."""
 
 _UNUSED = bytes(32)  # a secret for draws, because nothing that the log holds is drawn
 _FIELDS = (
@@ -47,7 +50,7 @@ class Difference:
 class Decision:
     """What the announce path makes of the request. The state has gone on with it."""
 
-    early: bool  # the reply lists no peers
+    none: str  # why the reply lists no peers: EARLY or NO_PEERS of `asked_rules`; "" = it may
     differs: str = ""  # how it differs from what was recorded; "" = it does not
     fields: tuple[Difference, ...] = ()  # the same, field by field
     refusal: int = 0  # it is refused
@@ -112,12 +115,12 @@ def decide_by(path: Announcing, pool: Pool, state: State, one: Recorded) -> Deci
     """Does it by an announce path over the state, whose clock shows the time of the announce."""
     answer = request(path, state, one, held(path, state, one), agent_of(state, one))
     made = pool.take()
-    if answer < 0 and answer != EARLY:
+    if answer < 0 and answer not in WITHOUT_PEERS:
         name = NAMES[answer]
         refused = Difference("refused", None, name)
-        return Decision(False, f"this version refuses it: {name}", (refused,), answer)
+        return Decision("", f"this version refuses it: {name}", (refused,), answer)
     fields = _differences(one.frames, made)
-    return Decision(answer == EARLY, _text(fields), fields)
+    return Decision(WITHOUT_PEERS.get(answer, ""), _text(fields), fields)
 
 
 def held(path: Announcing, state: State, one: Recorded) -> Holder | int | None:

@@ -37,6 +37,10 @@ _OF_REQUEST = (
     "downloaded", "left", "numwant", "compact", "client_key_hash",
 )  # fmt: skip
 _OF_EVENT = ("seq", "time", "log_time", "type")
+_WITHOUT = {
+    asked_rules.EARLY: "it came too early",
+    asked_rules.NO_PEERS: "leech off: the account gets no peers while something is left",
+}
 _REFUSED = "a refused announce gets no peers, and its event holds no address"
 
 
@@ -67,8 +71,8 @@ def explained(log: Source, seq: int, secret: bytes | None, without: str = "") ->
         return _refused(state, one)
     made = Explanation(state, one, secret, without)
     if one.address is None:
-        early = asked_rules.early(state, one, made.peer)
-        decision = Decision(early, "not possible, because the address cannot be read")
+        none = asked_rules.none(state, one)
+        decision = Decision(none, "not possible, because the address cannot be read")
     else:
         decision = decide(state, one)
         if not decision.differs:
@@ -77,7 +81,7 @@ def explained(log: Source, seq: int, secret: bytes | None, without: str = "") ->
         made = Explanation(state, one, secret, without)
         if state.hidden_peers():
             why = "not possible, because addresses of other peers cannot be read"
-            decision = Decision(decision.early, why)
+            decision = Decision(decision.none, why)
     for frame in one.frames:
         frames.apply(state, frame)
     return made.told(decision)
@@ -210,7 +214,7 @@ class Explanation:
         torrent = state.swarms.lookup(one.info_hash)
         peer = pictures.peer_of(state, torrent, one.seq)
         asked = replies.asked(one)
-        want = replies.wanted(state.settings, asked, early=decision.early)
+        want = replies.wanted(state.settings, asked, none=bool(decision.none))
         secret = self.secret if state.settings.choice in replies.KNOWN_CHOICES else None
         peers = None
         if secret is not None:
@@ -239,8 +243,8 @@ class Explanation:
         one, cap = self.one, self.state.settings.max_peers_per_announce
         if one.event == events.STOPPED:
             return "a client that stops gets no peers"
-        if decision.early:
-            return "it came too early"
+        if decision.none:
+            return _WITHOUT[decision.none]
         if one.flags & events.FLAG_NUMWANT_ABSENT:
             return "the client did not say how many it wants: max_peers_per_announce"
         return "max_peers_per_announce" if one.numwant > cap else "numwant"

@@ -181,16 +181,13 @@ class Walk:
         _, one = read([frame], frame.header.base_seq)
         if isinstance(one, Refused):
             raise TypeError("a frame of announces")
-        early = False
-        if state.settings.policy.enforce_interval_min:
-            torrent = state.swarms.lookup(one.info_hash)
-            early = asked_rules.early(state, one, pictures.peer_of(state, torrent, one.prev_seq))
+        none = bool(asked_rules.none(state, one))
         frames.apply(state, frame)
         if self.secret is None or state.settings.choice not in replies.KNOWN_CHOICES:
             self.unknown += 1
             return None
         torrent = state.swarms.lookup(one.info_hash)
-        found = _endpoints(state, one, self.secret, torrent, early=early)
+        found = _endpoints(state, one, self.secret, torrent, none=none)
         wanted = list(filter(self.question.wants, found))
         if not wanted:
             return None
@@ -209,10 +206,10 @@ def question(query: HandedQuery) -> Question:
 
 
 def _endpoints(
-    state: State, one: Recorded, secret: bytes, torrent: int, *, early: bool
+    state: State, one: Recorded, secret: bytes, torrent: int, *, none: bool
 ) -> list[bytes]:
     asked = replies.asked(one)
-    want = replies.wanted(state.settings, asked, early=early)
+    want = replies.wanted(state.settings, asked, none=none)
     if not want or not torrent:
         return []
     peer = _peer_at(state, one, torrent)

@@ -72,9 +72,9 @@ def interval(settings: Settings, secret: bytes, one: Asked) -> int:
     return settings.interval + drawn(settings, secret, one, choice.INTERVAL) % (most + 1)
 
 
-def wanted(settings: Settings, one: Asked, *, early: bool) -> int:
-    """Returns the most peers that the reply lists."""
-    if one.stopped or early:
+def wanted(settings: Settings, one: Asked, *, none: bool) -> int:
+    """Returns the most peers that the reply lists. `none`: it came too early, or with leech off."""
+    if one.stopped or none:
         return 0
     cap = settings.max_peers_per_announce
     return cap if one.numwant is None else min(one.numwant, cap)
@@ -89,10 +89,19 @@ def counted(state: State, one: Asked, torrent: int, peer: int, want: int) -> tup
         v6 = one.path in (events.HTTP6, events.UDP6)
         for family in (v6,) if one.udp else (v6, not v6):
             directory = state.swarms.v6 if family else state.swarms.v4
-            others = directory.run(torrent)[1] - (peer != 0 and peer in directory)
+            others = state.swarms.shown(torrent, directory, peer, apart(state, torrent, peer))
             found[family] = min(want, others)
             want -= found[family]
     return found[0], found[1]
+
+
+def apart(state: State, torrent: int, peer: int) -> int:
+    """Returns the account whose other peers the reply to `peer` leaves out; 0 = nobody's."""
+    settings, swarms = state.settings, state.swarms
+    if not (settings.private and settings.policy.leave_out_own_clients and peer):
+        return 0
+    account = swarms.account_of(peer)
+    return account if swarms.has_account(torrent, account, peer) else 0
 
 
 def endpoints(
@@ -116,8 +125,9 @@ def endpoints(
                 found += ring(directory, torrent, rest, peer, one.seeder, draw)
             else:
                 picked = directory.pick(
-                    b"", torrent, rest, peer, one.seeder, choice.halves(secret), one.seq
-                )
+                    b"", torrent, rest, peer, one.seeder, choice.halves(secret), one.seq,
+                    apart(state, torrent, peer),
+                )  # fmt: skip
                 width = directory.width
                 found += [picked[at : at + width] for at in range(0, len(picked), width)]
     return found
@@ -126,7 +136,7 @@ def endpoints(
 def ring(
     directory: Directory, torrent: int, want: int, peer: int, seeder: bool, draw: int
 ) -> list[bytes]:
-    """Does what `Directory.pick` does, with another draw."""
+    """Does what `Directory.pick` does, with another draw. Versions that drew so left nobody out."""
     _, _, seeds = directory.run(torrent)
     members = list(directory.members(torrent))
     listed = [each for each in members if each != peer]

@@ -18,10 +18,16 @@ from tracker.domain.events.admin import SettingsChanged
 from tracker.domain.events.errors import ReplayError
 from tracker.domain.events.records import AnnounceRefused, ClientNamed, Counted, Evicted, Tick
 from tracker.domain.refusals import name_of
-from tracker.history import asked_rules, pictures, replies
-from tracker.history.deciding import Clock, agent_of, held, request, serving
+from tracker.history import asked_rules, replies
+from tracker.history.deciding import (
+    WITHOUT_PEERS,
+    Clock,
+    agent_of,
+    held,
+    request,
+    serving,
+)
 from tracker.history.recorded import Recorded, read, singles
-from tracker.service.announce import EARLY
 from tracker.store import frames
 from tracker.wire import http
 
@@ -190,29 +196,27 @@ class WhatIf:
             frames.apply(self.recorded, each)
         self.announces += 1
         agent, settings = agent_of(self.recorded, one), self.recorded.settings
-        early = False
-        if settings.policy.enforce_interval_min:
-            torrent = self.recorded.swarms.lookup(one.info_hash)
-            early = asked_rules.early(self.recorded, one, pictures.peer_of(self.recorded, torrent, one.prev_seq))  # fmt: skip
+        none = bool(asked_rules.none(self.recorded, one))
         for each in one.frames:
             frames.apply(self.recorded, each)
         torrent = self.recorded.swarms.lookup(one.info_hash)
         peer = self.recorded.swarms.find(torrent, one.address + one.port) if torrent else 0
-        size = self._served(self.then, self.recorded, one, torrent, peer, early=early)
+        size = self._served(self.then, self.recorded, one, torrent, peer, none=none)
         self.then.expected += 1
         self.then.expected_bytes += size
         self.other.seq = max(self.other.seq, one.first_seq)
         self._clock.time_us = one.time_us
         answer = self._decide(one, agent)
-        if answer < 0 and answer != EARLY:
+        if answer < 0 and answer not in WITHOUT_PEERS:
             self.refused[refusals.NAMES[answer]] += 1
             size = _refusal_bytes(one, answer, self.other.settings.policy)
             self.now.body_bytes += size
         else:
             torrent = self.other.swarms.lookup(one.info_hash)
             size = self._served(
-                self.now, self.other, one, torrent, self._service.peer, early=answer == EARLY
-            )
+                self.now, self.other, one, torrent, self._service.peer,
+                none=answer in WITHOUT_PEERS,
+            )  # fmt: skip
         share = _interval(settings) / _interval(self.other.settings) if _regular(one) else 1.0
         self.now.expected += share
         self.now.expected_bytes += share * size
@@ -230,11 +234,11 @@ class WhatIf:
         return answer
 
     def _served(
-        self, served: Served, state: State, one: Recorded, torrent: int, peer: int, *, early: bool
+        self, served: Served, state: State, one: Recorded, torrent: int, peer: int, *, none: bool
     ) -> int:
         """Counts the reply to an announce that the state has applied; returns its bytes."""
         asked = replies.asked(one)
-        want = replies.wanted(state.settings, asked, early=early)
+        want = replies.wanted(state.settings, asked, none=none)
         found = replies.counted(state, asked, torrent, peer, want)
         size = _reply_bytes(state, one, *found)
         served.replies += 1

@@ -19,6 +19,8 @@ from tracker.domain.events.admin import (
     ClockStepped,
     KeyRevoked,
     KeyRotated,
+    OwnerKeysRevoked,
+    TorrentBlacklisted,
     TorrentDelisted,
     TrackerStarted,
     TrackerStopped,
@@ -174,7 +176,7 @@ class AccountingRules:
             self.dates.note(time_us, event.wall_us)
         if listing.since_seq == NEVER:
             return
-        if isinstance(event, KeyRevoked | TorrentDelisted):
+        if isinstance(event, KeyRevoked | OwnerKeysRevoked | TorrentBlacklisted | TorrentDelisted):
             listing.awake_us = time_us
         if isinstance(event, TrackerStarted):
             listing.out(listing.ticked_us, time_us)
@@ -189,7 +191,12 @@ class AccountingRules:
         elif isinstance(event, KeyRevoked):
             key_ref = event.key_ref
             self._close(lambda stay: stay.key_ref == key_ref)
-        elif isinstance(event, TorrentDelisted) and self.settings.listed:
+        elif isinstance(event, OwnerKeysRevoked):
+            key_refs = set(event.key_refs)
+            self._close(lambda stay: stay.key_ref in key_refs)
+        elif isinstance(event, TorrentBlacklisted) or (
+            isinstance(event, TorrentDelisted) and self.settings.listed
+        ):
             info_hash = event.info_hash
             self._close(lambda stay: stay.info_hash == info_hash)
         elif isinstance(event, AddressesLost):

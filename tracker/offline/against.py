@@ -13,7 +13,7 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from tracker.domain import events
-from tracker.history import asked_rules, pictures, replies
+from tracker.history import asked_rules, replies
 from tracker.history.deciding import Difference, agent_of
 from tracker.history.recorded import Recorded, read, singles
 from tracker.offline.asking import Answer
@@ -129,15 +129,12 @@ class Against:
 
 def _answer(state: State, one: Recorded, frame: Frame) -> Answer:
     """Applies an announce, and returns what was answered."""
-    early = False
-    if state.settings.policy.enforce_interval_min:
-        torrent = state.swarms.lookup(one.info_hash)
-        early = asked_rules.early(state, one, pictures.peer_of(state, torrent, one.prev_seq))
+    none = bool(asked_rules.none(state, one))
     frames.apply(state, frame)
     torrent = state.swarms.lookup(one.info_hash)
     peer = state.swarms.find(torrent, (one.address or b"") + one.port) if torrent else 0
     asked, settings = replies.asked(one), state.settings
-    want = replies.wanted(settings, asked, early=early)
+    want = replies.wanted(settings, asked, none=none)
     seeders, _, leechers = state.swarms.counts(one.info_hash)
     peers = sum(replies.counted(state, asked, torrent, peer, want))
     return Answer("", settings.interval, seeders, leechers, peers)

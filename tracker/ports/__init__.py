@@ -30,6 +30,7 @@ from tracker.ports.errors import (
     InvalidJudgingError,
     InvalidNetworkError,
     InvalidPartError,
+    InvalidSanctionError,
     InvalidSettingError,
     LogUnavailableError,
     NoAnnounceError,
@@ -42,6 +43,7 @@ from tracker.ports.errors import (
     UnknownFactorError,
     UnknownFreeleechError,
     UnknownKeyError,
+    UnknownSanctionError,
     UnreadableLogError,
 )
 from tracker.ports.hit_and_run import (
@@ -73,6 +75,13 @@ from tracker.ports.ledger import (
 from tracker.ports.lists import AT_ONCE, ListCursor, ListQuery, chosen
 from tracker.ports.outages import Outage, OutagesPage
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel, Reruns
+from tracker.ports.sanctions import (
+    ACCOUNT_SANCTIONS,
+    Blacklisted,
+    Block,
+    Sanction,
+    SanctionedAccount,
+)
 from tracker.ports.series import SeriesDay, SeriesPage
 from tracker.ports.settings import (
     SettingDifference,
@@ -124,6 +133,7 @@ from tracker.ports.values import (
 from tracker.ports.webhooks import DeadLetter, Webhooks, WebhookState
 
 __all__ = [
+    "ACCOUNT_SANCTIONS",
     "AT_ONCE",
     "CASE_GRADES",
     "CASE_OUTCOMES",
@@ -136,6 +146,8 @@ __all__ = [
     "TAKES_NOTHING_IN",
     "Account",
     "Actor",
+    "Blacklisted",
+    "Block",
     "BookPage",
     "BookQuery",
     "BookRead",
@@ -179,6 +191,7 @@ __all__ = [
     "InvalidJudgingError",
     "InvalidNetworkError",
     "InvalidPartError",
+    "InvalidSanctionError",
     "InvalidSettingError",
     "IssuedKey",
     "JudgedDownload",
@@ -221,6 +234,8 @@ __all__ = [
     "RevokedKeyError",
     "RuleInForce",
     "Sample",
+    "Sanction",
+    "SanctionedAccount",
     "SeriesDay",
     "SeriesPage",
     "SettingDifference",
@@ -243,6 +258,7 @@ __all__ = [
     "UnknownFactorError",
     "UnknownFreeleechError",
     "UnknownKeyError",
+    "UnknownSanctionError",
     "UnreadableLogError",
     "WebhookState",
     "Webhooks",

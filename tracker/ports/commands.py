@@ -83,6 +83,13 @@ class Commands(Protocol):
         """Revokes a key by its number. Raises `UnknownKeyError`, `RevokedKeyError`."""
         ...
 
+    async def revoke_owner(self, owner: str, by: Actor) -> int:
+        """Revokes all keys of an owner; returns how many were in force.
+
+        Raises `UnknownAccountError`.
+        """
+        ...
+
     async def set_factor(self, terms: FactorTerms, by: Actor) -> Factor:
         """Puts a credit factor in force, now or later.
 
@@ -176,6 +183,39 @@ class Commands(Protocol):
 
         Also raises `UnknownAccountError`.
         """
+        ...
+
+    # Sanctions. `what`: one of `ACCOUNT_SANCTIONS`. Each needs `by.reason`, and returns the seq of
+    # its event. Raises `InvalidSanctionError`, `UnknownAccountError`.
+
+    async def impose(self, what: str, account: int, until_us: int | None, by: Actor) -> int:
+        """Imposes a sanction on an account from now on, in place of an earlier one of the kind.
+
+        `until_us`: a date; None = until it is lifted.
+        """
+        ...
+
+    async def lift(self, what: str, account: int, by: Actor) -> int:
+        """Lifts it. Also raises `UnknownSanctionError`."""
+        ...
+
+    async def blacklist(self, info_hash: bytes, public: bool, by: Actor) -> int:
+        """Refuses a torrent in all modes from now on. `public`: clients get the reason."""
+        ...
+
+    async def unblacklist(self, info_hash: bytes, by: Actor) -> int:
+        """Takes a torrent off the blacklist. Also raises `UnknownSanctionError`."""
+        ...
+
+    async def block(self, network: str, until_us: int | None, public: bool, by: Actor) -> int:
+        """Refuses announces from a network, such as 198.51.100.0/24, or from an address.
+
+        `until_us`, `public`: as above.
+        """
+        ...
+
+    async def unblock(self, network: str, by: Actor) -> int:
+        """Takes announces from a network again. Also raises `UnknownSanctionError`."""
         ...
 
     # Cases. Each returns the seq of its event. Raises `UnknownAccountError`. That there is such a

@@ -75,6 +75,14 @@ class InvalidSettingError(CommandError):
     """Settings cannot be changed like that; the text says why."""
 
 
+class InvalidSanctionError(CommandError):
+    """That cannot be imposed; the text says why."""
+
+
+class UnknownSanctionError(CommandError):
+    """There is no such sanction to lift; the text says which."""
+
+
 class LogUnavailableError(CommandError):
     """The log cannot take the event now. Whether it kept an earlier attempt is unknown."""
 

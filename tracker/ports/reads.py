@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracker.ports.ledger import BookPage, BookQuery, EntriesPage, SumsPage
     from tracker.ports.lists import ListQuery
     from tracker.ports.outages import Outage, OutagesPage
+    from tracker.ports.sanctions import Blacklisted, Block, SanctionedAccount
     from tracker.ports.series import SeriesPage
     from tracker.ports.settings import SettingsChanged, SettingsInForce
     from tracker.ports.values import (
@@ -170,6 +171,20 @@ class ReadModel(Protocol):
 
     def account_of(self, owner: str) -> int | None:
         """The account of an owner; None = there is no such owner."""
+        ...
+
+    def sanctions(self, after: int) -> Iterator[SanctionedAccount]:
+        """Accounts with a sanction, with numbers larger than `after`, ascending."""
+        ...
+
+    def blacklist(self, after: bytes) -> Iterator[Blacklisted]:
+        """Blacklisted torrents larger than `after` (b"" = all), ascending."""
+        ...
+
+    def blacklisted(self, info_hash: bytes) -> Blacklisted | None: ...
+
+    def blocks(self, after: str) -> Iterator[Block]:
+        """Blocked networks that come after `after` as texts, ascending."""
         ...
 
     def factor(self, number: int) -> Factor | None:

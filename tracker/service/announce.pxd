@@ -18,14 +18,15 @@ cdef class Holder:
 
 cdef class Announcing:
     cdef public object _clock, _log, _refused
-    cdef public Names _whitelist
+    cdef public Names _blacklist, _whitelist
+    cdef public str barred_for
     cdef public Rate _account_rate, _rate
     cdef public State _state
     cdef public Clients _client_numbers
     cdef public Py_ssize_t cap
-    cdef public unsigned int _interval, _jitter
+    cdef public unsigned int _interval, _jitter, apart
     cdef public dict _keys, _named
-    cdef public bint _listed, _open, _policed, guarded, hiding, private
+    cdef public bint _leaves_out_own, _listed, _open, _policed, guarded, hiding, private
     cdef public unsigned long long _now_us, _seq, _version, number
     cdef public array selection_key
     cdef public Rules _rules
@@ -39,7 +40,7 @@ cdef class Announcing:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key=*, bytes agent=*,
     )
     @cython.locals(
-        swarms=Swarms, rules=Rules, refusal=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t, endpoint=cython.p_char, rule=cython.int, v6=cython.bint,
+        swarms=Swarms, rules=Rules, refusal=cython.int, barred=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t, endpoint=cython.p_char, rule=cython.int, v6=cython.bint,
         what=cython.int, early=cython.bint, _=cython.ulonglong,
         there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong,
         now=cython.ulonglong, seq=cython.ulonglong, client=cython.int,
@@ -49,7 +50,7 @@ cdef class Announcing:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key, bytes agent,
     ) except? -1
     @cython.locals(
-        swarms=Swarms, rules=Rules, refusal=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
+        swarms=Swarms, rules=Rules, refusal=cython.int, barred=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
         endpoint=cython.p_char, what=cython.int, early=cython.bint, went_down=cython.bint, v6=cython.bint,
         _there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, seq=cython.ulonglong,
         account=cython.uint, key_ref=cython.uint, client=cython.int, state=State, base=Py_ssize_t, seen_us=cython.ulonglong, _=cython.ulonglong, _mark=cython.int, _seen_us=cython.ulonglong,
@@ -58,6 +59,8 @@ cdef class Announcing:
         self, Holder holder, int listener, int path, char *address, char *port, char *info_hash, char *peer_id,
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, bytes agent,
     ) except? -1
+    cdef int _barred(self, char *address, bint v6, char *info_hash) except? -1
+    cpdef bint blocked(self, bytes address) except -1
     cpdef int _name_client(self, bytes peer_id, bytes agent, unsigned int account=*) except -1
     @cython.locals(most=cython.uint, drawn=cython.ulonglong)
     cdef unsigned int interval(self) except? 0xFFFFFFFE

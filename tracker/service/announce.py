@@ -40,6 +40,11 @@ EARLY = -100
 peers.
 """
 
+LEECH_OFF = -101
+"""Returned by `announce` for a logged announce of an account with leech off while something is
+left, so that its reply lists no peers.
+"""
+
 _NEVER = 2**64 - 1  # the end of a key that has none, in log time
 _never = _NEVER  # has a type in the .pxd, as `_nowhere` in `directory.py`
 
@@ -79,18 +84,22 @@ class Announcing:
 
     `peer` is the peer of the latest announce, 0 after `stopped`, and `number` that announce's
     number in the log. By this and `selection_key` the reply's peers are chosen. `cap` is the
-    largest number of peers in a reply. If `guarded` is true, a front end must call `admit` before
-    `announce`. If `hiding` is true, it must ask before it scrapes.
+    largest number of peers in a reply. Peers of account `apart` are left out, 0 = nobody's.
+    `barred_for` is what clients may read of why the latest torrent or network was barred. If
+    `guarded` is true, a front end must call `admit` before `announce`. If `hiding` is true, it must
+    ask before it scrapes.
     `tracker.service.service.Service` adds everything else that appends.
     """
 
     __slots__ = (
         "_account_rate",
+        "_blacklist",
         "_client_numbers",
         "_clock",
         "_interval",
         "_jitter",
         "_keys",
+        "_leaves_out_own",
         "_listed",
         "_log",
         "_named",
@@ -108,6 +117,8 @@ class Announcing:
         "_swarms",
         "_version",
         "_whitelist",
+        "apart",
+        "barred_for",
         "cap",
         "guarded",
         "hiding",
@@ -134,6 +145,9 @@ class Announcing:
         log.pool.lead_us = state.dates.lead_us
         self._swarms = state.swarms
         self._whitelist = state.access.whitelist
+        self._blacklist = state.sanctions.names
+        self.barred_for = ""
+        self.apart = 0
         self._client_numbers = state.clients
         self._obey_settings()
         # Keys in force, as clients write them; see `forget_keys`.
@@ -239,7 +253,8 @@ class Announcing:
             agent: the User-Agent, b"" = none.
 
         Returns:
-            The torrent (0 for a `stopped` of an unknown torrent), a refusal (negative), or `EARLY`.
+            The torrent (0 for a `stopped` of an unknown torrent), a refusal (negative), `EARLY`, or
+            `LEECH_OFF`.
         """
         v6 = path & 1 != 0  # events.HTTP6, events.UDP6
         if key is not None:
@@ -249,6 +264,10 @@ class Announcing:
             )  # fmt: skip
         if not self._open:
             return refusals.LOG_FULL
+        if self._state.barring:
+            barred = self._barred(address, v6, info_hash)
+            if barred:
+                return barred
         if self._listed and not self._whitelist.number(info_hash):
             return refusals.NOT_WHITELISTED
         swarms = self._swarms
@@ -386,6 +405,23 @@ class Announcing:
         access, digest = self._state.access, sha256(text).digest()
         return digest in access.keys or digest in access.revoked
 
+    def _barred(self, address: bytes, v6: bool, info_hash: bytes) -> int:
+        """Returns the refusal for a blocked network or a blacklisted torrent, 0 = neither."""
+        if self.blocked(address[: 16 if v6 else 4]):
+            return refusals.NETWORK_BLOCKED
+        if not self._blacklist.number(info_hash):
+            return 0
+        sanction = self._state.sanctions.blacklist[info_hash[:20]]
+        self.barred_for = sanction.reason if sanction.public else ""
+        return refusals.TORRENT_BLACKLISTED
+
+    def blocked(self, address: bytes) -> bool:
+        """Tells whether an address of 4 or 16 bytes is in a blocked network."""
+        sanction = self._state.sanctions.networks.find(address)
+        if sanction is not None:
+            self.barred_for = sanction.reason if sanction.public else ""
+        return sanction is not None
+
     def _announce_keyed(
         self,
         holder: Holder,
@@ -411,10 +447,15 @@ class Announcing:
         """
         if not self._open:
             return refusals.LOG_FULL
+        v6 = path & 1 != 0
+        if self._state.barring:
+            barred = self._barred(address, v6, info_hash)
+            if barred:
+                self._log_refusal(holder.key_ref, barred, info_hash[:20])
+                return barred
         if self._listed and not self._whitelist.number(info_hash):
             self._log_refusal(holder.key_ref, refusals.NOT_WHITELISTED, info_hash[:20])
             return refusals.NOT_WHITELISTED
-        v6 = path & 1 != 0
         swarms = self._swarms
         torrent = swarms.torrent_of(info_hash)
         endpoint = packed.endpoint(self._scratch, address, port, v6)
@@ -479,8 +520,13 @@ class Announcing:
         )  # fmt: skip
         if early:
             return EARLY
+        if self.peer and state.gets_none(account, left):
+            return LEECH_OFF
         if self.peer and not torrent:
             torrent, _ = packed.standing(swarms.rows, self.peer * 72)
+        if self._leaves_out_own:
+            own = self.peer and swarms.has_account(torrent, account, self.peer)
+            self.apart = account if own else 0
         return torrent
 
     def _name_client(self, peer_id: bytes, agent: bytes, account: int = 0) -> int:
@@ -567,6 +613,8 @@ class Announcing:
         self._interval = settings.interval
         self._jitter = settings.policy.interval_jitter
         self.cap = settings.max_peers_per_announce
+        self._leaves_out_own = settings.private and settings.policy.leave_out_own_clients
+        self.apart = 0
         self._rules = Rules(settings.policy, settings.interval_min)
         self._policed = self._rules.active
         limit = settings.policy.requests_per_minute

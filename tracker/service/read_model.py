@@ -15,6 +15,7 @@ from tracker.domain.freeleech import EXPIRED
 from tracker.domain.hidden_peers import NO_PORT
 from tracker.domain.origins import named as origins_named
 from tracker.domain.refusals import name_of
+from tracker.domain.sanctions import KINDS
 from tracker.domain.swarms import MARK_EVENT, MARK_SEEDER
 from tracker.service import lists
 from tracker.store.address_keys import day_of
@@ -374,6 +375,32 @@ class Projection:
 
     def account_of(self, owner: str) -> int | None:
         return self._state.access.owners.get(owner)
+
+    def sanctions(self, after: int) -> Iterator[ports.SanctionedAccount]:
+        sanctions, owners = self._state.sanctions, self._state.access.owners
+        accounts = [account for account in sanctions.numbers() if account > after]
+        wanted = set(accounts)
+        owner_of = {account: owner for owner, account in owners.items() if account in wanted}
+        for account in accounts:
+            found = (sanctions.accounts.get((account, flag)) for flag in KINDS)
+            shown = (one and ports.Sanction(*one) for one in found)
+            yield ports.SanctionedAccount(account, owner_of.get(account), *shown)
+
+    def blacklist(self, after: bytes) -> Iterator[ports.Blacklisted]:
+        found = self._state.sanctions.blacklist
+        for info_hash in sorted(each for each in found if each > after):
+            if info_hash in found:  # it may go between two items
+                yield ports.Blacklisted(info_hash, ports.Sanction(*found[info_hash]))
+
+    def blacklisted(self, info_hash: bytes) -> ports.Blacklisted | None:
+        found = self._state.sanctions.blacklist.get(info_hash)
+        return found and ports.Blacklisted(info_hash, ports.Sanction(*found))
+
+    def blocks(self, after: str) -> Iterator[ports.Block]:
+        found = self._state.sanctions.networks.sanctions
+        for network in sorted(each for each in found if each > after):
+            if network in found:
+                yield ports.Block(network, ports.Sanction(*found[network]))
 
     def factor(self, number: int) -> ports.Factor | None:
         found = self._state.factors.current.get(number)

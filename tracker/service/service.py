@@ -106,13 +106,16 @@ class Service(Announcing):
 
         It is 0 for a torrent that `scrape` hides.
         """
-        return self._swarms.downloaders(info_hash) if self.whitelisted(info_hash) else 0
+        return 0 if self._hides(info_hash) else self._swarms.downloaders(info_hash)
 
     def scrape(self, info_hash: bytes) -> tuple[int, int, int]:
         """Returns seeders, completed and leechers; zeros if the torrent may not be announced."""
-        if self._listed and info_hash not in self._whitelist:
-            return 0, 0, 0
-        return self._swarms.counts(info_hash)
+        return (0, 0, 0) if self._hides(info_hash) else self._swarms.counts(info_hash)
+
+    def _hides(self, info_hash: bytes) -> bool:
+        """Tells whether scrapes show nothing of a torrent, because it may not be announced."""
+        barred = self._state.barring and info_hash in self._blacklist
+        return barred or not self.whitelisted(info_hash)
 
     def count(self, counter: int, label: int = 0, by: int = 1) -> None:
         """Counts something that is logged as a counter, not as an event of its own."""

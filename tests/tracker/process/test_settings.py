@@ -30,7 +30,7 @@ def test_bases_do_not_outlive_the_keys(remember_days: int, shred_days: int, days
     assert settings_of(config).policy.remember_days == days
 
 
-LATER = {"history_days": 3, "contact": "https://example.org"}
+LATER = {"history_days": 3, "contact": "https://example.org", "leave_out_own_clients": True}
 
 
 def test_all_later_keys() -> None:

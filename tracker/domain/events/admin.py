@@ -10,7 +10,7 @@ the members.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import field, frozen
 
@@ -29,14 +29,16 @@ from tracker.domain.events.registry import (
     InfoHash,
     KeyHash,
     KeyRef,
+    Network,
     Subject,
     admin_event,
 )
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, GROUP, Factor
 from tracker.domain.freeleech import NEVER, Token
 from tracker.domain.hit_and_run import Rule  # noqa: TC001  # cattrs needs it, as above
+from tracker.domain.sanctions import HIDDEN, LEECH_OFF, Sanction
 from tracker.domain.settings import KNOWN_RULES, Settings
-from tracker.domain.staying import ADDRESSES_LOST, DELISTED, REVOKED
+from tracker.domain.staying import ADDRESSES_LOST, BLACKLISTED, DELISTED, REVOKED
 from tracker.domain.tally import Pruned
 
 if TYPE_CHECKING:
@@ -122,15 +124,20 @@ class TorrentDelisted(AdminEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
         to.access.take_off_whitelist(self.info_hash)
-        torrent = to.swarms.lookup(self.info_hash)
         to.listing.awake_us = time_us
         if to.settings.listed:
-            to.bases.drop_torrent(self.info_hash)
-        if torrent and to.settings.listed:
-            for peer in to.swarms.peers(torrent):
-                to.leave(torrent, peer, DELISTED)
-            if to.settings.remove_peerless_torrents:
-                to.swarms.drop_if_empty(torrent)
+            _empty(to, self.info_hash, DELISTED)
+
+
+def _empty(to: Target, info_hash: bytes, why: int) -> None:
+    """Removes the peers and bases of a torrent. `why`: a number of `staying`."""
+    to.bases.drop_torrent(info_hash)
+    torrent = to.swarms.lookup(info_hash)
+    if torrent:
+        for peer in to.swarms.peers(torrent):
+            to.leave(torrent, peer, why)
+        if to.settings.remove_peerless_torrents:
+            to.swarms.drop_if_empty(torrent)
 
 
 # Tracker keys.
@@ -165,14 +172,19 @@ class KeyRevoked(AdminEvent):
     key_ref: KeyRef
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
-        key = to.access.revoke(self.key_hash)
         to.listing.awake_us = time_us
-        for peer in to.swarms.of_key.peers(key.key_ref):
-            torrent = to.swarms.peer(peer).torrent
-            to.leave(torrent, peer, REVOKED)
-            if to.settings.remove_peerless_torrents:
-                to.swarms.drop_if_empty(torrent)
-        to.bases.drop_key(key.account, key.key_ref)
+        _revoke(to, self.key_hash)
+
+
+def _revoke(to: Target, key_hash: bytes) -> None:
+    """Takes a key out of force, and removes its peers and bases."""
+    key = to.access.revoke(key_hash)
+    for peer in to.swarms.of_key.peers(key.key_ref):
+        torrent = to.swarms.peer(peer).torrent
+        to.leave(torrent, peer, REVOKED)
+        if to.settings.remove_peerless_torrents:
+            to.swarms.drop_if_empty(torrent)
+    to.bases.drop_key(key.account, key.key_ref)
 
 
 @admin_event(22, "key_rotated")
@@ -602,6 +614,117 @@ class FormatBegun(AdminEvent):
     opening: str  # SHA-256 of the opening balance; "" = the log has none
     kept: dict[str, str]  # SHA-256 of each file of kept frames, by name
     snapshots: dict[str, str]  # SHA-256 of each snapshot that there was, by name
+
+
+# Sanctions.
+
+
+@frozen
+class AccountSanctioned(AdminEvent):
+    """Base of the events that impose a sanction on an account, or lift it."""
+
+    flag: ClassVar[int]
+
+    account: Account
+    on: bool
+    until_us: int | None = None  # a date; None = until an event lifts it
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        sanction = Sanction.of(seq, to.dates.of(time_us), self.by, self.until_us, False)
+        to.sanction(self.account, self.flag, sanction if self.on else None)
+
+
+@admin_event(82, "leech_off_changed")
+@frozen
+class LeechOffChanged(AccountSanctioned):
+    """An account gets no peers while something is left, or gets them again."""
+
+    flag = LEECH_OFF
+
+
+@admin_event(83, "hiding_changed")
+@frozen
+class HidingChanged(AccountSanctioned):
+    """No peer of an account is in a reply, or all are again."""
+
+    flag = HIDDEN
+
+
+@admin_event(84, "torrent_blacklisted")
+@frozen
+class TorrentBlacklisted(AdminEvent):
+    """A torrent is refused in all modes. Its peers and bases are removed."""
+
+    info_hash: InfoHash
+    public: bool = False  # refused clients get the reason
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        sanction = Sanction.of(seq, to.dates.of(time_us), self.by, None, self.public)
+        to.listing.awake_us = time_us
+        to.ban(self.info_hash, sanction)
+        _empty(to, self.info_hash, BLACKLISTED)
+
+
+@admin_event(85, "torrent_unblacklisted")
+@frozen
+class TorrentUnblacklisted(AdminEvent):
+    """A torrent is no longer on the blacklist."""
+
+    info_hash: InfoHash
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
+        to.ban(self.info_hash, None)
+
+
+@admin_event(86, "network_blocked")
+@frozen
+class NetworkBlocked(AdminEvent):
+    """Announces from a network are refused. Its peers stay until they are silent for too long,
+    because replay works without addresses.
+    """
+
+    network: Network  # as 198.51.100.0/24 or 2001:db8::/48
+    until_us: int | None = None  # a date; None = until an event lifts it
+    public: bool = False  # refused clients get the reason
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        sanction = Sanction.of(seq, to.dates.of(time_us), self.by, self.until_us, self.public)
+        try:
+            to.block(self.network, sanction)
+        except ValueError as error:
+            raise ReplayError(f"event {seq} blocks no network: {error}") from None
+
+
+@admin_event(87, "network_unblocked")
+@frozen
+class NetworkUnblocked(AdminEvent):
+    """Announces from a network are taken again."""
+
+    network: Network
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
+        to.block(self.network, None)
+
+
+@admin_event(88, "owner_keys_revoked")
+@frozen
+class OwnerKeysRevoked(AdminEvent):
+    """An owner's keys are no longer in force, and their peers and bases are removed."""
+
+    owner: str
+    account: Account
+    key_refs: tuple[int, ...]
+
+    def subjects(self) -> list[Subject]:
+        return [*super().subjects(), *(("key_ref", key_ref) for key_ref in self.key_refs)]
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        to.listing.awake_us = time_us
+        for key_ref in self.key_refs:
+            key_hash = to.access.hash_of(key_ref)
+            if key_hash is None or key_hash not in to.access.keys:
+                raise ReplayError(f"event {seq} revokes key {key_ref}, which is not in force")
+            _revoke(to, key_hash)
 
 
 def _idempotency(by: dict[str, str] | None) -> tuple[str, str]:

@@ -78,6 +78,7 @@ class Tick(FixedRecord):
         """
         self.pass_time(to)
         to.listing.ticked(self.time_us)
+        to.end_sanctions()
         to.forget_old_bases()
         settings = to.settings
         cleanup_ms = settings.inactive_peer_cleanup_interval * 1000

@@ -35,6 +35,7 @@ KeyHash = Annotated[bytes, "key_hash"]
 KeyRef = Annotated[int, "key_ref"]
 Account = Annotated[int, "account"]
 FactorNumber = Annotated[int, "factor"]
+Network = Annotated[str, "network"]
 # A field of one of these types makes its value a subject of the event. The text is the subject's
 # kind.
 

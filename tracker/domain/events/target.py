@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracker.domain.freeleech import Freeleech
     from tracker.domain.hidden_peers import Hidden
     from tracker.domain.listing import Listing
+    from tracker.domain.sanctions import Sanction
     from tracker.domain.settings import Settings
     from tracker.domain.swarms import Swarms
     from tracker.domain.sweep import Sweep
@@ -67,6 +68,18 @@ class Target(Accounting, Protocol):
 
     def expire(self, torrent: int, peer: int) -> None:
         """Removes a peer that was swept."""
+
+    def sanction(self, account: int, flag: int, sanction: Sanction | None) -> None:
+        """Imposes a sanction on an account; None = lifts it. `flag`: of `sanctions`."""
+
+    def ban(self, info_hash: bytes, sanction: Sanction | None) -> None:
+        """Blacklists a torrent; None = takes it off the blacklist."""
+
+    def block(self, network: str, sanction: Sanction | None) -> None:
+        """Blocks a network; None = unblocks it. Raises `ValueError` for what is no network."""
+
+    def end_sanctions(self) -> None:
+        """Ends the sanctions that are over."""
 
     def drop_peers(self, why: int) -> None:
         """Removes every peer, torrent and base."""

@@ -20,7 +20,7 @@ from tracker.frontends.addresses import (
 )
 from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import HttpTraffic
-from tracker.service.announce import EARLY, NUMWANT_UNKNOWN
+from tracker.service.announce import EARLY, LEECH_OFF, NUMWANT_UNKNOWN
 from tracker.wire import http, reply, scan
 from tracker.wire.query import AnnounceQuery
 from tracker.wire.request import REQUEST_LIMIT
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 WARN_US = 3 * 86_400_000_000
 """Microseconds before a key expires during which replies carry a warning."""
+
+_LEECH_OFF_TEXT = "Downloading is switched off for your account: you get no peers, but may seed"
 
 _BENCODED = b"application/octet-stream"
 _TEXT = b"text/plain; charset=utf-8"
@@ -231,6 +233,10 @@ class RequestHandler:
             address = self._claimed(request.ip, source)
         if self.external is not None and address is source:
             address = listed_address(source, self.external)
+        if address is not source and source and service.blocked(source):
+            return self._refuse_announce(
+                refusals.NETWORK_BLOCKED, request.info_hash, key, keep, request.peer_id
+            )
         numwant = request.numwant
         v4 = len(address) == 4
         # events.FLAG_NUMWANT_ABSENT, FLAG_DICTIONARIES, and NUMWANT_UNKNOWN of 16 bits.
@@ -241,8 +247,9 @@ class RequestHandler:
             request.peer_id, request.uploaded, request.downloaded, request.left, request.event, noted,
             flags, scan.crc32(request.key) & 0xFFFF if request.key else 0, holder, agent,
         )  # fmt: skip
+        warned = torrent == LEECH_OFF
         if torrent < 0:
-            if torrent != EARLY:
+            if torrent not in (EARLY, LEECH_OFF):
                 return self._refuse_announce(
                     torrent, request.info_hash, None, keep, request.peer_id
                 )
@@ -268,8 +275,8 @@ class RequestHandler:
                     peers4 = self._pick(swarms.v4, torrent, want, request.left == 0)
         seeders, leechers = packed.counts(swarms.tables.torrents, torrent * 32)
         interval, interval_min = service.interval(), self._interval_min
-        expires = holder is not None and holder.valid_until_us is not None
-        if request.compact and not self._sends_external_ip and not expires:
+        expires = not warned and holder is not None and holder.valid_until_us is not None
+        if request.compact and not self._sends_external_ip and not (expires or warned):
             return reply.announced(interval, interval_min, seeders, leechers, peers4, peers6, keep)
         if request.compact:
             body = http.announce_reply(interval, interval_min, seeders, leechers, peers4, peers6)
@@ -280,7 +287,11 @@ class RequestHandler:
             )
         if self._sends_external_ip:
             body = http.with_external_ip(body, source)
-        if holder is not None and holder.valid_until_us is not None:
+        if warned:
+            body = http.with_warning(
+                body, refusals.with_contact(_LEECH_OFF_TEXT, self._policy.contact)
+            )
+        elif holder is not None and holder.valid_until_us is not None:
             body = self._with_expiry(body, holder.valid_until_us)
         return _response(body, _BENCODED, keep)
 
@@ -291,8 +302,9 @@ class RequestHandler:
         if missing > 0:
             packed.add_bytes(picked, missing)
         size = directory.put_picked(
-            picked, 0, torrent, want, service.peer, seeder, service.selection_key, service.number
-        )
+            picked, 0, torrent, want, service.peer, seeder, service.selection_key, service.number,
+            service.apart,
+        )  # fmt: skip
         return scan.cut(picked, 0, size)
 
     def _claimed(self, text: bytes, source: bytes) -> bytes:

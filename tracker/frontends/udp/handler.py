@@ -16,7 +16,7 @@ from tracker.domain import events, packed, refusals
 from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import UdpTraffic
 from tracker.frontends.udp import mmsg, recvmmsg, ring
-from tracker.service.announce import EARLY, NUMWANT_UNKNOWN
+from tracker.service.announce import EARLY, LEECH_OFF, NUMWANT_UNKNOWN
 from tracker.service.rate_limits import Bans
 from tracker.wire import http, udp
 
@@ -72,7 +72,8 @@ _left_unknown = events.LEFT_UNKNOWN  # has a type in the .pxd, as `_nowhere` in 
 # true.
 if (
     (events.STOPPED, events.PAUSED, events.UDP4, events.UDP6) != (3, 4, 2, 3)
-    or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, udp.ANNOUNCE_REPLY.size, EARLY) != (1, 98, 20, -100)
+    or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, udp.ANNOUNCE_REPLY.size, EARLY, LEECH_OFF)
+    != (1, 98, 20, -100, -101)
     or (udp.SCRAPE, udp.HEAD_SIZE, udp.MAX_SCRAPED) != (2, 16, 74)
     or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
     or (_KEYS, _WAYS, MOST_OPTIONS, _AHEAD, _LEAST, _PIECE) != (32768, 8, 128, 16, 16, 32)
@@ -397,7 +398,7 @@ class DatagramHandler:
             left if left >= 0 else _left_unknown, event, noted, flags, key, holder, b"",
         )  # fmt: skip
         if torrent < 0:
-            if torrent != -100:  # EARLY
+            if torrent > -100:  # neither EARLY nor LEECH_OFF
                 return _put(
                     out,
                     to,
@@ -413,7 +414,7 @@ class DatagramHandler:
         directory = swarms.v6 if v6 else swarms.v4
         return 20 + directory.put_picked(
             out, to + 20, torrent, want, service.peer, left == 0, service.selection_key,
-            service.number,
+            service.number, service.apart,
         )  # fmt: skip
 
     def _put_other(
@@ -433,7 +434,7 @@ class DatagramHandler:
         """
         if (
             size < 36 or udp.action(data, at) != 2 or (size - 16) % 20  # udp.SCRAPE, udp.HEAD_SIZE
-            or self._service.hiding
+            or self._service.hiding or self._service._state.barring
         ):  # fmt: skip
             return _put(out, to, self._other(data, at, size, address[: 16 if v6 else 4]))
         connection_id, transaction = udp.scrape_head(data, at)

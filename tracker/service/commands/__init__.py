@@ -9,6 +9,7 @@ from tracker.service.commands.freeleech import FreeleechCommands
 from tracker.service.commands.hit_and_run import HitAndRunCommands
 from tracker.service.commands.keys import KeyCommands
 from tracker.service.commands.looks import LookCommands
+from tracker.service.commands.sanctions import SanctionCommands
 from tracker.service.commands.settings import SettingCommands
 from tracker.service.commands.torrents import TorrentCommands
 from tracker.service.commands.whitelist import WhitelistCommands
@@ -22,6 +23,7 @@ class ServiceCommands(
     TorrentCommands,
     HitAndRunCommands,
     LookCommands,
+    SanctionCommands,
     CaseCommands,
     SettingCommands,
 ):

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 from attrs import asdict
 
 from tracker import ports
-from tracker.domain.events.admin import KeyChanged, KeyIssued, KeyRevoked, KeyRotated
+from tracker.domain.events.admin import (
+    KeyChanged,
+    KeyIssued,
+    KeyRevoked,
+    KeyRotated,
+    OwnerKeysRevoked,
+)
 from tracker.service.commands import pending
 from tracker.service.commands.crediting import END_US
 from tracker.service.commands.writing import (
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
 
     from tracker.domain.access import Key
     from tracker.domain.events.registry import Subject
+
+
+_KEYS_AT_ONCE = 5000  # in one event, which is of 60 KB then
 
 
 class KeyCommands(Writing):
@@ -78,6 +87,22 @@ class KeyCommands(Writing):
     async def revoke_key_ref(self, key_ref: int, by: ports.Actor) -> None:
         async with self._answer(pending.key_ref(key_ref)):
             self._revoke(*self._in_force(key_ref), by)
+
+    async def revoke_owner(self, owner: str, by: ports.Actor) -> int:
+        """Appends one event, or several without an await in between where there are thousands of
+        keys.
+        """
+        access = self._service.state.access
+        account = access.owners.get(owner)
+        async with self._answer(pending.account(account or 0)):
+            if account is None:
+                raise ports.UnknownAccountError(f"no account has the owner {owner}")
+            key_refs = [*access.in_force(account, owner)]
+            self._need_room()
+            for at in range(0, len(key_refs), _KEYS_AT_ONCE):
+                some = tuple(key_refs[at : at + _KEYS_AT_ONCE])
+                self._append(OwnerKeysRevoked(owner, account, some), by)
+            return len(key_refs)
 
     # Deciding: before anything is appended.
 

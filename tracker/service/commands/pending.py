@@ -40,6 +40,10 @@ def factor(number: int) -> Subject:
     return "factor", number
 
 
+def network(name: str) -> Subject:
+    return "network", name
+
+
 def request(by: Actor) -> Subject:
     """Returns the subject of a request that the same token may repeat (an idempotency key)."""
     return "request", (by.token, by.idempotency_key)

@@ -25,12 +25,15 @@ from tests.tracker.frontends.private.front import (
     udp_announce,
 )
 from tracker.domain import refusals
-from tracker.domain.events.admin import TorrentDelisted
+from tracker.domain.events.admin import NetworkBlocked, TorrentBlacklisted, TorrentDelisted
 from tracker.domain.policy import Policy
 from tracker.frontends.udp.handler import DatagramHandler
+from tracker.ports import Actor
 from tracker.wire.connection_id import ConnectionIds
 
 CONTACT = "https://example.org/staff?a={b}&c=%41"
+BANNED = hash_of(4)
+BY = Actor("ops", "", "", "a virus")
 SAID = ". Contact: " + CONTACT
 
 
@@ -61,6 +64,8 @@ ROWS = {
     "swarm": Row(refusals.SWARM_FULL, "this torrent takes no more peers", policy={"max_peers_per_torrent": 1}, before=True),
     "peers": Row(refusals.PEERS_FULL, "takes no more peers now", policy={"max_peers": 1}, before=True),
     "account": Row(refusals.ACCOUNT_FULL, "too many clients with your key", policy={"peers_per_account": 1}, before=True),
+    "blacklisted": Row(refusals.TORRENT_BLACKLISTED, f"{BANNED.hex()}, is blacklisted: a virus", info_hash=BANNED),
+    "blocked": Row(refusals.NETWORK_BLOCKED, "your network is blocked here"),
     "rate": Row(refusals.RATE_EXCEEDED, "too many requests", key=UNKNOWN, policy={"requests_per_minute": 1}, before=True),
 }  # fmt: skip
 
@@ -75,6 +80,10 @@ def refuse(row: Row, contact: str) -> dict[str, str]:
     front = Front(evolve(row.settings, policy=policy))
     if row.info_hash == hash_of(3):
         front.rig.service.append(TorrentDelisted(hash_of(3)))
+    if row.info_hash == BANNED:
+        front.rig.service.append(TorrentBlacklisted(BANNED, public=True), BY)
+    if row.refusal == refusals.NETWORK_BLOCKED:
+        front.rig.service.append(NetworkBlocked("127.0.0.0/28"), BY)
     if row.before:
         other = announce(row.key).replace(b"XX0001.abc", b"YY0001.abc").replace(b"6881", b"6882")
         front.http(other, V4)

@@ -1,0 +1,222 @@
+"""Serves sanctions in version 2: what staff imposed on accounts, torrents and networks.
+
+Every change needs `X-Reason`. Times are dates.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve, frozen
+from quart import request
+
+from api.caller import actor
+from api.endpoint import REASON, Endpoint, Parameter, answer
+from api.openapi import shapes
+from api.reads import AT
+from api.replies import encode, json_text
+from api.times import rfc3339
+from api.v2 import bodies, params
+from api.v2.pages import gather, page
+from api.v2.problems import Problem, commanded
+from tracker.ports import ACCOUNT_SANCTIONS, ReadModel
+
+if TYPE_CHECKING:
+    from api.reads import Reads
+    from api.replies import Response
+    from tracker.ports import Blacklisted, Commands, Sanction, SanctionedAccount
+
+_ROW: Final = {
+    "seq": shapes.SEQ, "since": shapes.TIME, "until": shapes.nullable(shapes.TIME),
+    "by": shapes.STRING, "reason": shapes.STRING, "public": shapes.FLAG,
+}  # fmt: skip
+_SANCTION: Final = shapes.record(**_ROW)
+_BLACKLISTED: Final = shapes.record(info_hash=shapes.HASH, **_ROW)
+_BLOCK: Final = shapes.record(network=shapes.STRING, **_ROW)
+_ACCOUNT: Final = shapes.record(
+    account=shapes.NUMBER, owner=shapes.nullable(shapes.STRING),
+    **dict.fromkeys(ACCOUNT_SANCTIONS, shapes.nullable(_SANCTION)),
+)  # fmt: skip
+_DONE: Final = shapes.record(seq=shapes.SEQ)
+_NEEDED: Final = (evolve(REASON, required=True),)
+_MEANINGS: Final = {
+    "leech_off": "Give an account no peers while something is left",
+    "hidden": "List no peer of an account in replies",
+}
+
+
+@frozen
+class Sanctions:
+    reads: Reads
+    commands: Commands
+
+    def endpoints(self) -> list[Endpoint]:
+        listed = shapes.page("sanctions", _ACCOUNT, shapes.NUMBER)
+        rows = [
+            Endpoint(
+                "GET", "/sanctions", self.many, "Accounts with sanctions, ascending.",
+                answer(listed), query=(params.AFTER, params.LIMIT, AT),
+            )
+        ]  # fmt: skip
+        for what, meaning in _MEANINGS.items():
+            path = f"/accounts/{{account}}/{what.replace('_', '-')}"
+            rows += [
+                Endpoint(
+                    "PUT", path, partial(self.impose, what), f"{meaning}; needs `X-Reason`.",
+                    answer(_DONE), headers=_NEEDED,
+                    body=shapes.form(until=shapes.nullable(shapes.TIME)), body_required=False,
+                ),
+                Endpoint(
+                    "DELETE", path, partial(self.lift, what),
+                    f"Lift `{what}` from an account; needs `X-Reason`.",
+                    answer(_DONE), headers=_NEEDED,
+                ),
+            ]  # fmt: skip
+        return [*rows, *self._of_torrents(), *self._of_networks()]
+
+    def _of_torrents(self) -> list[Endpoint]:
+        listed, one = shapes.page("blacklist", _BLACKLISTED, shapes.HASH), "/blacklist/{info_hash}"
+        return [
+            Endpoint(
+                "GET", "/blacklist", self.blacklist, "Blacklisted torrents, ascending.",
+                answer(listed), query=(params.AFTER_HASH, params.LIMIT, AT),
+            ),
+            Endpoint(
+                "GET", one, self.blacklisted, "Why a torrent is blacklisted.",
+                answer(_BLACKLISTED), query=(AT,),
+            ),
+            Endpoint(
+                "PUT", one, self.ban, "Refuse a torrent in all modes; needs `X-Reason`.",
+                answer(_DONE), headers=_NEEDED, body=shapes.form(public=shapes.nullable(shapes.FLAG)),
+                body_required=False,
+            ),
+            Endpoint(
+                "DELETE", one, self.unban, "Take a torrent off the blacklist; needs `X-Reason`.",
+                answer(_DONE), headers=_NEEDED,
+            ),
+        ]  # fmt: skip
+
+    def _of_networks(self) -> list[Endpoint]:
+        listed, one = shapes.page("blocks", _BLOCK, shapes.STRING), "/blocks/{address}/{bits}"
+        after = Parameter(
+            name="after", schema=shapes.STRING, description="the `next` of the page before"
+        )
+        body = shapes.form(until=shapes.nullable(shapes.TIME), public=shapes.nullable(shapes.FLAG))
+        return [
+            Endpoint(
+                "GET", "/blocks", self.blocks, "Blocked networks.", answer(listed),
+                query=(after, params.LIMIT, AT),
+            ),
+            Endpoint(
+                "PUT", one, self.block, "Refuse announces from a network; needs `X-Reason`.",
+                answer(_DONE), headers=_NEEDED, body=body, body_required=False,
+            ),
+            Endpoint(
+                "DELETE", one, self.unblock, "Take announces from a network again; needs `X-Reason`.",
+                answer(_DONE), headers=_NEEDED,
+            ),
+        ]  # fmt: skip
+
+    # Accounts.
+
+    async def many(self) -> Response:
+        given = params.only(request.args, "after", "limit", "at")
+        after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
+        listed = self.reads.each(ReadModel.sanctions, after)
+        found, more = await gather(listed, params.limit(given), lambda _: True)
+        following = found[-1].account if more else None
+        return page("sanctions", [_account_json(one) for one in found], following)
+
+    async def impose(self, what: str, account: str) -> Response:
+        """Imposes it at once, or again with another reason or end. `until`: null = until lifted."""
+        number = params.number(account, "account")
+        until_us = bodies.time_us(await bodies.members_or_none("until"), "until")
+        with commanded():
+            return _done(await self.commands.impose(what, number, until_us, actor()))
+
+    async def lift(self, what: str, account: str) -> Response:
+        number = params.number(account, "account")
+        with commanded():
+            return _done(await self.commands.lift(what, number, actor()))
+
+    # Torrents.
+
+    async def blacklist(self) -> Response:
+        given = params.only(request.args, "after", "limit", "at")
+        after = params.info_hash(given["after"], "after") if "after" in given else b""
+        listed = self.reads.each(ReadModel.blacklist, after)
+        found, more = await gather(listed, params.limit(given), lambda _: True)
+        following = found[-1].info_hash.hex() if more else None
+        return page("blacklist", [_blacklisted_json(one) for one in found], following)
+
+    async def blacklisted(self, info_hash: str) -> Response:
+        params.only(request.args, "at")
+        found = await self.reads.one(ReadModel.blacklisted, params.info_hash(info_hash))
+        if found is None:
+            raise Problem(404, "that torrent is not on the blacklist")
+        return json_text(encode(_blacklisted_json(found)))
+
+    async def ban(self, info_hash: str) -> Response:
+        """Blacklists a torrent; its peers go at once. `public`: clients get the reason."""
+        torrent = params.info_hash(info_hash)
+        public = bodies.flag(await bodies.members_or_none("public"), "public")
+        with commanded():
+            return _done(await self.commands.blacklist(torrent, public, actor()))
+
+    async def unban(self, info_hash: str) -> Response:
+        torrent = params.info_hash(info_hash)
+        with commanded():
+            return _done(await self.commands.unblacklist(torrent, actor()))
+
+    # Networks.
+
+    async def blocks(self) -> Response:
+        """Lists blocks in the order of their networks as texts."""
+        given = params.only(request.args, "after", "limit", "at")
+        listed = self.reads.each(ReadModel.blocks, given.get("after", ""))
+        found, more = await gather(listed, params.limit(given), lambda _: True)
+        shown: list[object] = [
+            {"network": one.network, **_sanction_json(one.sanction)} for one in found
+        ]
+        return page("blocks", shown, found[-1].network if more else None)
+
+    async def block(self, address: str, bits: str) -> Response:
+        """Blocks a network at once. `until`: null = until lifted. `public`: as above."""
+        given = await bodies.members_or_none("until", "public")
+        until_us, public = bodies.time_us(given, "until"), bodies.flag(given, "public")
+        with commanded():
+            asked = self.commands.block(f"{address}/{bits}", until_us, public, actor())
+            return _done(await asked)
+
+    async def unblock(self, address: str, bits: str) -> Response:
+        with commanded():
+            return _done(await self.commands.unblock(f"{address}/{bits}", actor()))
+
+
+def _done(seq: int) -> Response:
+    return json_text(encode({"seq": seq}))
+
+
+def _account_json(one: SanctionedAccount) -> dict[str, Any]:
+    return {
+        "account": one.account,
+        "owner": one.owner,
+        "leech_off": one.leech_off and _sanction_json(one.leech_off),
+        "hidden": one.hidden and _sanction_json(one.hidden),
+    }
+
+
+def _sanction_json(one: Sanction) -> dict[str, Any]:
+    return {
+        "seq": one.seq,
+        "since": rfc3339(one.since_us),
+        "until": rfc3339(one.until_us),
+        "by": one.by,
+        "reason": one.reason,
+        "public": one.public,
+    }
+
+
+def _blacklisted_json(one: Blacklisted) -> dict[str, Any]:
+    return {"info_hash": one.info_hash.hex(), **_sanction_json(one.sanction)}

@@ -1,0 +1,94 @@
+"""Imposes sanctions on accounts, torrents and networks, and lifts them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Network, ip_network
+
+from tracker import ports
+from tracker.domain.events.admin import (
+    HidingChanged,
+    LeechOffChanged,
+    NetworkBlocked,
+    NetworkUnblocked,
+    TorrentBlacklisted,
+    TorrentUnblacklisted,
+)
+from tracker.domain.sanctions import KINDS
+from tracker.service.commands import pending
+from tracker.service.commands.crediting import END_US
+from tracker.service.commands.writing import Writing
+
+_EVENTS = {"leech_off": LeechOffChanged, "hidden": HidingChanged}
+_MAPPED = IPv6Network("::ffff:0:0/96")
+
+
+class SanctionCommands(Writing):
+    async def impose(self, what: str, account: int, until_us: int | None, by: ports.Actor) -> int:
+        async with self._answer(pending.account(account)):
+            self._check(by, until_us)
+            self._check_account(account)
+            self._need_room()
+            return self._append(_EVENTS[what](account, True, until_us), by)
+
+    async def lift(self, what: str, account: int, by: ports.Actor) -> int:
+        async with self._answer(pending.account(account)):
+            self._check(by)
+            self._check_account(account)
+            event = _EVENTS[what](account, False)
+            if (account, event.flag) not in self._service.state.sanctions.accounts:
+                raise ports.UnknownSanctionError(f"{KINDS[event.flag]} is not in force there")
+            self._need_room()
+            return self._append(event, by)
+
+    async def blacklist(self, info_hash: bytes, public: bool, by: ports.Actor) -> int:
+        async with self._answer(pending.torrent(info_hash)):
+            self._check(by)
+            self._need_room()
+            return self._append(TorrentBlacklisted(info_hash, public), by)
+
+    async def unblacklist(self, info_hash: bytes, by: ports.Actor) -> int:
+        async with self._answer(pending.torrent(info_hash)):
+            self._check(by)
+            if info_hash not in self._service.state.sanctions.blacklist:
+                raise ports.UnknownSanctionError("that torrent is not on the blacklist")
+            self._need_room()
+            return self._append(TorrentUnblacklisted(info_hash), by)
+
+    async def block(self, network: str, until_us: int | None, public: bool, by: ports.Actor) -> int:
+        async with self._answer():
+            self._check(by, until_us)
+            name = network_of(network)
+            self._need_room()
+            return self._append(NetworkBlocked(name, until_us, public), by)
+
+    async def unblock(self, network: str, by: ports.Actor) -> int:
+        async with self._answer(pending.network(network)):
+            self._check(by)
+            name = network_of(network)
+            if name not in self._service.state.sanctions.networks.sanctions:
+                raise ports.UnknownSanctionError(f"{name} is not blocked")
+            self._need_room()
+            return self._append(NetworkUnblocked(name), by)
+
+    def _check(self, by: ports.Actor, until_us: int | None = None) -> None:
+        if not by.reason:
+            raise ports.InvalidSanctionError("this needs a reason")
+        if until_us is not None and not self._service.date_us() < until_us < END_US:
+            raise ports.InvalidSanctionError("it would end in the past, or after the year 9999")
+
+    def _check_account(self, account: int) -> None:
+        if not self._service.state.access.has_account(account):
+            raise ports.UnknownAccountError
+
+
+def network_of(text: str) -> str:
+    """Returns a network as the log names it. Raises `InvalidSanctionError`."""
+    try:
+        found = ip_network(text)
+    except ValueError as error:
+        raise ports.InvalidSanctionError(
+            f"expected a network such as 198.51.100.0/24: {error}"
+        ) from None
+    if isinstance(found, IPv6Network) and found.subnet_of(_MAPPED):
+        raise ports.InvalidSanctionError("name the IPv4 network itself, without ::ffff:")
+    return str(found)
