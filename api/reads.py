@@ -94,6 +94,20 @@ class Reads:
         """Returns replies with their peers. Raises the errors of the past."""
         return await self._past().handed(query, limit)
 
+    async def swarm(self, info_hash: bytes, after: int, limit: int) -> Mapping[str, Any]:
+        """Returns the peers of a swarm. Raises the errors of the past."""
+        return await self._past().swarm(moment_in_query(), info_hash, after, limit, note_outage)
+
+    async def summary(self) -> Mapping[str, Any]:
+        """Returns the state in numbers. Raises the errors of the past."""
+        return await self._past().summary(moment_in_query(), note_outage)
+
+    async def diff(
+        self, first: Moment, last: Moment | None, info_hash: bytes | None, after: int, limit: int
+    ) -> Mapping[str, Any]:
+        """Returns what changed between two moments. Raises the errors of the past."""
+        return await self._past().diff(first, last, info_hash, after, limit)
+
     async def outages(
         self, first: Moment | None, last: Moment | None, after: int, limit: int
     ) -> OutagesPage:

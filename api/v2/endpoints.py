@@ -32,6 +32,7 @@ from api.v2.sanctions import Sanctions
 from api.v2.series import Series
 from api.v2.server_sent import Streams
 from api.v2.settings import Settings
+from api.v2.states import States
 from api.v2.stays import Stays
 from api.v2.torrents import Torrents
 from api.v2.transitions import Transitions
@@ -72,6 +73,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Announces(reads, looks).endpoints(),
         *Stays(reads, looks).endpoints(),
         *Outages(reads).endpoints(),
+        *States(reads, looks).endpoints(),
         *Reruns(ports.reruns).endpoints(),
         *Hooks(ports.webhooks).endpoints(),
         *Clients(reads).endpoints(),

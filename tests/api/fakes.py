@@ -502,6 +502,24 @@ STAY: dict[str, Any] = {
 
 OUTAGE = Outage("stopped", "signal", NOW_US, NOW_US + 2_500_000, 5, 7)
 
+SWARM: dict[str, Any] = {
+    "peers": [
+        {
+            "addresses": [{"address": "192.0.2.9", "port": 6881, "pseudonym": "bb" * 8}],
+            "peer_id": "00" * 20, "client": None, "role": "seeder", "uploaded": 1, "downloaded": 2,
+            "left": None, "event": "none", "last_seq": 8, "last_time": "2027-01-15T08:00:00.000000Z",
+            "key_ref": 1, "account": 1, "owner": "anna",
+        }
+    ],
+    "next": 8, "seq": 9, "seeders": 2, "leechers": 0, "completed": 0,
+}  # fmt: skip
+SUMMARY: dict[str, Any] = {
+    "events": 10, "seq": 9, "time": "2027-01-15T08:00:00.000000Z", "settings": {}, "digest": "00",
+    "history": "00", "history_seq": 5,
+}  # fmt: skip
+DIFF: dict[str, Any] = {
+    "changes": [{"type": "peer_left", **SWARM["peers"][0]}], "next": 3, "outages": [None, None],
+}  # fmt: skip
 CHECK: dict[str, Any] = {
     "first": 3, "last": 9, "as_recorded": 5, "differing": 1, "not_decided": {"why": 1},
     "brought_about": 0, "inputs": 0, "whole": True, "outcomes": [
@@ -526,6 +544,7 @@ class FakePast:
     moments: list[Moment] = attrs.field(factory=list)
     handed_queries: list[tuple[HandedQuery, int]] = attrs.field(factory=list)
     stays_queries: list[tuple[StaysQuery, int]] = attrs.field(factory=list)
+    states: list[tuple[object, ...]] = attrs.field(factory=list)
     outages_queries: list[tuple[object, ...]] = attrs.field(factory=list)
     failure: Exception | None = None
     outage: Outage | None = None  # that every moment lies in
@@ -557,6 +576,27 @@ class FakePast:
         if self.failure is not None:
             raise self.failure
         return HandedPage([REPLY], 9, ["2027-01-15"], "cc" * 8)
+
+    async def swarm(
+        self, moment: Moment | None, info_hash: bytes, after: int, limit: int, on_outage: Any
+    ) -> dict[str, Any]:
+        return self._told(SWARM, on_outage, moment, info_hash, after, limit)
+
+    async def summary(self, moment: Moment | None, on_outage: Any) -> dict[str, Any]:
+        return self._told(SUMMARY, on_outage, moment)
+
+    async def diff(
+        self, first: Moment, last: Moment | None, info_hash: bytes | None, after: int, limit: int
+    ) -> dict[str, Any]:
+        return self._told(DIFF, lambda _: None, first, last, info_hash, after, limit)
+
+    def _told(self, told: dict[str, Any], on_outage: Any, *asked: object) -> dict[str, Any]:
+        self.states.append(asked)
+        if self.outage is not None:
+            on_outage(self.outage)
+        if self.failure is not None:
+            raise self.failure
+        return told
 
     async def outages(
         self, first: Moment | None, last: Moment | None, after: int, limit: int

@@ -272,3 +272,35 @@ def test_no_log(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
     assert (output.out, output.err.count("\n")) == ("", 1)
     assert "there is none" in output.err
     assert not (tmp_path / "none").exists()
+
+
+def test_the_api_tells_the_same(tracker: Tracker, seqs: list[int]) -> None:
+    """What `swarm`, `replay --at` and `diff` print of these moments, the API says too."""
+    first, last = seqs[1], seqs[4]
+
+    def told(target: str) -> Any:
+        reply = ask(tracker, "GET", f"/api/v2/{target}", x_reason="ticket 7")
+        assert reply.status == 200, reply.body
+        return reply.json
+
+    def as_printed(one: dict[str, Any]) -> dict[str, Any]:
+        shown = [f"{each['address']}:{each['port']}" for each in one["addresses"]]
+        assert all(each["pseudonym"] for each in one["addresses"])
+        return {**one, "addresses": shown}
+
+    swarm = told(f"torrents/{HASH.hex()}/peers?at={first}&limit=1")
+    rest = told(f"torrents/{HASH.hex()}/peers?at={first}&after={swarm['next']}")
+    found = [as_printed(one) for one in (*swarm["peers"], *rest["peers"])]
+    assert found == printed(tracker, "swarm", HASH.hex(), "--at", str(first))
+    assert (swarm["seq"], rest["next"], swarm["seeders"], swarm["leechers"]) == (first, None, 1, 1)
+    (numbers,) = printed(tracker, "replay", "--at", str(last))
+    assert told(f"state?at={last}") == {
+        name: each for name, each in numbers.items() if name not in ("trust", "outage")
+    }
+    target = f"diff?from={first}&to={last}&info_hash={HASH.hex()}"
+    page = told(f"{target}&limit=2")
+    changes = [*page["changes"], *told(f"{target}&after={page['next']}")["changes"]]
+    changes = [as_printed(one) if "addresses" in one else one for one in changes]
+    assert changes == printed(tracker, "diff", str(first), str(last), "--info-hash", HASH.hex())
+    assert page["outages"] == [None, None]
+    assert told("diff?from=0")["next"] is None

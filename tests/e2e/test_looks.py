@@ -24,10 +24,12 @@ SHOWING = {
     "/api/v2/accounts/{account}/peers",
     "/api/v2/accounts/{account}/received",
     "/api/v2/announces/{seq}/explain",
+    "/api/v2/diff",
     "/api/v2/events",
     "/api/v2/events/stream",
     "/api/v2/handed",
     "/api/v2/stays",
+    "/api/v2/torrents/{info_hash}/peers",
 }
 """All that can show an address."""
 
@@ -78,6 +80,8 @@ def test_every_endpoint(site: Tracker) -> None:
         target = path.format(**filled)
         if path.endswith("/handed"):
             target += f"?address={HOSTS[0]}"
+        if path.endswith("/diff"):
+            target += f"?from=0&info_hash={HASH.hex()}"
         for token, reason in (("moderator", ""), ("moderator", "why"), ("MyAccessToken", "")):
             body = answer(site, target, token, reason)
             assert not addresses(body), (path, token, reason)

@@ -11,8 +11,8 @@ from tracker.cli.moment_options import add_log_and_json, replayed, state_at
 from tracker.cli.options import info_hash
 from tracker.cli.output import say, say_json
 from tracker.cli.time_options import add_moments
-from tracker.offline.state_diff import differences
-from tracker.offline.state_summary import picture
+from tracker.history.state_diff import differences
+from tracker.history.state_summary import picture
 
 if TYPE_CHECKING:
     import argparse

@@ -11,7 +11,7 @@ from tracker.cli import trust
 from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
 from tracker.cli.output import CannotError, say, say_json
 from tracker.cli.time_options import add_moments
-from tracker.offline.state_summary import digest, summary
+from tracker.history.state_summary import digest, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,14 +11,14 @@ from tracker.cli import trust
 from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
 from tracker.cli.output import CannotError, count
 from tracker.cli.tables import BYTES, HASH, NUMBER, TIME, WORD, Column, add_list, say_list
-from tracker.offline.state_summary import as_json, members
+from tracker.history.state_summary import as_json, members
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     import argparse
 
     from tracker.domain.state import State
-    from tracker.offline.state_summary import Member
+    from tracker.history.state_summary import Member
 
 _COLUMNS = (
     Column("addresses", WORD, heading="address"), Column("role", WORD), Column("left", BYTES),

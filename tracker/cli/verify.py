@@ -12,7 +12,7 @@ from tracker.cli import trust
 from tracker.cli.moment_options import add_log_and_json, failing_if_interrupted
 from tracker.cli.options import log_and_secrets
 from tracker.cli.output import LOG_DAMAGED, count, progress, say, say_json
-from tracker.offline.state_summary import digest
+from tracker.history.state_summary import digest
 from tracker.offline.verify import Verification
 from tracker.store.address_keys import Keyring
 from tracker.times import rfc3339

@@ -143,6 +143,41 @@ class PastReads:
                 question = Question("outages", (first, last, after, limit))
                 return cast("OutagesPage", await helper.ask(question))
 
+    async def swarm(
+        self,
+        moment: Moment | None,
+        info_hash: bytes,
+        after: int,
+        limit: int,
+        on_outage: Callable[[Outage], None] = _ignore,
+    ) -> Mapping[str, Any]:
+        moment = moment or Moment(seq=self._log.durable_seq - 1)
+        question = Question("swarm", (moment, info_hash, after, limit))
+        with _in_time():
+            async with self._helper(moment) as helper:
+                answer = cast("Mapping[str, Any]", await helper.ask(question))
+                await _find_outage(helper, moment, on_outage)
+                return answer
+
+    async def summary(
+        self, moment: Moment | None, on_outage: Callable[[Outage], None] = _ignore
+    ) -> Mapping[str, Any]:
+        moment = moment or Moment(seq=self._log.durable_seq - 1)
+        with _in_time():
+            async with self._helper(moment) as helper:
+                answer = cast("Mapping[str, Any]", await helper.ask(Question("summary", (moment,))))
+                await _find_outage(helper, moment, on_outage)
+                return answer
+
+    async def diff(
+        self, first: Moment, last: Moment | None, info_hash: bytes | None, after: int, limit: int
+    ) -> Mapping[str, Any]:
+        moments = first, last or Moment(seq=self._log.durable_seq - 1)
+        question = Question("diff", (moments, info_hash, after, limit))
+        with _in_time():
+            async with self._helper(None, moments[1].seq) as helper:
+                return cast("Mapping[str, Any]", await helper.ask(question))
+
     async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
         if query.network is not None:
             packed_network(query.network)

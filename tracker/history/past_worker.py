@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import partial
 from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,8 @@ from eventlog import LogError, first_seq
 from tracker import ports
 from tracker.history import handed, pseudonyms, stays
 from tracker.history.explain import explain
+from tracker.history.state_diff import differences
+from tracker.history.state_summary import digest, members, picture, summary
 from tracker.service.read_model import Projection
 from tracker.store import snapshots
 from tracker.store.address_keys import Keyring
@@ -33,6 +36,8 @@ from tracker.workers.question_pipe import Failed, Worker, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tracker.domain.state import State
 
 WORK_SECONDS = 10.0
 """Longest work for a page of replies, in seconds. The next page does the rest."""
@@ -61,6 +66,10 @@ class PastWorker(Worker):
         self._moment: ports.Moment | None = None  # of the model
         self._outage: ports.Outage | None = None  # in which the moment lies
         self._outages: Outages | None = None  # of the log, as far as it was read
+        # Events, history digest, and the number of the event after its place.
+        self._history: tuple[int, bytes, int] | None = None
+        # Two moments and a torrent, the changes, and the outages that the moments lie in.
+        self._changes: tuple[object, list[dict[str, Any]], list[Any]] | None = None
         self._seq = -1  # the model's last event
         self._settled = False  # true = no later event of the log can belong to the moment
         self._listings: dict[int, Iterator[Any]] = {}
@@ -122,6 +131,58 @@ class PastWorker(Worker):
         log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
         return pseudonyms.named(explain(log, seq), self._needed())
 
+    def swarm(
+        self, moment: ports.Moment, info_hash: bytes, after: int, limit: int
+    ) -> dict[str, Any]:
+        """Returns the peers of a swarm whose last announces came after event `after`."""
+        state, _ = self._replayed(moment)
+        found = [one for one in members(state, info_hash) if one.last_seq > after]
+        seeders, completed, leechers = state.swarms.counts(info_hash)
+        return {
+            "peers": [pseudonyms.of_member(one, self._keys) for one in found[:limit]],
+            "next": found[limit - 1].last_seq if len(found) > limit else None,
+            "seq": state.seq - 1, "seeders": seeders, "leechers": leechers, "completed": completed,
+        }  # fmt: skip
+
+    def summary(self, moment: ports.Moment) -> dict[str, Any]:
+        """Returns a state in numbers, with its digest and the history digest up to there. That is
+        kept, because it takes as long as reading the log.
+        """
+        state, replay = self._replayed(moment)
+        if self._history is None or self._history[0] != state.seq:
+            self._history = state.seq, *replay.history()
+        _, history, seq = self._history
+        known = {"digest": digest(state), "history": history.hex(), "history_seq": seq}
+        return {**summary(state), **known}
+
+    def diff(
+        self,
+        moments: tuple[ports.Moment, ports.Moment],
+        info_hash: bytes | None,
+        after: int,
+        limit: int,
+    ) -> dict[str, Any]:
+        """Returns what changed between two moments, beyond the first `after` changes. All are kept,
+        because the next page goes on with them.
+        """
+        if self._changes is None or self._changes[0] != (moments, info_hash):
+            self.forget()
+            log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+            forward = sorted(moments, key=log.resolve)
+            pictures, outages = {}, {}
+            for one in forward:
+                pictures[one] = picture(log.at(one), info_hash)
+                log.resolve(one)
+                outages[one] = log.outage and log.outage.shown()
+            show = partial(pseudonyms.of_member, keys=self._keys)
+            found = list(differences(pictures[moments[0]], pictures[moments[1]], show))
+            self._changes = (moments, info_hash), found, [outages[each] for each in moments]
+        _, found, told = self._changes
+        end = after + limit
+        return {
+            "changes": found[after:end], "next": end if end < len(found) else None, "outages": told,
+        }  # fmt: skip
+
     def handed(self, query: ports.HandedQuery, limit: int) -> ports.HandedPage:
         """Returns replies, in the order of the log. The walk is kept, because the next page goes on
         with it.
@@ -165,10 +226,16 @@ class PastWorker(Worker):
         return self._keys
 
     def forget(self) -> None:
-        self._walk = self._outages = None
+        self._walk = self._outages = self._changes = None
         self._replay = self._model = self._moment = None
         self._seq = -1
         self._listings.clear()
+
+    def _replayed(self, moment: ports.Moment) -> tuple[State, ForwardReplay]:
+        """Returns the state at a moment, and its replay. Raises what `_at` does."""
+        self._at(moment)
+        assert self._replay is not None  # noqa: S101  # for mypy: it made the model
+        return self._replay.at(ports.Moment(seq=self._seq)), self._replay
 
     def _at(self, moment: ports.Moment) -> Projection:
         """Returns the model of a moment. Raises `ports.NoMomentError`, `LogError`, `OSError`."""

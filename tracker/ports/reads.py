@@ -268,6 +268,33 @@ class Past(Protocol):
         """
         ...
 
+    async def swarm(
+        self,
+        moment: Moment | None,
+        info_hash: bytes,
+        after: int,
+        limit: int,
+        on_outage: Callable[[Outage], None] = ...,
+    ) -> Mapping[str, Any]:
+        """At most `limit` peers of a swarm by their last announces, after event `after`, with the
+        swarm's counts, as JSON values. `moment` None: after the last durable event.
+        """
+        ...
+
+    async def summary(
+        self, moment: Moment | None, on_outage: Callable[[Outage], None] = ...
+    ) -> Mapping[str, Any]:
+        """The state in numbers, with its digest and the history digest, as JSON values."""
+        ...
+
+    async def diff(
+        self, first: Moment, last: Moment | None, info_hash: bytes | None, after: int, limit: int
+    ) -> Mapping[str, Any]:
+        """At most `limit` changes from one moment to another, beyond the first `after`, as JSON
+        values; with those of a swarm for `info_hash`.
+        """
+        ...
+
     async def outages(
         self, first: Moment | None, last: Moment | None, after: int, limit: int
     ) -> OutagesPage:

@@ -19,7 +19,7 @@ from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.events.admin import TrackerStarted, TrackerStopped
 from tracker.history.event_scan import Filter, Scan
-from tracker.offline.state_summary import members, summary
+from tracker.history.state_summary import members, summary
 from tracker.ports import EventFilter, LogPart, Moment, NoMomentError, Outage
 from tracker.store.moments import ForwardReplay, span
 

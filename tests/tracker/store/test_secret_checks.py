@@ -9,7 +9,7 @@ import pytest
 from eventlog import Reader
 from tests.days import Site
 from tracker.domain.dates import Dates
-from tracker.offline import state_summary
+from tracker.history import state_summary
 from tracker.offline.verify import Verification
 from tracker.store import snapshots
 from tracker.store.address_keys import Keyring

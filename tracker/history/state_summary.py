@@ -38,7 +38,8 @@ class Member:
     left: int | None  # None = unknown
     event: str  # of the last announce
     last_seq: int
-    last_us: int
+    last_us: int  # date
+    seen_us: int  # the same as log time
     key_ref: int | None
     account: int | None
     owner: str | None  # of the account, where the site gave one
@@ -123,6 +124,7 @@ def _member(state: State, owners: dict[int, str], peer: int) -> Member:
         event=events.EVENT_NAMES[row.mark & MARK_EVENT],
         last_seq=row.last_seq,
         last_us=state.dates.of(row.seen_us),
+        seen_us=row.seen_us,
         key_ref=row.key_ref or None,
         account=account or None,
         owner=owners.get(account),
@@ -160,7 +162,7 @@ def picture(state: State, info_hash: bytes | None) -> Picture:
 
 def as_json(member: Member) -> dict[str, Any]:
     shown = asdict(member)
-    del shown["seeder"], shown["last_us"], shown["identity"]
+    del shown["seeder"], shown["last_us"], shown["seen_us"], shown["identity"]
     return {
         **shown,
         "peer_id": member.peer_id.hex(),

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.offline.state_summary import as_json
+from tracker.history.state_summary import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tracker.domain.accounts import Totals
-    from tracker.offline.state_summary import Member, Picture
+    from tracker.history.state_summary import Member, Picture
 
     Change = dict[str, Any]
 
 _TOTALS = ("uploaded", "downloaded", "sessions", "snatched")
 
 
-def differences(before: Picture, after: Picture) -> Iterator[Change]:
+def differences(
+    before: Picture, after: Picture, show: Callable[[Member], dict[str, Any]] = as_json
+) -> Iterator[Change]:
     """Lists counts, settings, whitelist, facts, keys, torrents, accounts, then the peers of one
-    swarm.
+    swarm, of which `show` makes JSON values.
     """
     yield from _values("count", _counts(before), _counts(after))
     yield from _values("setting", before.summary["settings"], after.summary["settings"])
@@ -32,8 +34,8 @@ def differences(before: Picture, after: Picture) -> Iterator[Change]:
     yield from _torrents("torrent_appeared", after, before)
     yield from _torrents("torrent_gone", before, after)
     yield from _accounts(before, after)
-    yield from _members("peer_joined", after.members, before.members)
-    yield from _members("peer_left", before.members, after.members)
+    yield from _members("peer_joined", after.members, before.members, show)
+    yield from _members("peer_left", before.members, after.members, show)
 
 
 def _counts(one: Picture) -> dict[str, Any]:
@@ -98,8 +100,10 @@ def _seconds(totals: Totals | None, name: str) -> int:
     return (totals.seeding_us if name == "seeding" else totals.partial_us) // 1_000_000
 
 
-def _members(kind: str, has: list[Member], lacks: list[Member]) -> Iterator[Change]:
+def _members(
+    kind: str, has: list[Member], lacks: list[Member], show: Callable[[Member], dict[str, Any]]
+) -> Iterator[Change]:
     there = {member.identity for member in lacks}
     for member in has:
         if member.identity not in there:
-            yield {"type": kind, **as_json(member)}
+            yield {"type": kind, **show(member)}
