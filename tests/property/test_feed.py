@@ -30,6 +30,9 @@ class Listens:
     """Keeps what it hears."""
 
     name, parameters = "listens", None
+    version = 1
+    kept: tuple[str, ...] = ()
+    holds: tuple[type, ...] = ()
 
     def __init__(self) -> None:
         self.heard_of: list[Interval] = []

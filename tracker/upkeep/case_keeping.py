@@ -1,16 +1,17 @@
 """Finds cases while a replay applies events, and writes them. Blocking.
 
-The follower has a `CaseKeeper` where `cases = true`. What the detectors remember is not written,
-because it has addresses. So each start has them hear the log again from its beginning, and what was
-found before is not found twice. What was found stays, also where its announces are removed or the
-addresses shredded.
+The follower has a `CaseKeeper` where `cases = true`. What the detectors remember is written beside
+the cases, so that a start goes on from there. Else it has them hear the log again from its
+beginning, and what was found before is not found twice. What was found stays, also where its
+announces are removed or the addresses shredded.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from eventlog import first_seq
+from eventlog import border, first_seq
 from tracker.domain import events
 from tracker.domain.detecting.cases import Found, Said
 from tracker.domain.detecting.feed import Feed
@@ -18,7 +19,9 @@ from tracker.domain.detecting.watch import Watch
 from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import CaseEvent, TrackerStarted
 from tracker.domain.events.records import AnnounceRefused, Tick
-from tracker.store import case_files, checked_segments, frames
+from tracker.store import case_files, checked_segments, detector_file, frames
+from tracker.store.address_keys import pseudonym
+from tracker.store.detector_file import NothingRememberedError, Remembered, RememberedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +41,25 @@ than those before is entered besides.
 """
 
 
+class Hiding:
+    """Hashes addresses for detectors, as `tracker.domain.detecting.addresses.Hide` says."""
+
+    def __init__(self, keys: Keyring) -> None:
+        self._keys = keys
+        self._secrets: dict[int, bytes | None] = {}  # of the last two days that were asked for
+
+    def __call__(self, day: int, address: bytes) -> bytes | None:
+        if day not in self._secrets:
+            self._secrets = {one: two for one, two in self._secrets.items() if abs(one - day) < 2}
+            self._secrets[day] = self._keys.pseudonyms(day)
+        secret = self._secrets[day]
+        return pseudonym(secret, address) if secret else None
+
+    def forget(self) -> None:
+        """Drops the secrets, because their days may be shredded."""
+        self._secrets = {}
+
+
 class CaseKeeper:
     """Notes what detectors find and staff says in a replay, and writes it."""
 
@@ -53,9 +75,7 @@ class CaseKeeper:
         `watch`: the detectors; None = all. Raises `OSError`, and what reading the log raises.
         """
         self._log, self._keys = log, keys
-        self.seq = first_seq(log)
-        """The first event that the detectors must hear."""
-        self._feed = Feed(watch or Watch())
+        self._feed = Feed(watch or Watch(), os.urandom(16))
         self._noted: list[Found | Said] = []
         self._known: set[bytes] = set()
         # By account and detector: a day, and the number and highest grade of its findings.
@@ -70,15 +90,48 @@ class CaseKeeper:
             listed = timeline.listed
             self._known = {case_files.name_of(entry) for entry in timeline.entries}
         self._writer = case_files.Writer.open(log, listed)
-        self._chain = listed.chain if listed else b""
-        self._heard = 0  # events that the detectors heard of
+        remembered = self._remembered(listed, refused)
+        self._anew = remembered is None
+        self.seq = remembered.upto if remembered else first_seq(log)
+        """The first event that the detectors must hear."""
+        self._chain = remembered.chain if remembered else b""
+        self._heard = self.seq if remembered else 0  # events that the detectors heard of
+
+    def _remembered(
+        self, listed: case_files.Listed | None, refused: Callable[[str], None]
+    ) -> Remembered | None:
+        """Has the detectors remember what was written; None = they must hear the log again."""
+        if listed is None or self._keys is None:
+            return None
+        try:
+            with border(RememberedError, RememberedError):
+                one = detector_file.read(self._log, self._keys, self._feed.shape)
+                if one.upto > listed.upto:
+                    raise RememberedError("the cases end before it")
+                rows = one.data["of_day"]
+                of_day = {
+                    (who, name): (day, number, grade) for who, name, day, number, grade in rows
+                }
+                self._feed.restore(one.data)
+                self._of_day = of_day
+        except RememberedError as error:
+            if not isinstance(error, NothingRememberedError):
+                refused(f"The detectors hear the log again: {error}. Nothing has to be done")
+            return None
+        return one
+
+    def before(self, state: State) -> None:
+        """Gets ready for a frame that will be applied next. Raises what reading the log raises."""
+        if state.gone is None and state.seq >= self.seq:
+            state.gone = []
+            if self._anew:
+                self._begin(state)
 
     def after(self, state: State, frame: Frame) -> None:
         """Hears a frame that was applied. Raises `CodecError`, and what reading the log raises."""
         header = frame.header
-        if state.gone is None:  # the first frame of all
-            state.gone = []
-            self._begin(state)
+        if state.gone is None:  # the detectors heard that before
+            return
         for seq, record in frames.admin(frame):
             self._say(state, seq, record)
         self._note(state, hear(self._feed, state, frame))
@@ -127,6 +180,18 @@ class CaseKeeper:
         if self._heard > self._writer.upto:
             self._writer.write(self._noted, self._heard, self._chain)
             self._noted = []
+
+    def remember(self, state: State) -> None:
+        """Writes what the detectors remember, if the cases are written up to there.
+
+        Raises `SecretError`, `OSError`.
+        """
+        if self._keys is None or not self.seq < self._heard == self._writer.upto == state.seq:
+            return
+        of_day = [[*name, *row] for name, row in self._of_day.items()]
+        data = self._feed.as_data() | {"of_day": of_day}
+        one = Remembered(self._feed.shape, self._heard, self._chain, data)
+        detector_file.write(self._log, self._keys, state.time_us // DAY_US, one)
 
 
 def hear(feed: Feed, state: State, frame: Frame) -> Iterator[Heard]:

@@ -47,7 +47,7 @@ from tracker.store.book_files import BookError
 from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.server_secret import SecretError
 from tracker.upkeep import bookkeeping
-from tracker.upkeep.case_keeping import CaseKeeper
+from tracker.upkeep.case_keeping import CaseKeeper, Hiding
 from tracker.upkeep.stay_keeping import StayKeeper
 from tracker.workers import lifetime
 
@@ -113,9 +113,9 @@ class Follower:
         cases: bool = False,
         declared: Declared | None = None,
     ) -> None:
-        """Starts from the newest snapshot, or where the book ends. With `cases` it starts from the
-        beginning of the log, and finds cases, by what the site `declared`. Raises the errors of
-        `bookkeeping.start`.
+        """Starts from the newest snapshot, or where the book ends. With `cases` it starts where
+        the detectors ended, or from the beginning of the log, and finds cases, by what the site
+        `declared`. Raises the errors of `bookkeeping.start`.
         """
         self._log, self._report = log, report
         self._events, self._seconds, self._pause = events, seconds, pause
@@ -126,8 +126,9 @@ class Follower:
             log, self._keys, refused=self._refused
         )
         self._stays = self._stay_keeper()
-        watch = Watch.of(declared or Declared())
-        self._cases = CaseKeeper(log, self._keys, self._refused, watch) if cases else None
+        self._hiding = Hiding(self._keys)
+        self.watch = Watch.of(declared or Declared(), self._hiding)
+        self._cases = CaseKeeper(log, self._keys, self._refused, self.watch) if cases else None
         seq = min(each.seq for each in (self._keeper, self._stays, self._cases) if each)
         if seq < self.state.seq:
             del self.state, self._reader  # two states at a time may be too large
@@ -139,6 +140,7 @@ class Follower:
         self._unbooked = False  # the book could not be written
         self._crowded = ""  # why old rows of the book could not be removed, as reported
         self._book_from = self._stays_from = 0.0  # when book and index of stays are due
+        self._remember_from = 0.0  # when what the detectors remember is due
         self._seal_from = 0.0  # when the next look for finished segments is due
         self._all_sealed = False  # since the start, all older segments got theirs
 
@@ -169,6 +171,8 @@ class Follower:
             if self._stays:
                 self._with_stays(partial(self._stays.before, self.state, frame), vital=True)
             try:
+                if self._cases:
+                    self._cases.before(self.state)
                 self._keeper.apply(self.state, frame)
                 if self._cases:
                     self._cases.after(self.state, frame)
@@ -190,9 +194,10 @@ class Follower:
         self._write_if_due()
         if self._keeper.noted and time.monotonic() >= self._book_from:
             self._write_book()
-        if time.monotonic() >= self._stays_from:
+        now = time.monotonic()
+        if now >= self._stays_from:
             self._write_stays()
-            self._write_cases()
+            self._write_cases(remember=now >= self._remember_from)
         self._seal_if_due()
 
     def _seal_if_due(self) -> None:
@@ -228,10 +233,11 @@ class Follower:
         if not self._write_book():  # first, so that a start from the snapshot finds the book there
             return
         self._write_stays()
-        self._write_cases()
+        self._write_cases(remember=True)
         began = time.monotonic()
         try:
             self._keys.forget()  # keys of days that were shredded meanwhile
+            self._hiding.forget()
             path = snapshots.write(self._log, self.state, self._keys)
         except (OSError, MemoryError) as error:
             self._report(failed=str(error) or TOO_LITTLE_MEMORY)
@@ -292,14 +298,20 @@ class Follower:
                 self._unindexed = False
                 self._report(indexed=self.state.seq)
 
-    def _write_cases(self) -> None:
-        """Raises `OSError` where the cases were removed, because the next start makes them anew."""
+    def _write_cases(self, *, remember: bool = False) -> None:
+        """Writes the cases, and where that is due what the detectors remember.
+
+        Raises `OSError` where the cases were removed, because the next start makes them anew.
+        """
         try:
             if self._cases:
                 self._cases.write()
+                if remember:
+                    self._remember_from = time.monotonic() + self._seconds
+                    self._cases.remember(self.state)
         except FileNotFoundError as error:
             raise OSError(f"the cases were removed, and are found anew: {error}") from None
-        except OSError as error:
+        except (OSError, SecretError) as error:
             self._unlisted = True
             self._report(unlisted=str(error))
         else:

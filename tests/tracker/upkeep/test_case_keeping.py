@@ -34,6 +34,9 @@ class Everything:
     """Finds something in each interval: its numbers."""
 
     name, parameters = "everything", None
+    version = 1
+    kept: tuple[str, ...] = ()
+    holds: tuple[type, ...] = ()
 
     def __init__(self) -> None:
         self.heard_of: list[Interval] = []
@@ -70,6 +73,7 @@ def follow(site: Site) -> list[Interval]:
     keeper = CaseKeeper(site.log, site.keys, told.append, Watch([detector]))
     state, reader = snapshots.start(site.log, site.keys, at_most=keeper.seq, to_end=True)
     for frame in reader.frames():
+        keeper.before(state)
         frames.apply(state, frame)
         keeper.after(state, frame)
     keeper.write()
@@ -213,6 +217,7 @@ def test_a_failed_writing_is_made_up_for(
     keeper = CaseKeeper(site.log, site.keys, watch=Watch([Everything()]))
     state, reader = snapshots.start(site.log, site.keys, at_most=keeper.seq, to_end=True)
     for number, frame in enumerate(reader.frames()):
+        keeper.before(state)
         frames.apply(state, frame)
         keeper.after(state, frame)
         if number % 3:
@@ -233,6 +238,7 @@ def test_the_follower_keeps_cases(site: Site) -> None:
     assert not (site.log / case_files.FOLDER).exists()
     follower = site.follow(cases=True)
     assert case_files.read(site.log).listed.upto == follower.state.seq
+    assert CaseKeeper(site.log, site.keys, watch=follower.watch).seq == follower.state.seq
     rmtree(site.log / case_files.FOLDER)
     site.go_on(5)
     with pytest.raises(OSError, match="found anew"):

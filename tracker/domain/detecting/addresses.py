@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -32,6 +33,12 @@ class AddressParameters:
     """Networks that many people share, such as those of a VPN: left out."""
 
 
+Hide = Callable[[int, bytes], bytes | None]
+"""Returns a hash of an address under a secret of a day (number since 1970-01-01), which goes with
+the key of the day; None = it is not there.
+"""
+
+
 class _Stay:
     """An account at an address, without a pause."""
 
@@ -47,11 +54,18 @@ class SharedAddress:
     """Compares the accounts at each address; the same port or `key=` says they are one client."""
 
     name = "shared_address"
+    version = 1
+    kept = ("_stays", "_ports", "_found", "_day", "_learnt_us")
+    holds: tuple[Any, ...] = (_Stay,)
 
-    def __init__(self, parameters: AddressParameters | None = None) -> None:
-        self.parameters = parameters or AddressParameters()
+    def __init__(
+        self,
+        parameters: AddressParameters | None = None,
+        hide: Hide = lambda _day, address: address,
+    ) -> None:
+        self.parameters, self._hide = parameters or AddressParameters(), hide
         self._shared = NetworkSet(self.parameters.shared)
-        self._stays: dict[bytes, dict[int, _Stay]] = {}  # by address and account
+        self._stays: dict[bytes, dict[int, _Stay]] = {}  # by hidden address and account
         # By port a bit for each member, its number modulo 64, of this time and of the one before.
         self._ports: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self._found: dict[tuple[int, int], tuple[int, int]] = {}  # grade and time, by accounts
@@ -62,11 +76,9 @@ class SharedAddress:
         address, account = interval.address, interval.account
         if not address or interval.gone or not account:
             return ()
-        stays = self._stays.get(address)
+        stays = self._at(address, interval.time_us // DAY_US)
         if stays is None:
-            if self._shared.has(address):
-                return ()
-            stays = self._stays[address] = {}
+            return ()
         stay = stays.get(account)
         if stay is None:
             stay = stays[account] = _Stay(account, interval.time_us)
@@ -79,6 +91,21 @@ class SharedAddress:
         if 1 < len(stays) <= self.parameters.crowd_accounts:
             return self._compare(stays.values(), stay, interval)
         return ()
+
+    def _at(self, address: bytes, day: int) -> dict[int, _Stay] | None:
+        """Returns the stays at an address. Those of the day before come under the new day's hash;
+        older ones are forgotten. None = it is shared, or cannot be hidden.
+        """
+        name = self._hide(day, address)
+        if name is None:
+            return None
+        stays = self._stays.get(name)
+        if stays is None:
+            if self._shared.has(address):
+                return None
+            before = self._hide(day - 1, address)
+            stays = self._stays[name] = self._stays.pop(before, {}) if before else {}
+        return stays
 
     def ticked(self, time_us: int) -> Iterable[Finding]:
         if not self._learnt_us:

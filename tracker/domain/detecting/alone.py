@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import frozen
 
@@ -73,6 +73,9 @@ class UploadWithoutLeechers:
     """
 
     name = "upload_without_leechers"
+    version = 1
+    kept = ("_swarms", "_waiting", "_found", "_outages", "_day")
+    holds: tuple[Any, ...] = (_Swarm, _Window, _Sent, Outages)
 
     def __init__(self, parameters: AloneParameters | None = None) -> None:
         self.parameters = parameters or AloneParameters()

@@ -6,9 +6,11 @@ needs no addresses, and sees the same peers as the state.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracker.domain import events
+from tracker.domain.detecting import keeping
 from tracker.domain.detecting.intervals import Interval
 from tracker.domain.events.announce import V4_MAPPED
 from tracker.domain.judging import size_of
@@ -26,18 +28,52 @@ Found = tuple[int, int, "Finding"]
 """A finding, behind the number and the log time of the event that showed it."""
 
 MOST_AWAY = 1_000_000
-"""The most peers that are remembered while they are away, about 0.8 kB each. Of further ones the
+"""The most peers that are remembered while they are away, about 0.5 kB each. Of further ones the
 oldest are forgotten: what they announce next counts as their first announce.
 """
 
 
-class Feed:
-    """Remembers the last announce of each peer with an account."""
+class _Last(NamedTuple):
+    """The last announce of a peer."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-        self._last: dict[int, Interval] = {}  # by its number
-        self._away: dict[int, Interval] = {}  # of peers that may come back; the oldest first
+    time_us: int
+    account: int
+    info_hash: bytes
+    peer_id: bytes
+    client: int
+    left: int | None
+    uploaded: int
+    downloaded: int
+    size: int
+
+
+class Feed:
+    """Remembers the last announce of each peer with an account, without its address."""
+
+    version = 1
+    kept = ("_last", "_away", "_secret")
+    holds: tuple[Any, ...] = (_Last,)
+
+    def __init__(self, watch: Watch, secret: bytes = b"") -> None:
+        """`secret`: up to 64 random bytes, under which the ends of peer_ids are hashed."""
+        self._watch, self._secret = watch, secret
+        self._last: dict[int, _Last] = {}  # by its number
+        self._away: dict[int, _Last] = {}  # of peers that may come back; the oldest first
+
+    @property
+    def shape(self) -> str:
+        """Text that is another one for feeds that cannot go on where this one ends."""
+        return f"{keeping.shape(self)} {self._watch.shape}"
+
+    def as_data(self) -> dict[str, Any]:
+        """Returns what the feed and its detectors remember."""
+        return {"feed": keeping.as_data(self), "detectors": self._watch.as_data()}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Has them remember what `as_data` returned. Raises anything for other data, and then
+        nothing has changed.
+        """
+        keeping.restore([(self, data["feed"]), *self._watch.paired(data["detectors"])])
 
     @property
     def listed(self) -> set[int]:
@@ -60,9 +96,9 @@ class Feed:
             interval = self._interval(state, number, account, plain, private)
             yield from self._heard(interval)
             if interval.event == events.STOPPED:
-                yield from self._heard(_gone(interval, number, interval.time_us))
+                yield from self._heard(_gone(_last(interval), number, interval.time_us))
             else:
-                self._last[number] = interval
+                self._last[number] = _last(interval)
 
     def _interval(
         self, state: State, seq: int, account: int, plain: Plain, private: Private | None
@@ -75,15 +111,16 @@ class Feed:
         if rule != events.RULE_FIRST:
             before = self._last.pop(last_seq, None) or self._away.pop(last_seq, None)
         goes_on = before is not None and rule != events.RULE_RESTARTED
-        address, port, key, id_end = None, 0, None, bytes(12)
+        address, port, key, hidden_end = None, 0, None, bytes(12)
         if private is not None:
             packed, id_end, port_bytes, hashed = private
+            hidden_end = blake2b(id_end, digest_size=12, key=self._secret).digest()
             v6 = what >> 4 & 1
             address = packed if v6 or packed[:12] != V4_MAPPED else packed[12:]
             port, key = int.from_bytes(port_bytes, "big"), hashed or None
         return Interval(
             seq=seq, time_us=time_us, before_us=before.time_us if before else time_us,
-            account=account, info_hash=info_hash, peer_id=id_begin + id_end, address=address,
+            account=account, info_hash=info_hash, peer_id=id_begin + hidden_end, address=address,
             port=port, key=key, client=client, event=what & 0x0F,
             up=max(0, uploaded - before.uploaded) if before and goes_on else 0,
             down=max(0, downloaded - before.downloaded) if before and goes_on else 0,
@@ -113,11 +150,8 @@ class Feed:
         for last_seq in gone:
             before = self._last.pop(last_seq, None)
             if before is not None:
-                away = _gone(before, seq, state.time_us)
-                self._away[last_seq] = away._replace(
-                    time_us=before.time_us, address=None, port=0, key=None
-                )
-                yield from self._heard(away)
+                self._away[last_seq] = before
+                yield from self._heard(_gone(before, seq, state.time_us))
 
     def ticked(self, state: State, seq: int) -> Iterator[Found]:
         """Hears that time passed, up to that of the state."""
@@ -135,8 +169,18 @@ class Feed:
         return ((seq, time_us, finding) for finding in self._watch.heard(interval))
 
 
-def _gone(last: Interval, seq: int, time_us: int) -> Interval:
-    return last._replace(
-        seq=seq, time_us=time_us, before_us=last.time_us, event=events.NONE, up=0, down=0,
-        left_before=last.left, first=False, gone=True,
+def _last(one: Interval) -> _Last:
+    return _Last(
+        one.time_us, one.account, one.info_hash, one.peer_id, one.client, one.left, one.uploaded,
+        one.downloaded, one.size,
+    )  # fmt: skip
+
+
+def _gone(last: _Last, seq: int, time_us: int) -> Interval:
+    return Interval(
+        seq=seq, time_us=time_us, before_us=last.time_us, account=last.account,
+        info_hash=last.info_hash, peer_id=last.peer_id, address=None, port=0, key=None,
+        client=last.client, event=events.NONE, up=0, down=0, left=last.left, left_before=last.left,
+        uploaded=last.uploaded, downloaded=last.downloaded, first=False, refused=False, gone=True,
+        size=last.size,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -55,6 +55,9 @@ class MoreThanTorrentHolds:
     """Compares what a member sent in a torrent with its size and the leechers that were seen."""
 
     name = "more_than_torrent_holds"
+    version = 1
+    kept = ("_swarms", "_outages", "_day")
+    holds: tuple[Any, ...] = (_Swarm, _Member, Outages)
 
     def __init__(self, parameters: HoldingParameters | None = None) -> None:
         self.parameters = parameters or HoldingParameters()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import frozen
 
@@ -42,6 +42,9 @@ class SharedPeerId:
     """
 
     name = "shared_peer_id"
+    version = 1
+    kept = ("_listed", "_doubled")
+    holds: tuple[Any, ...] = (_Second,)
 
     def __init__(self, parameters: PeerIdParameters | None = None) -> None:
         self.parameters = parameters or PeerIdParameters()
@@ -109,6 +112,9 @@ class AnotherClient:
     """Looks for a User-Agent that hardly anybody has with a peer_id prefix that others have."""
 
     name = "another_client"
+    version = 1
+    kept = ("_members", "_seen", "_waiting", "_day")
+    holds: tuple[Any, ...] = (_New,)
 
     def __init__(self, parameters: ClientParameters | None = None) -> None:
         self.parameters = parameters or ClientParameters()

@@ -2,12 +2,15 @@
 
 A detector hears the intervals of all peers in the order of the log, and time. From that alone it
 finds what speaks against an account, so that the same log gives the same findings. It holds what it
-needs in memory, and forgets it in time: nothing of it is written, because it may have addresses.
+needs in memory, and forgets it in time. Nothing of that is an address: the follower writes it, and
+keys of addresses are shredded.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from tracker.domain.detecting.keeping import Remembers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,7 +40,8 @@ class Interval(NamedTuple):
     before_us: int  # of the announce before; `time_us` where there is none
     account: int
     info_hash: bytes  # 20 bytes
-    peer_id: bytes  # 20 bytes; only the first 8 are known where the address is not, zeros follow
+    # 20 bytes: the first 8, and a hash of the others; where the address is not known, zeros.
+    peer_id: bytes
     address: bytes | None  # 4 or 16 bytes; None = its key is shredded, or not there
     port: int  # 0 = not known
     key: int | None  # 16-bit hash of the client's `key=`; None = not known
@@ -71,7 +75,7 @@ class Finding(NamedTuple):
     facts: Mapping[str, int]  # plain numbers by name: what was compared with what
 
 
-class Detector(Protocol):
+class Detector(Remembers, Protocol):
     """Looks for one kind of thing."""
 
     name: str  # in lower case with underscores; it names cases, so it never changes

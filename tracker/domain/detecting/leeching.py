@@ -86,6 +86,19 @@ class GhostLeech:
     """Judges each download some time after its end."""
 
     name = "ghost_leech"
+    version = 1
+    kept = (
+        "_swarms",
+        "_downloads",
+        "_by_member",
+        "_ended",
+        "_silent",
+        "_torrents",
+        "_members",
+        "_counted",
+        "_day",
+    )
+    holds: tuple[Any, ...] = (_Swarm, _Download, _Ended)
 
     def __init__(self, parameters: LeechParameters | None = None) -> None:
         self.parameters = parameters or LeechParameters()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -68,10 +68,14 @@ class _Use:
 class ManyNetworks:
     """Counts networks by what they loaded, because cross-seeds and own uploads load nothing.
 
-    IPv4 and IPv6 are counted by themselves: one line has a network of each.
+    IPv4 and IPv6 are counted by themselves: one line has a network of each. Networks are held as
+    they are, because the index of stays shows them for ever, too.
     """
 
     name = "many_networks"
+    version = 1
+    kept = ("_uses", "_found", "_day")
+    holds: tuple[Any, ...] = (_Use,)
 
     def __init__(self, parameters: NetworkParameters | None = None) -> None:
         self.parameters = parameters or NetworkParameters()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import frozen
 
@@ -41,6 +41,9 @@ class ImpossibleRate:
     """Takes each peer's rates up and down over at least `least_seconds`."""
 
     name = "impossible_rate"
+    version = 1
+    kept = ("_spans",)
+    holds: tuple[Any, ...] = (_Span,)
 
     def __init__(self, parameters: RateParameters | None = None) -> None:
         self.parameters = parameters or RateParameters()

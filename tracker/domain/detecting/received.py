@@ -7,7 +7,7 @@ other peers of its torrent that overlaps it, whole. docs/audit.md ("Detectors") 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import frozen
 
@@ -133,6 +133,9 @@ class UploadBeyondReceived:
     """Judges each window when every other peer whose interval overlaps it is known to its end."""
 
     name = "upload_beyond_received"
+    version = 1
+    kept = ("_swarms", "_outages", "_left", "_sent", "_found", "_overtaken")
+    holds: tuple[Any, ...] = (_Swarm, _Peer, _Window, _Unexplained, Outages, SentByDay)
 
     def __init__(self, parameters: ReceivedParameters | None = None) -> None:
         self.parameters = parameters or ReceivedParameters()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class SentByDay:
     """Bytes by account and day (UTC), for the present day and `days` before it."""
 
+    __slots__ = ("_looked", "_rings", "_slots")
+
     def __init__(self, days: int) -> None:
         self._slots = days + 1
         # Of each account a place for each day, by its number modulo `_slots`, and the last day.

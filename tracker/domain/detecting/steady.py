@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -36,6 +36,9 @@ class ConstantRate:
     """Follows the rate of each peer that sends. A client with a limit does the same: a lead."""
 
     name = "constant_rate"
+    version = 1
+    kept = ("_runs",)
+    holds: tuple[Any, ...] = (_Run,)
 
     def __init__(self, parameters: SteadyParameters | None = None) -> None:
         self.parameters = parameters or SteadyParameters()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tracker.domain.detecting import keeping
 from tracker.domain.detecting.addresses import AddressParameters, SharedAddress
 from tracker.domain.detecting.alone import UploadWithoutLeechers
 from tracker.domain.detecting.holding import MoreThanTorrentHolds
@@ -17,6 +18,7 @@ from tracker.domain.detecting.steady import ConstantRate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tracker.domain.detecting.addresses import Hide
     from tracker.domain.detecting.declared import Declared
     from tracker.domain.detecting.intervals import Detector, Finding, Interval
 
@@ -39,18 +41,33 @@ class Watch:
     """The detectors of one replay."""
 
     @classmethod
-    def of(cls, declared: Declared) -> Watch:
-        """Returns one of each of `DETECTORS`, which know what the site declared."""
+    def of(cls, declared: Declared, hide: Hide) -> Watch:
+        """Returns one of each of `DETECTORS`, which know what the site declared. `hide` hashes
+        addresses that they compare over a while.
+        """
         told: dict[Callable[[], Detector], Detector] = {
             ImpossibleRate: ImpossibleRate(RateParameters(limits=declared.rates)),
             ManyNetworks: ManyNetworks(NetworkParameters(shared=declared.shared)),
-            SharedAddress: SharedAddress(AddressParameters(shared=declared.shared)),
+            SharedAddress: SharedAddress(AddressParameters(shared=declared.shared), hide),
         }
         return cls([told.get(make) or make() for make in DETECTORS])
 
     def __init__(self, detectors: Sequence[Detector] | None = None) -> None:
         """`detectors`: None = one of each of `DETECTORS`."""
         self.detectors = [make() for make in DETECTORS] if detectors is None else list(detectors)
+
+    @property
+    def shape(self) -> str:
+        """Text that is another one for other detectors, or others of their parameters."""
+        return " ".join(map(keeping.shape, self.detectors))
+
+    def as_data(self) -> dict[str, Any]:
+        """Returns what the detectors remember, by their names."""
+        return {each.name: keeping.as_data(each) for each in self.detectors}
+
+    def paired(self, data: dict[str, Any]) -> list[tuple[Detector, Any]]:
+        """Returns each detector with its part of what `as_data` returned."""
+        return [(each, data[each.name]) for each in self.detectors]
 
     def heard(self, interval: Interval) -> Iterator[Finding]:
         """Passes an interval on to each detector. Yields what they found."""
