@@ -270,6 +270,11 @@ class Judge:
             self._enqueue(one)
         return sorted(due, key=_due_and_name)
 
+    @property
+    def places(self) -> int:
+        """The number of places in the queue; a download that waits has one, seldom two."""
+        return sum(map(len, self._queue.values()))
+
     def _enqueue(self, one: Download) -> None:
         """Sees to it that a download is looked at when it is due.
 

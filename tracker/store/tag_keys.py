@@ -249,7 +249,8 @@ class TagKeys:
 
 
 def _tag(key: bytes, log_id: bytes, seed: bytes, *parts: Part) -> bytes:
-    inner, outer = (each.copy() for each in _begun(key, log_id))
+    begun = _begun(key, log_id)
+    inner, outer = begun[0].copy(), begun[1].copy()
     inner.update(seed)
     outer.update(inner.digest())
     return AESGCM(outer.digest()[:16]).encrypt(_NONCE, b"", b"".join(parts))

@@ -23,7 +23,7 @@ from tracker.domain.events.admin import (
     TrackerStarted,
     TrackerStopped,
 )
-from tracker.domain.hit_and_run import Rule
+from tracker.domain.hit_and_run import VIOLATED, Rule
 from tracker.domain.settings import Settings
 from tracker.ports import Actor
 
@@ -312,3 +312,28 @@ def test_void() -> None:
     site.to(9, 0)
     assert site.story() == [("liable", 1, 9), ("void", 1, 9)]
     assert [state for state, *_ in site.story(2)] == ["liable", "at_risk", "violated"]
+
+
+def test_those_of_one_tick_are_numbered_by_name() -> None:
+    """Two members leave in one moment, in whatever order."""
+    site = Site()
+    for event, hour, gib, left in ((events.STARTED, 8.5, 0, 10), (0, 9, 10, 0)):
+        site.to(1, hour)
+        for who in (2, 1):
+            site.announce(gib, left, event, who=who)
+    site.to(1, 10)
+    for who in (2, 1):
+        site.announce(10, 0, events.STOPPED, who=who)
+    site.to(5, 0)
+    told = [
+        (one.n, one.name[3]) for one in judge(site.rig.log.frames()).made if one.state == VIOLATED
+    ]
+    assert told == [(0, 1), (1, 2)]
+
+
+def test_one_place_in_the_queue() -> None:
+    """The end of its duty moves on with each announce of a leecher."""
+    site = Site(Rule(seed_seconds=10 * 3600))
+    site.leech(gib=5, left=5)
+    site.stay(1, 20, 5, 5)
+    assert judge(site.rig.log.frames()).places == 1
