@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tracker.ports import (
         Changes,
         Commands,
+        Consumers,
         Events,
         Gauges,
         Ledgers,
@@ -33,5 +34,6 @@ class Ports:
     reruns: Reruns
     webhooks: Webhooks
     changes: Changes
+    consumers: Consumers
     announce_urls: tuple[str, ...] = ()
     """URLs of the HTTP trackers' announces, without a key, such as `http://127.0.0.1:7070/announce`."""

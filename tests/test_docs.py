@@ -15,6 +15,7 @@ from api.ports import Ports
 from tests.api.fakes import (
     FakeChanges,
     FakeCommands,
+    FakeConsumers,
     FakeGauges,
     FakeLog,
     FakeModel,
@@ -85,6 +86,7 @@ def endpoints() -> list[tuple[str, str]]:
             commands=FakeCommands(),
             webhooks=FakeWebhooks(),
             changes=FakeChanges(),
+            consumers=FakeConsumers(),
         ),
         Tokens({"admin": "secret"}),
     )

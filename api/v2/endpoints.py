@@ -17,6 +17,7 @@ from api.v2.books import Books
 from api.v2.cases import Cases
 from api.v2.changes import Changes
 from api.v2.clients import Clients
+from api.v2.consumers import Consumers
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Rejections, Stream
 from api.v2.exports import Exports
@@ -76,6 +77,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *States(reads, looks).endpoints(),
         *Reruns(ports.reruns).endpoints(),
         *Hooks(ports.webhooks).endpoints(),
+        *Consumers(ports.consumers).endpoints(),
         *Clients(reads).endpoints(),
         *Settings(reads, commands).endpoints(),
         *About(described).endpoints(),

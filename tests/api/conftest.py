@@ -14,6 +14,7 @@ from api.ports import Ports
 from tests.api.fakes import (
     FakeChanges,
     FakeCommands,
+    FakeConsumers,
     FakeGauges,
     FakeLog,
     FakeModel,
@@ -69,6 +70,7 @@ def ports(
         commands=commands,
         webhooks=FakeWebhooks(),
         changes=FakeChanges(),
+        consumers=FakeConsumers(),
     )
 
 

@@ -47,3 +47,25 @@ async def test_what_is_refused(app: QuartTrio, target: str, body: bytes, status:
     headers = {"content_type": "application/json"} if body else {}
     refused = problem(await ask(app, "POST", f"/api/v2/{target}", body=body, **headers))
     assert refused["status"] == status
+
+
+async def test_consumers(app: QuartTrio) -> None:
+    """A program registers its position, is listed beside the webhooks, and is forgotten."""
+    one, body = "/api/v2/consumers/stats", {"content_type": "application/json"}
+    registered = await ask(app, "PUT", one, body=b'{"seq": 5}', **body)
+    stats = {
+        "name": "stats", "webhook": False, "seq": 5, "behind": 4, "registered": NOW, "waited_for": False,
+    }  # fmt: skip
+    assert (registered.status, json.loads(registered.body)) == (200, stats)
+    site = {**stats, "name": "site", "webhook": True, "seq": 7, "behind": 2, "registered": None}
+    listed = json.loads((await ask(app, "GET", "/api/v2/consumers")).body)
+    assert listed == {"consumers": [{**site, "waited_for": True}, stats]}
+    assert (await ask(app, "DELETE", one)).status == 204
+    assert problem(await ask(app, "DELETE", one))["status"] == 404
+    for target, sent, why in (
+        (one, b'{"seq": 10}', "the newest event is 9"),
+        (one, b"{}", "seq: expected the number of an event"),
+        ("/api/v2/consumers/Stats", b'{"seq": 5}', "name: expected 1 to 64 of"),
+    ):
+        refused = problem(await ask(app, "PUT", target, body=sent, **body))
+        assert (refused["status"], why in refused["detail"]) == (422, True)

@@ -37,6 +37,7 @@ from api.v2.problems import Problem
 from tests.api.fakes import (
     FakeChanges,
     FakeCommands,
+    FakeConsumers,
     FakeGauges,
     FakeLog,
     FakeModel,
@@ -100,6 +101,7 @@ def api_requests(_folder: Path, closing: ExitStack) -> Target:
         commands=commands,
         webhooks=FakeWebhooks(),
         changes=FakeChanges(),
+        consumers=FakeConsumers(),
     )
     app = create_app(ports, Tokens({"admin": "MyAccessToken"}))
     health = create_health([])

@@ -44,6 +44,7 @@ from tracker.config.values import (
     whole_or_duration,
 )
 from tracker.domain import policy
+from tracker.domain.derived import HIT_AND_RUN
 from tracker.forwarding import UNIX, USUAL_HEADER
 
 SCHEMA_VERSION = "2.0.0"
@@ -329,6 +330,7 @@ class EventLog:
     segment_bytes: SegmentBytes = 67_108_864
     keep_days: Days = 30
     keep_bytes: KeepBytes = 20_000_000_000
+    wait_for_consumers_days: DaysOrNever = 7
     shred_days: DaysOrNever = 7
     follower: Literal["on", "at_stop"] = "on"
     cases: bool = False
@@ -375,6 +377,9 @@ class Webhook:
                 f"must have at least {HOOK_SECRET} characters, because a shorter one can be guessed"
             )
             raise KeyProblemsError({"secret": problem})
+        if HIT_AND_RUN in self.types and len(self.types) > 1:
+            problem = f'must have "{HIT_AND_RUN}" alone, because it comes later than events do: make a webhook of its own'
+            raise KeyProblemsError({"types": problem})
 
 
 @frozen

@@ -63,6 +63,7 @@ class Viewer:
                 past=past,
                 reruns=cast("ports.Reruns", _NoProcess()),
                 webhooks=cast("ports.Webhooks", _NoProcess()),
+                consumers=cast("ports.Consumers", _NoProcess()),
                 changes=cast("ports.Changes", _NoProcess()),
             ),
             Tokens({"log": self.token}, {"log": "read"}),

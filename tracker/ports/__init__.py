@@ -16,6 +16,7 @@ from tracker.ports.cases import (
 )
 from tracker.ports.changes import Changes, ChangesPage, ChangesQuery
 from tracker.ports.commands import Commands
+from tracker.ports.consumers import Consumer, Consumers
 from tracker.ports.errors import (
     TAKES_NOTHING_IN,
     BusyError,
@@ -47,6 +48,7 @@ from tracker.ports.errors import (
     UnreadableLogError,
 )
 from tracker.ports.hit_and_run import (
+    ANY_EPOCH,
     JUDGED_STATES,
     JudgedDownload,
     JudgedFacts,
@@ -134,6 +136,7 @@ from tracker.ports.webhooks import DeadLetter, Webhooks, WebhookState
 
 __all__ = [
     "ACCOUNT_SANCTIONS",
+    "ANY_EPOCH",
     "AT_ONCE",
     "CASE_GRADES",
     "CASE_OUTCOMES",
@@ -166,6 +169,8 @@ __all__ = [
     "Client",
     "CommandError",
     "Commands",
+    "Consumer",
+    "Consumers",
     "Correction",
     "DeadLetter",
     "Detector",

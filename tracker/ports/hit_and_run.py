@@ -56,10 +56,14 @@ class Transition:
     n: int  # from 0 on, of this event
 
 
+ANY_EPOCH = -1
+"""In the place of an epoch that is not known: the event tells the position."""
+
+
 class TransitionPlace(NamedTuple):
     """The position of a transition within its log. Positions ascend with the log."""
 
-    epoch: int
+    epoch: int  # or `ANY_EPOCH`, to ask for what is after a position
     seq: int  # of the event that shows it
     n: int  # from 0 on, of this event
 

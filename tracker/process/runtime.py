@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import field, frozen
 
+from eventlog import read_identity
 from tracker.history.events import LogEvents
 from tracker.history.past import PastReads
 from tracker.history.reruns import LogReruns
@@ -25,6 +26,7 @@ from tracker.upkeep.replaying import Replaying
 from tracker.upkeep.rereading import Rereading
 from tracker.upkeep.retention import Pruner
 from tracker.upkeep.shredding import Shredder
+from tracker.webhooks.consumers import Consumers
 from tracker.webhooks.hooks import Hooks
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Runtime:
     keyring: Keyring
     ledgers: LogLedgers
     hooks: Hooks
+    consumers: Consumers
     stop: trio.Event
 
     @property
@@ -133,6 +136,13 @@ def build(
     stop = trio.Event()
     told = LogEvents(event_log, service.state.access.account_of, stop)  # without addresses
     past = PastReads(event_log, secrets_path, usage_statistics=usage)
+    ledgers = LogLedgers(
+        event_log, secrets_path, lambda: settings.follower == "on" and not follower.alarm, stop
+    )
+    hooks = Hooks(config.webhooks, told, event_log.path, ledgers)
+    log_id = read_identity(event_log.path).hex()
+    consumers = Consumers.load(event_log.path, log_id, told, hooks.all)
+    pruner.consumers, pruner.wait_days = consumers, settings.wait_for_consumers_days
     return Runtime(
         config=config,
         version=version,
@@ -152,10 +162,9 @@ def build(
         past=past,
         reruns=LogReruns(event_log, secrets_path),
         keyring=keyring,
-        hooks=Hooks(config.webhooks, told, event_log.path),
-        ledgers=LogLedgers(
-            event_log, secrets_path, lambda: settings.follower == "on" and not follower.alarm, stop
-        ),
+        hooks=hooks,
+        consumers=consumers,
+        ledgers=ledgers,
         stop=stop,
     )
 

@@ -87,6 +87,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
             webhooks=runtime.hooks,
             announce_urls=tuple(_announce_urls(runtime)),
             changes=changes,
+            consumers=runtime.consumers,
         ),
         Tokens(config.access_tokens, config.token_scopes, config.token_addresses),
         Proxies(config.trusted_proxies, config.forwarded_header),

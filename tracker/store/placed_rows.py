@@ -7,11 +7,12 @@ than the part before it, so they are read one part after the other.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracker.ports import TransitionPlace
+from tracker.ports import ANY_EPOCH, TransitionPlace
 from tracker.store.book_files import PLACED, Opened
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tracker.domain.judging import Transition
     from tracker.store.book_files import Part
+    from tracker.store.book_rows import Run
     from tracker.store.judged_rows import Told
 
 _PLACE = Struct(">IQI")
@@ -57,8 +59,12 @@ class PlacedRows:
 
     def after(self, place: TransitionPlace | None) -> Iterator[Placed]:
         """Yields the transitions after a position; None = all."""
-        low = b"" if place is None else _PLACE.pack(*place[:2], place.n + 1)
-        for row in chain.from_iterable(run.beginning_with(low, b"") for run in self._runs):
+        if place is not None and place.epoch == ANY_EPOCH:
+            found = (_beyond(place.seq, place.n, run) for run in self._runs)
+        else:
+            low = b"" if place is None else _PLACE.pack(*place[:2], place.n + 1)
+            found = (run.beginning_with(low, b"") for run in self._runs)
+        for row in chain.from_iterable(found):
             epoch, seq, n, *rest = _ROW.unpack(row)
             yield Placed(TransitionPlace(epoch, seq, n), *rest)
 
@@ -68,3 +74,14 @@ class PlacedRows:
             return None
         run = self._runs[-1]
         return TransitionPlace(*_PLACE.unpack_from(run.at(run.count - 1)))
+
+
+def _beyond(seq: int, n: int, run: Run) -> Iterator[bytes]:
+    """Yields the rows after a position, whatever their epochs: those ascend with the events."""
+
+    def position(at: int) -> tuple[int, int]:
+        _, *found = _PLACE.unpack_from(run.at(at))
+        return found[0], found[1]
+
+    first = bisect_right(range(run.count), (seq, n), key=position)
+    return map(run.at, range(first, run.count))

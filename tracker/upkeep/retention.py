@@ -13,7 +13,7 @@ import logging
 import sys
 from itertools import pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 from attrs import Factory, define, field, frozen
@@ -60,6 +60,10 @@ SPARE = 16
 opening balance as large as the state."""
 
 
+NOBODY = sys.maxsize
+"""In the place of an event that somebody needs: nobody needs any."""
+
+
 class PruningError(Exception):
     """The files that a removal needs first could not be made. Nothing was removed."""
 
@@ -93,16 +97,24 @@ def segments(folder: Path) -> list[Segment]:
     return found
 
 
-def due(logged: Sequence[Segment], keep_from_us: int, keep_bytes: int) -> Due | None:
+def due(
+    logged: Sequence[Segment],
+    keep_from_us: int,
+    keep_bytes: int,
+    needed: int = NOBODY,
+    wait_from_us: int = 0,
+) -> Due | None:
     """Decides where a log of these segments should begin; None = as it does.
 
-    The newest segment always stays.
+    The newest segment always stays. `needed`: the first event that somebody has not read yet; what
+    is too old, and younger than `wait_from_us`, stays for him.
     """
     wanted = {"keep_days": 0, "keep_bytes": 0}
     left = sum(each.size for each in logged)
     keep = keep_bytes - keep_bytes // SPARE if left > keep_bytes else left
     for at, (before, here) in enumerate(pairwise(logged), 1):
-        if here.first_us <= keep_from_us:
+        read = here.first_seq <= needed or here.first_us <= wait_from_us
+        if here.first_us <= keep_from_us and read:
             wanted["keep_days"] = at
         if left > keep:
             wanted["keep_bytes"] = at
@@ -112,6 +124,14 @@ def due(logged: Sequence[Segment], keep_from_us: int, keep_bytes: int) -> Due | 
     if not logged or logged[at].first_seq == logged[0].first_seq:
         return None
     return Due(logged[at].first_seq, rule)
+
+
+class Consumers(Protocol):
+    """Who reads the log, as `tracker.webhooks.consumers` has them."""
+
+    waited_for: str | None
+
+    def slowest(self) -> ports.Consumer | None: ...
 
 
 def days_left(
@@ -139,6 +159,8 @@ class Pruner:
     keep_days: int
     keep_bytes: int
     secrets: Path  # the folder of the keys
+    consumers: Consumers | None = None  # None = nobody reads the log
+    wait_days: int = 0  # by which announces may be kept for them beyond `keep_days`
     checked: CheckedSegments | None = None  # remembers the files of kept events
     log_bytes: int = 0  # size of the segments at the last look
     removed_bytes: dict[str, int] = field(factory=lambda: {"keep_days": 0, "keep_bytes": 0})
@@ -147,6 +169,12 @@ class Pruner:
     _written: int = field(init=False, default=0)
     _begun: int = field(init=False, default=0)
     _bound: int = field(init=False, default=sys.maxsize)  # `keep_bytes`, or what is not removed yet
+    _waiting: RepeatedWarning = field(
+        init=False,
+        factory=lambda: RepeatedWarning(
+            log, "Old announces are removed again: all consumers have read them"
+        ),
+    )
     _no_snapshot: RepeatedWarning = field(
         init=False,
         factory=lambda: RepeatedWarning(log, "A snapshot has the addresses of all peers again"),
@@ -161,7 +189,7 @@ class Pruner:
         await self.log.cut_finished()
         logged = await self.measure()
         keep_from_us = await self.clock.now_us() - self.keep_days * DAY_US
-        found = due(logged, keep_from_us, self.keep_bytes)
+        found = self._due(logged, keep_from_us)
         if found is None:
             return None
         made = await self._make(found.first_seq)
@@ -181,6 +209,24 @@ class Pruner:
         self.log_bytes -= made.bytes
         self.removed_bytes[found.rule] += made.bytes
         return made
+
+    def _due(self, logged: Sequence[Segment], keep_from_us: int) -> Due | None:
+        """Decides as `due` does, waits for consumers, and says so."""
+        slowest = self.consumers.slowest() if self.consumers and self.wait_days else None
+        if self.consumers is None or slowest is None:
+            return due(logged, keep_from_us, self.keep_bytes)
+        wait_from_us = keep_from_us - self.wait_days * DAY_US
+        found = due(logged, keep_from_us, self.keep_bytes, slowest.seq + 1, wait_from_us)
+        if found == due(logged, keep_from_us, self.keep_bytes):
+            self.consumers.waited_for = None
+            self._waiting.over()
+        else:
+            self.consumers.waited_for = slowest.name
+            self._waiting.warn(
+                "Announces older than %d days are kept for %s, which has read up to event %d, for %d more days at most",
+                self.keep_days, slowest.name, slowest.seq, self.wait_days,
+            )  # fmt: skip
+        return found
 
     async def measure(self) -> list[Segment]:
         """Lists the segments, and notes the size of the log. Raises `LogError`, `OSError`."""

@@ -144,7 +144,8 @@ class Delivery:
         async with aclosing(self.events.follow(self.place.seq, self._filter())) as following:
             async for found in following:
                 if found.events or found.pruned is not None:
-                    await self._deliver(found.events, found.seen, found.pruned)
+                    last = max([found.seen, *(event["seq"] for event in found.events[-1:])])
+                    await self._deliver(found.events, last, found.pruned)
                 elif found.seen == self.place.seq or trio.current_time() < saved + SAVE_SECONDS:
                     continue
                 self.place.seq = found.seen

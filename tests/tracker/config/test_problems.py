@@ -90,6 +90,11 @@ BAD_VALUES = [
         "must be a whole number of bytes from 131072 to 9223372036854775807, not 131071",
     ),
     ("event_log.shred_days", "-1", "must be a whole number of days from 0 to 36500, not -1"),
+    (
+        "event_log.wait_for_consumers_days",
+        "-1",
+        "must be a whole number of days from 0 to 36500, not -1",
+    ),
     ("policy.clients_denied", '"-XL"', 'must be an array, not "-XL"'),
     ("policy.clients_denied", '[""]', f'{CLIENTS}""'),
     ("policy.clients_allowed", '["ü"]', f'{CLIENTS}"ü"'),
@@ -251,6 +256,16 @@ SECTION_PROBLEMS = [
         (
             "webhooks[0].secret: must have at least 16 characters, because a shorter one can be "
             "guessed"
+        ),
+    ),
+    (
+        (
+            '[[webhooks]]\nname = "site"\nsecret = "sixteen letters."\n'
+            'types = ["key_issued", "hit_and_run"]\nurl = "https://site.example/"'
+        ),
+        (
+            'webhooks[0].types: must have "hit_and_run" alone, because it comes later than events do: '
+            "make a webhook of its own"
         ),
     ),
     (

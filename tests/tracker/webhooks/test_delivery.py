@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
     from pathlib import Path
 
-SECRET = "of the test"  # not of a site
+SECRET = "known to the test"  # not of a site
 HOOK = Webhook("site", "http://127.0.0.1:1/hook", SECRET, ("key_issued",), give_up_hours=1)
 FAILED = PostError("connection refused")
 LOG_ID = "ab" * 16

@@ -37,6 +37,25 @@ def test_due(keep_from_us: int, keep_bytes: int, expected: Due | None) -> None:
     assert due(THERE, keep_from_us, keep_bytes) == expected
 
 
+@pytest.mark.parametrize(
+    ("keep_bytes", "needed", "wait_from_us", "expected"),
+    [
+        (350, 4, 0, None),  # somebody needs the first segment
+        (350, 5, 0, Due(5, "keep_days")),
+        (350, 8, 0, Due(5, "keep_days")),
+        (350, 9, 0, Due(9, "keep_days")),
+        (350, 4, 20, Due(5, "keep_days")),  # but not for ever
+        (350, 4, 30, Due(9, "keep_days")),
+        (349, 4, 0, Due(5, "keep_bytes")),  # and not beyond the bound of the disk
+    ],
+)
+def test_due_while_somebody_reads(
+    keep_bytes: int, needed: int, wait_from_us: int, expected: Due | None
+) -> None:
+    """What is too old stays for one who has not read it, within both bounds."""
+    assert due(THERE, 999, keep_bytes, needed, wait_from_us) == expected
+
+
 def test_due_of_short_and_long_logs() -> None:
     """Nothing is due in a log with at most one segment. Of a long one some go at a time."""
     assert due([], 999, 0) is None
