@@ -24,7 +24,7 @@ from api.v2 import problems
 from tracker.ports import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from api.streams import Items
     from tracker.ports import (
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         OutagesPage,
         Past,
         ReadModel,
+        SeedingRow,
         StaysPage,
         StaysQuery,
     )
@@ -117,6 +118,12 @@ class Reads:
     async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
         """Returns stays. Raises the errors of the past."""
         return await self._past().stays(query, limit)
+
+    async def seeding(
+        self, from_us: int, after: tuple[int, bytes], limit: int
+    ) -> Sequence[SeedingRow]:
+        """Returns who seeded what in an hour. Raises the errors of the past."""
+        return await self._past().seeding(from_us, after, limit)
 
     def _now(self, method: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         answer: T = getattr(self.live.now(), method.__name__)(*arguments)

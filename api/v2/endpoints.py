@@ -30,6 +30,7 @@ from api.v2.names import by_owner
 from api.v2.outages import Outages
 from api.v2.reruns import Reruns
 from api.v2.sanctions import Sanctions
+from api.v2.seeding import Seeding
 from api.v2.series import Series
 from api.v2.server_sent import Streams
 from api.v2.settings import Settings
@@ -64,6 +65,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Books(ports.live, ports.ledgers).endpoints(),
         *Exports(ports.live, looks).endpoints(),
         *Series(ports.live, ports.ledgers).endpoints(),
+        *Seeding(reads).endpoints(),
         *HitAndRun(ports.live, ports.ledgers, commands).endpoints(),
         *Transitions(ports.live, ports.ledgers, streams).endpoints(),
         *Cases(ports.live, ports.ledgers, commands).endpoints(),

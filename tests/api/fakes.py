@@ -78,6 +78,7 @@ from tracker.ports import (
     Sample,
     Sanction,
     SanctionedAccount,
+    SeedingRow,
     SeriesDay,
     SeriesPage,
     SettingDifference,
@@ -547,6 +548,7 @@ class FakePast:
     stays_queries: list[tuple[StaysQuery, int]] = attrs.field(factory=list)
     states: list[tuple[object, ...]] = attrs.field(factory=list)
     outages_queries: list[tuple[object, ...]] = attrs.field(factory=list)
+    seeding_asked: list[tuple[int, tuple[int, bytes], int]] = attrs.field(factory=list)
     failure: Exception | None = None
     outage: Outage | None = None  # that every moment lies in
 
@@ -557,6 +559,13 @@ class FakePast:
         if self.failure is not None:
             raise self.failure
         return getattr(self.model, method.__name__)(*arguments)
+
+    async def seeding(self, from_us: int, after: tuple[int, bytes], limit: int) -> list[SeedingRow]:
+        self.seeding_asked.append((from_us, after, limit))
+        rows = [
+            SeedingRow(account, bytes(20), 5_000_000, 2, None, 60_000_000) for account in (7, 8)
+        ]
+        return [one for one in rows if one.account > after[0]][:limit]
 
     async def each(
         self, moment: Moment, method: Any, *arguments: Any, on_outage: Any

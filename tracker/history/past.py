@@ -22,7 +22,14 @@ from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Callable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
     from pathlib import Path
 
     from tracker.ports import (
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
         Outage,
         OutagesPage,
         ReadModel,
+        SeedingRow,
         StaysPage,
         StaysQuery,
     )
@@ -187,6 +195,14 @@ class PastReads:
         if isinstance(found, str):
             raise BusyError(found)
         return cast("StaysPage", found)
+
+    async def seeding(
+        self, from_us: int, after: tuple[int, bytes], limit: int
+    ) -> Sequence[SeedingRow]:
+        with _in_time():
+            async with self._helper(None) as helper:
+                found = await helper.ask(Question("seeding", (from_us, after, limit)))
+        return cast("Sequence[SeedingRow]", found)
 
     @asynccontextmanager
     async def _helper(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from bisect import bisect_right
 from functools import partial
 from ipaddress import ip_address
 from itertools import islice
@@ -22,7 +23,7 @@ from attrs import evolve
 
 from eventlog import LogError, first_seq
 from tracker import ports
-from tracker.history import handed, pseudonyms, stays
+from tracker.history import handed, pseudonyms, seeding, stays
 from tracker.history.explain import explain
 from tracker.history.state_diff import differences
 from tracker.history.state_summary import digest, members, picture, summary
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 WORK_SECONDS = 10.0
 """Longest work for a page of replies, in seconds. The next page does the rest."""
+HOUR_US = 3_600_000_000  # an hour, in microseconds
 MAX_LISTINGS = 32
 """Largest number of listings to keep; more than are ever open."""
 
@@ -73,6 +75,7 @@ class PastWorker(Worker):
         self._seq = -1  # the model's last event
         self._settled = False  # true = no later event of the log can belong to the moment
         self._listings: dict[int, Iterator[Any]] = {}
+        self._seeding: tuple[int, list[ports.SeedingRow]] | None = None  # an hour, and its rows
         # The walk that a later page may go on with, and the query for that.
         self._walk: tuple[ports.HandedQuery, handed.Walk, Iterator[handed.Reply | None]] | None = (
             None
@@ -217,6 +220,16 @@ class PastWorker(Worker):
         except StaysError as error:
             return f"{error}; the follower writes it every ten seconds"
 
+    def seeding(self, from_us: int, after: tuple[int, bytes], limit: int) -> list[ports.SeedingRow]:
+        """Returns rows of an hour, which are kept, because the next page goes on with them."""
+        if self._seeding is None or self._seeding[0] != from_us:
+            self.forget()
+            log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+            self._seeding = from_us, seeding.between(log, from_us, from_us + HOUR_US)
+        _, rows = self._seeding
+        first = bisect_right(rows, after, key=lambda one: (one.account, one.info_hash))
+        return rows[first : first + limit]
+
     def _needed(self) -> Keyring:
         """Returns the keys. Raises `LogError` without the secrets."""
         if self._keys is None:
@@ -226,7 +239,7 @@ class PastWorker(Worker):
         return self._keys
 
     def forget(self) -> None:
-        self._walk = self._outages = self._changes = None
+        self._walk = self._outages = self._changes = self._seeding = None
         self._replay = self._model = self._moment = None
         self._seq = -1
         self._listings.clear()

@@ -84,7 +84,7 @@ from tracker.ports.sanctions import (
     Sanction,
     SanctionedAccount,
 )
-from tracker.ports.series import SeriesDay, SeriesPage
+from tracker.ports.series import SeedingRow, SeriesDay, SeriesPage
 from tracker.ports.settings import (
     SettingDifference,
     SettingInForce,
@@ -241,6 +241,7 @@ __all__ = [
     "Sample",
     "Sanction",
     "SanctionedAccount",
+    "SeedingRow",
     "SeriesDay",
     "SeriesPage",
     "SettingDifference",

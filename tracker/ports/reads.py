@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tracker.ports.lists import ListQuery
     from tracker.ports.outages import Outage, OutagesPage
     from tracker.ports.sanctions import Blacklisted, Block, SanctionedAccount
-    from tracker.ports.series import SeriesPage
+    from tracker.ports.series import SeedingRow, SeriesPage
     from tracker.ports.settings import SettingsChanged, SettingsInForce
     from tracker.ports.values import (
         Account,
@@ -292,6 +292,15 @@ class Past(Protocol):
     ) -> Mapping[str, Any]:
         """At most `limit` changes from one moment to another, beyond the first `after`, as JSON
         values; with those of a swarm for `info_hash`.
+        """
+        ...
+
+    async def seeding(
+        self, from_us: int, after: tuple[int, bytes], limit: int
+    ) -> Sequence[SeedingRow]:
+        """At most `limit` rows of the hour that begins at a date, after an account and a torrent.
+
+        Raises `NoMomentError` for an hour that is not over.
         """
         ...
 

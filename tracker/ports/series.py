@@ -34,3 +34,15 @@ class SeriesPage:
     following: int | None  # the last day of the page; None = there is no further one
     since: int  # the series count the events from this one; -1 = there are none yet
     seq: int  # up to this one
+
+
+@frozen
+class SeedingRow:
+    """How long an account seeded a torrent in an hour."""
+
+    account: int
+    info_hash: bytes
+    seeding_us: int
+    seeders: int  # of the torrent, at the end of the hour
+    size: int | None  # bytes, as the site says, or at least; None = not known
+    age_us: int | None  # at the end of the hour, since the site added it; None = not known
