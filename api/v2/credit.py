@@ -163,17 +163,17 @@ class Accounts:
     async def many(self) -> Response:
         """Lists accounts, ascending by number without `sort`. Filters combine."""
         if changes.wanted():
-            return await self.changes.accounts(_account_json)
+            return await self.changes.accounts(account_json)
         given = _LISTING.given()
         equal = (("owner", given["owner"]),) if "owner" in given else ()
         query = _LISTING.query(given, equal=equal, search=given.get("search", ""))
         found = self.reads.each(ReadModel.listed_accounts, query)
-        return await listed("accounts", found, query, _account_json, "account")
+        return await listed("accounts", found, query, account_json, "account")
 
     async def one(self, account: str) -> Response:
         params.only(request.args, "at")
         found = await self._found(params.number(account, "account"))
-        return json_text(encode(_account_json(found)))
+        return json_text(encode(account_json(found)))
 
     async def _found(self, account: int) -> Account:
         found = await self.reads.one(ReadModel.account, account)
@@ -189,7 +189,7 @@ class Accounts:
         with commanded():
             group = bodies.text(given, "group", MAX_LABEL)
             await self.commands.group_account(number, group, actor())
-        return json_text(encode(_account_json(await self._found(number))))
+        return json_text(encode(account_json(await self._found(number))))
 
     async def present(self, account: str) -> Response:
         """Lists the account's peers in all swarms, in no order."""
@@ -218,7 +218,7 @@ class Accounts:
         correction = Correction(number, uploaded, downloaded, corrects)
         with commanded():
             seq = await self.commands.correct(correction, actor())
-        body = {"seq": seq, "account": _account_json(await self._found(number))}
+        body = {"seq": seq, "account": account_json(await self._found(number))}
         return json_text(encode(body), 201)
 
     async def _check_corrected(self, seq: int) -> None:
@@ -284,17 +284,17 @@ def _present_json(live: Live, present: Present, *, open_to: bool) -> str:
     )
 
 
-def _account_json(account: Account) -> dict[str, object]:
+def account_json(account: Account) -> dict[str, object]:
     ratio = account.ratio_permille
     return {
         "account": account.account,
         "owner": account.owner,
         "group": account.group,
-        "ratio": None if ratio is None else ratio / 1000,
         "uploaded": account.uploaded,
         "downloaded": account.downloaded,
         "credited_uploaded": account.credited_uploaded,
         "credited_downloaded": account.credited_downloaded,
+        "ratio": None if ratio is None else ratio / 1000,
         "seeding_seconds": account.seeding_us // 1_000_000,
         "partial_seeding_seconds": account.partial_us // 1_000_000,
         "sessions": account.sessions,

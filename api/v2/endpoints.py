@@ -28,6 +28,7 @@ from api.v2.ledgers import Ledgers
 from api.v2.looks import Looks
 from api.v2.names import by_owner
 from api.v2.outages import Outages
+from api.v2.ready import ReadyLists
 from api.v2.reruns import Reruns
 from api.v2.sanctions import Sanctions
 from api.v2.seeding import Seeding
@@ -64,6 +65,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Ledgers(ports.live, ports.ledgers).endpoints(),
         *Books(ports.live, ports.ledgers).endpoints(),
         *Exports(ports.live, looks).endpoints(),
+        *ReadyLists(reads, ports.ledgers, ports.events).endpoints(),
         *Series(ports.live, ports.ledgers).endpoints(),
         *Seeding(reads).endpoints(),
         *HitAndRun(ports.live, ports.ledgers, commands).endpoints(),

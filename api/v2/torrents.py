@@ -33,7 +33,7 @@ _FACTS: Final = ("label", "size", "site_id", "uploader", "added", "tags")
 _UNKNOWN: Final = "the tracker knows nothing of that torrent"
 
 
-_LISTING: Final = Listing(
+LISTING: Final = Listing(
     "info_hash",
     {
         "seeders": ("seeders", WHOLE),
@@ -68,11 +68,11 @@ class Torrents:
         return [
             Endpoint(
                 "GET", "/torrents", self.many, "Torrents that the tracker knows.", answer(listing),
-                query=(*_LISTING.parameters(), changes.SINCE),
+                query=(*LISTING.parameters(), changes.SINCE),
             ),
             Endpoint(
                 "GET", "/swarms", self.swarms, "Torrents that have peers.",
-                answer(shapes.page("swarms", shapes.TORRENT, shapes.CURSOR)), query=_LISTING.parameters(),
+                answer(shapes.page("swarms", shapes.TORRENT, shapes.CURSOR)), query=LISTING.parameters(),
             ),
             Endpoint(
                 "GET", one, self.one, "A torrent's counts and facts.", answer(shapes.TORRENT),
@@ -99,7 +99,7 @@ class Torrents:
         return await self._list("swarms", present=True)
 
     async def _list(self, name: str, *, present: bool) -> Response:
-        given = _LISTING.given()
+        given = LISTING.given()
         equal: list[tuple[str, str | int]] = [
             (each, given[each]) for each in ("label", "uploader") if each in given
         ]
@@ -107,7 +107,7 @@ class Torrents:
             equal.append(("site_id", params.whole("site_id", given["site_id"], _I64_MAX)))
         if "whitelisted" in given:
             equal.append(("whitelisted", params.flag(given, "whitelisted")))
-        query = _LISTING.query(given, equal=tuple(equal), search=given.get("search", ""))
+        query = LISTING.query(given, equal=tuple(equal), search=given.get("search", ""))
         found = self.reads.each(ReadModel.listed_torrents, query, present)
         return await listed(name, found, query, torrent_json, "info_hash")
 

@@ -78,6 +78,8 @@ from tracker.ports import (
     Sample,
     Sanction,
     SanctionedAccount,
+    SeededPage,
+    SeededTorrent,
     SeedingRow,
     SeriesDay,
     SeriesPage,
@@ -414,6 +416,11 @@ class FakeLog:
         peaks = (None, None) if isinstance(whose, int) else (3, 2)
         day = SeriesDay(20_000, 5, 6, -7, 8, 9_999_999, 1, *peaks)
         return SeriesPage([day], 20_000, 40, 99)
+
+    async def seeded(self, query: ListQuery) -> SeededPage:
+        self._ask("seeded", query)
+        row = SeededTorrent(bytes(20), NOW_US, None, None, 7, NOW_US, 86_400_000_000)
+        return SeededPage([row], ListCursor(NOW_US, bytes(20)), 5, 99)
 
     async def hit_and_run_rules(self) -> list[RuleInForce]:
         self._ask("rules")

@@ -64,6 +64,10 @@ COMMANDS = {
         "torrent",
         "list or show torrents, or say their size, label and so on, through the running API",
     ),
+    "list": (
+        "ready",
+        "list what staff asks often, through the running API: dead torrents and so on",
+    ),
     "stats": ("stats", "print the running tracker's counters"),
     "factor": ("factor", "set, list or end credit factors, through the running API"),
     "freeleech": (

@@ -99,12 +99,25 @@ class Client:
         """Yields every key, page by page, as `GET /api/v2/keys` has it. Raises `ApiError`."""
         return self._pages("keys", filters)
 
-    def listed(self, name: str, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    def listed(
+        self, name: str, filters: Mapping[str, str], path: str = ""
+    ) -> Iterator[dict[str, Any]]:
         """Yields the rows of a list of version 2, page by page: `accounts`, `torrents` and so on.
 
-        Raises `ApiError`.
+        `path`: where it is, if it has not the name of its rows. Raises `ApiError`.
         """
-        return self._pages(name, filters)
+        return self._pages(name, filters, path)
+
+    def unregistered(self, days: int) -> Iterator[dict[str, Any]]:
+        """Yields the torrents that were refused in the last days. Raises `ApiError`."""
+        query = {"days": str(days)}
+        while True:
+            path = f"/api/v2/lists/unregistered?{urlencode(query)}"
+            answer = self._ask("GET", path, dict)
+            yield from answer["torrents"]
+            if answer["next"] is None:
+                return
+            query["after"] = str(answer["next"])
 
     def key(self, key: str) -> dict[str, Any]:
         """Returns a key by its text or `key_ref`. Raises `ApiError`."""

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
     from tracker.cli.tables import Column
 
 
-def add_query(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
-    """Adds the options of a list, and has `run` print it."""
+def add_query(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], None],
+    *,
+    searched: bool = True,
+) -> None:
+    """Adds the options of a list, and has `run` print it. `searched`: it takes `search`."""
     parser.add_argument("--sort", metavar="NAME", type=line, help="by this member")
     parser.add_argument("--down", action="store_true", help="from the largest down")
-    parser.add_argument("--search", metavar="TEXT", type=line, help="in names and labels")
+    if searched:
+        parser.add_argument("--search", metavar="TEXT", type=line, help="in names and labels")
     parser.add_argument(
         "--where", metavar="NAME=VALUE", type=_filter, action="append", default=[],
         help="as a parameter of the API, such as max_ratio=0.5; may be repeated",
@@ -34,13 +40,16 @@ def say_rows(
     name: str,
     columns: Sequence[Column],
     filters: Mapping[str, str | None] | None = None,
+    path: str = "",
 ) -> None:
-    """Prints a list of the API by its name. `filters`: further parameters; None = not given."""
-    more = {"search": options.search, **(filters or {})}
+    """Prints a list of the API by its name. `filters`: further parameters; None = not given.
+    `path`: where it is, if it has not the name of its rows.
+    """
+    more = {"search": getattr(options, "search", None), **(filters or {})}
     if options.sort is not None:
         more["sort"] = "-" * options.down + options.sort
     asked = dict(options.where) | {each: text for each, text in more.items() if text is not None}
-    rows = islice(client(options).listed(name, asked), options.limit)
+    rows = islice(client(options).listed(name, asked, path), options.limit)
     say_list(options, columns, rows, by_name(columns))
 
 

@@ -34,6 +34,11 @@ _COLUMNS = (
     Column("info_hash", HASH), Column("label"), Column("seeders", NUMBER), Column("leechers", NUMBER),
     Column("completed", NUMBER), Column("size", BYTES), Column("added", TIME),
 )  # fmt: skip
+_MEMBERS = (
+    Column("account", NUMBER), Column("owner"), Column("uploaded", BYTES), Column("downloaded", BYTES),
+    Column("snatched", NUMBER), Column("last_seen", TIME), Column("completed_at", TIME),
+    Column("seeding_seconds", NUMBER),
+)  # fmt: skip
 _AT_ONCE = 40_000  # bytes of torrents in one request, because the API takes 64 KiB
 
 
@@ -45,6 +50,12 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     listing = commands.add_parser("list", help="list torrents that the tracker knows")
     listing.add_argument("--present", action="store_true", help="only those with peers")
     add_query(listing, list_torrents)
+    members = commands.add_parser("members", help="list what each account did in a torrent")
+    members.add_argument("torrent", metavar="TORRENT", type=line, help=_TORRENT)
+    members.add_argument(
+        "--snatched", action="store_true", help="only who completed it, the last one seen first"
+    )
+    add_query(members, list_members, searched=False)
     put = commands.add_parser("describe", help="say these facts, in place of all said before")
     add_many(put, "torrents", "TORRENT", line, f"{_TORRENT}; all get the same facts")
     put.add_argument("--label", type=line, help="its name for people")
@@ -80,6 +91,15 @@ def show_torrent(options: argparse.Namespace) -> None:
 
 def list_torrents(options: argparse.Namespace) -> None:
     say_rows(options, "swarms" if options.present else "torrents", _COLUMNS)
+
+
+def list_members(options: argparse.Namespace) -> None:
+    path = f"torrents/{client(options).torrent_of(options.torrent)}/accounts"
+    filters: dict[str, str | None] = {}
+    if options.snatched:
+        filters["min_snatched"] = "1"
+        filters["sort"] = "-last_seen" if options.sort is None else None
+    say_rows(options, "accounts", _MEMBERS, filters, path)
 
 
 def describe_torrent(options: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tracker.domain.accounts import Accounts
     from tracker.domain.judging import Judge
+    from tracker.domain.seeded import Seeded
     from tracker.domain.swarms import Swarms
 
 WORDS = 15
@@ -36,7 +37,8 @@ class Booking:
 
     `daily`: the same gains by day, of accounts and of torrents, for their series.
 
-    `judge`: judges downloads by what is noted; None = nobody wants that.
+    `judge`: judges downloads by what is noted; `seeded`: remembers who seeds first and last. None =
+    nobody wants that.
 
     `lead_us`: log time less dates now. `day`: the present day of `BookDays`. A row of a day before
     `cut` is over, and does not go on: what it had goes to `ended`, as account and words.
@@ -62,10 +64,11 @@ class Booking:
         "lead_us",
         "numbers",
         "rows",
+        "seeded",
     )
 
-    def __init__(self, judge: Judge | None = None) -> None:
-        self.judge = judge
+    def __init__(self, judge: Judge | None = None, seeded: Seeded | None = None) -> None:
+        self.judge, self.seeded = judge, seeded
         self.daily = Daily()
         self.day = self.cut = self.lead_us = 0
         self.clear()
@@ -142,6 +145,8 @@ class Booking:
         packed.put_u64(rows, at + 10, date_us)
         packed.put_u64(rows, at + 12, client)
         self._enter_day(accounts, account, info_hash, date_us, swarms, peer)
+        if self.seeded is not None:
+            self._seeders_now(account, info_hash, date_us, swarms.counts_of(info_hash)[0])
 
     def left(
         self,
@@ -151,11 +156,15 @@ class Booking:
         seen_us: int,
         time_us: int,
         swarms: Swarms,
+        peer: int,
     ) -> None:
-        """Enters the time that was counted since `begin`, when a peer left. `seen_us`: date of the
-        last announce.
+        """Enters the time that was counted since `begin`, when a peer leaves that is still in its
+        swarm. `seen_us`: date of the last announce.
         """
-        self._enter_day(accounts, account, info_hash, max(1, time_us - self.lead_us), swarms, 0)
+        date_us = max(1, time_us - self.lead_us)
+        self._enter_day(accounts, account, info_hash, date_us, swarms, 0)
+        if self.seeded is not None and swarms.rows[peer * 72 + 20] & 0x10:  # MARK_SEEDER
+            self._seeders_now(account, info_hash, date_us, self._seeders - 1)
         if packed.u64(accounts.seeding_us, account) != self._seeding_us or (
             accounts.partial_us and packed.u64(accounts.partial_us, account) != self._partial_us
         ):
@@ -163,6 +172,11 @@ class Booking:
             self._time(accounts, account, at)
             if not packed.u64(self.rows, at + 8):  # else it has the date of an announce
                 packed.put_u64(self.rows, at + 10, seen_us)
+
+    def _seeders_now(self, account: int, info_hash: bytes, date_us: int, seeders: int) -> None:
+        """Enters the number of seeders after an event, where it came from or to 0."""
+        if (self._seeders > 0) != (seeders > 0) and self.seeded is not None:
+            self.seeded.counted(info_hash, account, date_us, seeders)
 
     def gained(self, accounts: Accounts, account: int) -> tuple[int, int, int, int, int]:
         """Returns what an account gained since `begin`: raw bytes up and down, credited bytes down,

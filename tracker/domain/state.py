@@ -167,8 +167,11 @@ class State:
         self.seq += 1
         self.time_us = time_us
         event.apply(self, self.seq - 1, time_us)
-        if self.book is not None and self.book.judge is not None:
-            self.book.judge.administered(self, event, self.seq - 1, time_us)
+        book = self.book
+        if book is not None and book.judge is not None:
+            book.judge.administered(self, event, self.seq - 1, time_us)
+        if book is not None and book.seeded is not None and self.settings.private:
+            book.seeded.administered(event, max(1, time_us - book.lead_us))
 
     def apply_record(self, record: FixedRecord) -> None:
         """Applies a record of fixed size. Raises the errors of `FixedRecord.apply`."""
@@ -517,7 +520,7 @@ class State:
             if book is not None:
                 info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
                 last_us = self.dates.of(last_us)
-                book.left(self.accounts, account, info_hash, last_us, time_us, swarms)
+                book.left(self.accounts, account, info_hash, last_us, time_us, swarms, peer)
                 judge = book.judging()
                 if judge is not None:
                     end_us = seen_us
@@ -532,7 +535,7 @@ class State:
         elif book is not None and swarms.identified(peer):  # accounting rules 1 count nothing
             info_hash, account = swarms.hash_of(torrent), swarms.account_of(peer)
             book.begin(self.accounts, account, swarms, torrent)
-            book.left(self.accounts, account, info_hash, 0, self.time_us, swarms)
+            book.left(self.accounts, account, info_hash, 0, self.time_us, swarms, peer)
         swarms.remove(torrent, peer)
 
     def expire(self, torrent: int, peer: int) -> None:

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
         EntriesPage,
         JudgedPage,
         JudgedQuery,
+        ListQuery,
         Moment,
         RuleInForce,
+        SeededPage,
         SeriesPage,
         SumsPage,
         Transition,
@@ -128,6 +130,9 @@ class LogLedgers:
     async def series(self, whose: int | bytes, first: int, last: int, limit: int) -> SeriesPage:
         question = Question("series", (whose, first, last, limit))
         return cast("SeriesPage", await self._ask(question, self._books))
+
+    async def seeded(self, query: ListQuery) -> SeededPage:
+        return cast("SeededPage", await self._ask(Question("seeded", (query,)), self._books))
 
     async def judged_history(self, account: int, info_hash: bytes) -> Sequence[Transition]:
         found = await self._ask(Question("judged_history", (account, info_hash)), self._books)

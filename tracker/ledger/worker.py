@@ -21,8 +21,9 @@ from tracker.ledger import rows
 from tracker.ledger.cases import CaseList, detectors
 from tracker.ledger.judged import Judgements
 from tracker.ledger.pages import EntryPages, SumsPages
+from tracker.ledger.seeded import SeededTorrents
 from tracker.ledger.walk import Decryption
-from tracker.ports import BookPage, CasesPage, JudgedPage, SeriesPage, TransitionsPage
+from tracker.ports import BookPage, CasesPage, JudgedPage, SeededPage, SeriesPage, TransitionsPage
 from tracker.store import book_files
 from tracker.store.address_keys import Keyring
 from tracker.store.book import open_newest
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         Detector,
         EntriesPage,
         JudgedQuery,
+        ListQuery,
         Moment,
         Outage,
         RuleInForce,
@@ -60,6 +62,7 @@ class LedgerWorker(Worker):
         self._walks: dict[object, EntryPages | SumsPages] = {}  # the one used last is the last
         self._newest: list[Path] = []  # the list of the book that was opened last
         self._judged: Judgements | None = None  # what that book says
+        self._seeded: SeededTorrents | None = None  # likewise
         self._case_list: CaseList | None = None  # as it was read last
 
     def entries(
@@ -143,6 +146,10 @@ class LedgerWorker(Worker):
             return TransitionsPage([], False, None, read_identity(self._log).hex(), -1)
         return found.transitions(after, limit)
 
+    def seeded(self, query: ListQuery) -> SeededPage:
+        self._judgements()
+        return self._seeded.page(query) if self._seeded else SeededPage([], None, -1, -1)
+
     def series(self, whose: int | bytes, first: int, last: int, limit: int) -> SeriesPage:
         book = open_newest(self._log, self._keys)
         if book is None or book.series is None:
@@ -157,6 +164,7 @@ class LedgerWorker(Worker):
         if newest != self._newest or not newest:
             book = open_newest(self._log, self._keys)
             self._newest, self._judged = newest, Judgements(book) if book else None
+            self._seeded = SeededTorrents(book) if book else None
         return self._judged
 
     def cases(self, query: CasesQuery) -> CasesPage:
@@ -188,7 +196,7 @@ class LedgerWorker(Worker):
 
     def forget(self) -> None:
         self._walks.clear()
-        self._newest, self._judged = [], None
+        self._newest, self._judged, self._seeded = [], None, None
 
     def _end(self, moment: Moment | None) -> tuple[int | None, Outage | None]:
         """Returns the number of the first event after the moment (None = the end of the log), and

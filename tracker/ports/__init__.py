@@ -84,6 +84,7 @@ from tracker.ports.sanctions import (
     Sanction,
     SanctionedAccount,
 )
+from tracker.ports.seeded import SeededPage, SeededTorrent
 from tracker.ports.series import SeedingRow, SeriesDay, SeriesPage
 from tracker.ports.settings import (
     SettingDifference,
@@ -241,6 +242,8 @@ __all__ = [
     "Sample",
     "Sanction",
     "SanctionedAccount",
+    "SeededPage",
+    "SeededTorrent",
     "SeedingRow",
     "SeriesDay",
     "SeriesPage",

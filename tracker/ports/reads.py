@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tracker.ports.lists import ListQuery
     from tracker.ports.outages import Outage, OutagesPage
     from tracker.ports.sanctions import Blacklisted, Block, SanctionedAccount
+    from tracker.ports.seeded import SeededPage
     from tracker.ports.series import SeedingRow, SeriesPage
     from tracker.ports.settings import SettingsChanged, SettingsInForce
     from tracker.ports.values import (
@@ -443,6 +444,10 @@ class Ledgers(Protocol):
         """The daily series of an account or a torrent, by the newest book. `first` and `last`: days
         since 1970.
         """
+        ...
+
+    async def seeded(self, query: ListQuery) -> SeededPage:
+        """Torrents by when they were seeded, by the newest book; fields of `SeededTorrent`."""
         ...
 
     async def judged_history(self, account: int, info_hash: bytes) -> Sequence[Transition]:

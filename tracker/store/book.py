@@ -21,6 +21,7 @@ from tracker.store.book_rows import History
 from tracker.store.daily_rows import DailyRows
 from tracker.store.judged_rows import JudgedRows
 from tracker.store.placed_rows import PlacedRows
+from tracker.store.seeded_rows import SeededRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -168,6 +169,8 @@ class Book:
             self.placed = PlacedRows(log, judged.placed or (), check=True)
         series = listed.series
         self.series = None if series is None else DailyRows(log, series.parts, series.begun)
+        seeded = listed.seeded
+        self.seeded = None if seeded is None else SeededRows(log, seeded.parts, check=True)
 
     @property
     def upto(self) -> int:

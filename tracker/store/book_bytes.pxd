@@ -14,6 +14,7 @@ cdef enum:
     PAIR_SIZE = 24
     DAY_SIZE = 78
     JUDGED_SIZE = 162
+    SEEDED_SIZE = 62
     COUNTS = 28  # places in a row: signs and client are before the counts
     AMOUNTS = 44
     CUT = 116

@@ -22,7 +22,8 @@ PAIR_SIZE = 24
 DAY_BODY = Struct("<B5Q3I")
 DAY_SIZE = NAME_SIZE + DAY_BODY.size  # 78 bytes: a row of `daily_rows`
 JUDGED_SIZE = 162
-"""Bytes of a row of `judged_rows`, of which the newest one of a name counts."""
+SEEDED_SIZE = 62
+"""Bytes of a row of `judged_rows` and of `seeded_rows`; the newest one of a name counts."""
 
 
 def put_row(to: bytearray, at: int, name: bytes, words: array[int], start: int) -> None:

@@ -42,7 +42,7 @@ from eventlog import (
     write_new,
 )
 from tracker.domain.book_days import BookDays
-from tracker.store.book_bytes import DAY_SIZE, JUDGED_SIZE, PAIR_SIZE, ROW_SIZE
+from tracker.store.book_bytes import DAY_SIZE, JUDGED_SIZE, PAIR_SIZE, ROW_SIZE, SEEDED_SIZE
 from tracker.store.book_rows import Run, merged, pair
 from tracker.store.snapshot_file import OF_RETIRED_KEY, Position
 from tracker.store.snapshots import writing
@@ -95,6 +95,8 @@ PLACED = Layout(50, 1, 1)
 """Transitions in the order of the log; there are no pairs: see `placed_rows`."""
 SERIES = Layout(DAY_SIZE, 1, 1)
 """Rows of the daily series, and no pairs: see `daily_rows`."""
+SEEDED = Layout(SEEDED_SIZE, 1, 1)
+"""When torrents were seeded, and no pairs: see `seeded_rows`."""
 
 
 class Part(NamedTuple):
@@ -120,7 +122,7 @@ class Judged(NamedTuple):
 
 
 class Series(NamedTuple):
-    """What a list says of the daily series."""
+    """What a list says of the daily series, and of when torrents were seeded."""
 
     parts: tuple[Part, ...]  # the oldest first
     begun: int  # the first event that is counted
@@ -145,13 +147,15 @@ class Listed(NamedTuple):
     facts: Facts
     judged: Judged | None = None  # None = there never was a rule
     series: Series | None = None  # None = of a version without series
+    seeded: Series | None = None  # likewise
 
     @property
     def files(self) -> tuple[Part, ...]:
         """All parts that the list has."""
         judged, series = self.judged, self.series
         found = self.parts + (judged.parts + (judged.placed or ()) if judged else ())
-        return found + (series.parts if series else ())
+        found += series.parts if series else ()
+        return found + (self.seeded.parts if self.seeded else ())
 
 
 def found(log: Path) -> list[Path]:
@@ -199,13 +203,16 @@ def read_list(path: Path, log_id: bytes, keys: Keyring | None, digest: str | Non
         parts = _parts(said["parts"], BOOK)
         facts = Facts(*(said[each] for each in Facts._fields))
         facts = facts._replace(days=BookDays(*said["days"]))
-        judged = series = None
+        judged = series = seeded = None
         if (told := said.get("judged")) is not None:
             own, placed = _parts(told.pop("parts"), JUDGED), told.pop("placed", None)
             judged = Judged(own, None if placed is None else _parts(placed, PLACED), told)
         if (told := said.get("series")) is not None:
             series = Series(_parts(told["parts"], SERIES), told["begun"])
-        return Listed(path, sha256(data).hexdigest(), position, parts, facts, judged, series)
+        if (told := said.get("seeded")) is not None:
+            seeded = Series(_parts(told["parts"], SEEDED), told["begun"])
+        digest = sha256(data).hexdigest()
+        return Listed(path, digest, position, parts, facts, judged, series, seeded)
 
 
 def _told(parts: Iterable[Part]) -> list[list[Any]]:
@@ -417,6 +424,7 @@ def write_list(
     path: Path | None = None,
     judged: Judged | None = None,
     series: Series | None = None,
+    seeded: Series | None = None,
 ) -> Path:
     """Writes a list, whole and durable or not at all. `path`: in place of its own name.
 
@@ -428,8 +436,9 @@ def write_list(
         more["judged"] = {"parts": _told(judged.parts), **judged.data}
         if judged.placed is not None:
             more["judged"]["placed"] = _told(judged.placed)
-    if series is not None:
-        more["series"] = {"parts": _told(series.parts), "begun": series.begun}
+    for name, one in (("series", series), ("seeded", seeded)):
+        if one is not None:
+            more[name] = {"parts": _told(one.parts), "begun": one.begun}
     body = json.dumps(
         {
             "format": FORMAT,

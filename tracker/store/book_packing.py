@@ -52,13 +52,14 @@ def in_order(rows: bytearray) -> bytes:
 def joined(older: bytes, newer: bytes, size: int, history: History) -> bytes:
     """Returns two sorted runs as one. `size`: of a row or a pair.
 
-    Rows of one name are added up; of two judged ones the newer stays, and of two pairs, which are
-    the same, one.
+    Rows of one name are added up; of two judged ones, and of two of `seeded_rows`, the newer stays,
+    and of two pairs, which are the same, one.
     """
     at = to = 0
     end, whole = len(older), len(newer)
     is_rows, is_days = size == book_bytes.ROW_SIZE, size == book_bytes.DAY_SIZE
-    is_named = is_rows or is_days or size == book_bytes.JUDGED_SIZE
+    is_newest = size in (book_bytes.JUDGED_SIZE, book_bytes.SEEDED_SIZE)
+    is_named = is_rows or is_days or is_newest
     named = book_bytes.NAME_SIZE if is_named else size
     made = bytearray(end + whole)
     for start in range(0, whole, size):

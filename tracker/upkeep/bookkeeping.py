@@ -25,6 +25,7 @@ from tracker.domain.accounts import NOTHING
 from tracker.domain.book_days import BookDays
 from tracker.domain.booking import Booking
 from tracker.domain.events import DAY_US
+from tracker.domain.seeded import Seeded
 from tracker.domain.state import State
 from tracker.store import (
     book,
@@ -35,6 +36,7 @@ from tracker.store import (
     frames,
     judged_rows,
     placed_rows,
+    seeded_rows,
     snapshots,
 )
 from tracker.store.book_files import BookError, Facts, Series
@@ -88,7 +90,9 @@ class Bookkeeper:
         self._judge = judged_rows.judge(log, listed.judged if listed else None)
         # A list of a version without series has none of the days before.
         self._series = (listed.series if listed else None) or Series((), seq)
-        self._booking = Booking(self._judge)
+        self._seeded = listed.seeded if listed else None  # None = it begins with the state
+        self._torrents = Seeded()
+        self._booking = Booking(self._judge, self._torrents)
         self._booking.cut = self._days.cut
         self._last: Header | None = None  # of the last frame that was applied
         self._written_seq = seq
@@ -102,7 +106,7 @@ class Bookkeeper:
         """Tells whether anything was noted that is not written yet."""
         booking = self._booking
         any_rows = len(booking) + len(booking.daily) + len(self._opening_rows) > 0
-        return any_rows or self._judge.noted
+        return any_rows or self._judge.noted or len(self._torrents.changed) > 0
 
     @property
     def full(self) -> bool:
@@ -117,7 +121,8 @@ class Bookkeeper:
     @property
     def _held(self) -> int:
         booking = self._booking
-        return max(len(booking), len(booking.daily), len(self._judge.touched))
+        torrents = len(self._torrents.changed)
+        return max(len(booking), len(booking.daily), len(self._judge.touched), torrents)
 
     def apply(self, state: State, frame: Frame) -> None:
         """Applies a frame, and notes what it adds. Raises the errors of `frames.apply`."""
@@ -154,6 +159,12 @@ class Bookkeeper:
         self._opening = False
         state.book = self._booking
         self._judge.begin(state)
+        if self._seeded is None:
+            self._seeded = Series((), state.seq)
+            if state.settings.private:
+                self._torrents.open(state)
+        else:
+            self._torrents.wrote(seeded_rows.SeededRows(self._log, self._seeded.parts))
 
     def write(self, state: State) -> bool:
         """Writes the book of the events that were applied; returns False where that is not due.
@@ -169,16 +180,18 @@ class Bookkeeper:
         with self.locking():
             folder = self._log / book_files.FOLDER
             files = self._parts + self._judged + (self._placed or ()) + self._series.parts
+            files += self._seeded.parts if self._seeded else ()
             if not all(os.path.lexists(folder / part.name) for part in files):
                 raise LogPrunedError(self._log)
             parts = self._with_noted(state)
-            before = self._judged, self._placed, self._series
+            before = self._judged, self._placed, self._series, self._seeded
             try:
                 self._judged, self._placed = self._with_judged(state)
                 self._series = self._with_days(state)
+                self._seeded = self._with_seeded(state)
                 self.path = self._list(state, parts, last.chain)
             except BaseException:
-                self._judged, self._placed, self._series = before
+                self._judged, self._placed, self._series, self._seeded = before
                 raise
             self._note_written(parts)
             self._written_seq = state.seq
@@ -188,6 +201,8 @@ class Bookkeeper:
     def _note_written(self, parts: tuple[Part, ...]) -> None:
         self._parts, self._dropped, self._opening_rows = parts, self._days.cut, ()
         self._booking.clear()
+        if self._torrents.changed and self._seeded:
+            self._torrents.wrote(seeded_rows.SeededRows(self._log, self._seeded.parts))
         if self._judge.noted:
             self._judge.wrote(judged_rows.JudgedRows(self._log, self._judged))
 
@@ -224,6 +239,15 @@ class Bookkeeper:
             book_files.SERIES,
         )  # fmt: skip
         return self._series._replace(parts=parts)
+
+    def _with_seeded(self, state: State) -> Series | None:
+        """Writes what changed in who seeds. Returns the rows, which no list has yet."""
+        rows = seeded_rows.noted(self._torrents)
+        if not rows or self._seeded is None:
+            return self._seeded
+        noted = rows, b""
+        parts = self._with_rows(state, self._seeded.parts, noted, book_files.SEEDED)
+        return self._seeded._replace(parts=parts)
 
     def _with_noted(self, state: State) -> tuple[Part, ...]:
         """Writes what was noted, and removes old rows once a day. Returns the parts, which no list
@@ -272,7 +296,7 @@ class Bookkeeper:
             now = {"time_us": state.time_us, "lead_us": state.dates.lead_us}
             judged = book_files.Judged(self._judged, self._placed, self._judge.as_data() | now)
         return book_files.write_list(
-            self._log, position, parts, facts, self._keys, path, judged, self._series
+            self._log, position, parts, facts, self._keys, path, judged, self._series, self._seeded
         )
 
     def flush(self, state: State) -> None:
@@ -283,6 +307,7 @@ class Bookkeeper:
         parts = self._with_noted(state)
         self._judged, self._placed = self._with_judged(state)
         self._series = self._with_days(state)
+        self._seeded = self._with_seeded(state)
         self._note_written(parts)
 
     def name(self, state: State, chain: bytes) -> tuple[str, str]:

@@ -24,7 +24,7 @@ def test_the_book_is_the_ledger(site: Site) -> None:
         site.go_on(pruned=number in (2, 4))
         site.follow()
         site.check()
-        assert len(site.files(".part")) < 10
+        assert len(site.files(".part")) < 14
     assert first_seq(site.log) > 0
     assert len(site.files(".named")) == 1
     refused = [one["refused"] for one in site.said if "refused" in one]
