@@ -128,7 +128,7 @@ class Cases:
         allow_time()
         page = await self.log.cases(query)
         following = page.following and f"{page.following[0]}:{page.following[1]}"
-        shown = [_case_json(one) for one in page.cases]
+        shown = [case_json(one) for one in page.cases]
         body = {"cases": shown, "next": following, "seq": page.seq}
         return json_text(encode(named(body, self.live.now())))
 
@@ -137,7 +137,7 @@ class Cases:
         params.only(request.args)
         told = await self._known(account, detector)
         body = {
-            "case": _case_json(told.case),
+            "case": case_json(told.case),
             "findings": [_finding_json(one) for one in told.findings],
             "history": [_change_json(one) for one in told.history],
             "seq": told.seq,
@@ -222,7 +222,7 @@ def _done(seq: int) -> Response:
     return json_text(encode({"seq": seq}))
 
 
-def _case_json(one: Case) -> dict[str, Any]:
+def case_json(one: Case) -> dict[str, Any]:
     return {
         "account": one.account,
         "detector": one.detector,

@@ -26,6 +26,7 @@ from api.v2.hit_and_run import HitAndRun
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
 from api.v2.looks import Looks
+from api.v2.member import Member
 from api.v2.names import by_owner
 from api.v2.outages import Outages
 from api.v2.ready import ReadyLists
@@ -62,6 +63,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Factors(reads, commands).endpoints(),
         *Freeleech(reads, commands).endpoints(),
         *Accounts(reads, commands, ports.events, looks, changes).endpoints(),
+        *Member(reads, ports.ledgers, ports.events, looks).endpoints(),
         *Ledgers(ports.live, ports.ledgers).endpoints(),
         *Books(ports.live, ports.ledgers).endpoints(),
         *Exports(ports.live, looks).endpoints(),

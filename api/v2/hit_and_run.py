@@ -211,20 +211,7 @@ class HitAndRun:
         return number
 
     def _shown(self, page: JudgedPage) -> list[dict[str, Any]]:
-        return [self._download_json(one) for one in page.downloads]
-
-    def _download_json(self, one: JudgedDownload) -> dict[str, Any]:
-        model, since = self.live.now(), transition_json(one.since)
-        return {
-            "account": one.account,
-            "owner": model.owner(one.account),
-            "info_hash": one.info_hash.hex(),
-            "label": model.label(one.info_hash),
-            "state": since["state"],
-            "since": since["time"],
-            "position": since["position"],
-            "facts": _facts_json(one),
-        }
+        return [download_json(self.live.now(), one) for one in page.downloads]
 
     # What staff does.
 
@@ -364,6 +351,20 @@ def _rule_json(one: RuleInForce) -> dict[str, Any]:
         "window": rule.window,
         "freeleech_exempts": rule.freeleech_exempts,
         "partial_counts": rule.partial_counts,
+    }
+
+
+def download_json(model: ports.ReadModel, one: JudgedDownload) -> dict[str, Any]:
+    since = transition_json(one.since)
+    return {
+        "account": one.account,
+        "owner": model.owner(one.account),
+        "info_hash": one.info_hash.hex(),
+        "label": model.label(one.info_hash),
+        "state": since["state"],
+        "since": since["time"],
+        "position": since["position"],
+        "facts": _facts_json(one),
     }
 
 

@@ -21,6 +21,7 @@ HASH = torrent(0xAB)
 KEY = "A" * 32
 HOSTS = ("127.0.1.77", "127.0.2.78")
 SHOWING = {
+    "/api/v2/accounts/{account}/page",
     "/api/v2/accounts/{account}/peers",
     "/api/v2/accounts/{account}/received",
     "/api/v2/announces/{seq}/explain",
@@ -69,7 +70,7 @@ def test_every_endpoint(site: Tracker) -> None:
     assert [one["address"] for one in announces] == list(HOSTS)
     filled = {
         "seq": announces[1]["seq"], "account": 1, "key_ref": 1, "factor": 1, "info_hash": HASH.hex(),
-        "detector": "impossible_rate",
+        "detector": "impossible_rate", "token": 1,
     }  # fmt: skip
     wait_for_stays(site)
     shown = set()

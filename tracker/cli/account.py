@@ -27,6 +27,8 @@ from tracker.cli.time_options import when
 if TYPE_CHECKING:
     import argparse
 
+_REFUSALS = 5
+"""The newest refusals that `show` prints; `--json` has 20."""
 _COLUMNS = (
     Column("account", NUMBER), Column("owner"), Column("credited_uploaded", BYTES, heading="uploaded"),
     Column("credited_downloaded", BYTES, heading="downloaded"), Column("ratio", NUMBER),
@@ -43,7 +45,9 @@ _SANCTIONS = {
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    show = commands.add_parser("show", help="print an account's totals")
+    show = commands.add_parser(
+        "show", help="print all about an account: totals, presence, refusals and so on"
+    )
     show.add_argument("account", type=line, help="its number or owner")
     add_client(show, show_account)
     listing = commands.add_parser("list", help="list accounts with their totals")
@@ -85,8 +89,24 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def show_account(options: argparse.Namespace) -> None:
     api = client(options)
-    account = api.account(api.account_of(options.account))
-    say_facts(options, account)
+    page = api.account_page(api.account_of(options.account))
+    if options.json:
+        say_json(page)
+        return
+    states, last = page["hit_and_run"]["states"], page["last_announce"]
+    facts = page["account"] | {
+        "missing_to_ratio_1": page["missing_to_ratio_1"],
+        "seeding": page["seeding"],
+        "leeching": page["leeching"],
+        "hit_and_run": [f"{count} {state}" for state, count in states.items()],
+        "last_announce": last and f"{last['time']} {last['words']}",
+        "networks": [one["network"] or one["pseudonym"] for one in page["networks"] or ()],
+        "open_cases": [one["detector"] for one in page["open_cases"]],
+    }
+    for at, one in enumerate(page["refusals"][:_REFUSALS], 1):
+        which = one["label"] or one["info_hash"] or "no torrent"
+        facts[f"refusal_{at}"] = f"{one['time']} {one['reason']}: {which}"
+    say_facts(options, facts)
 
 
 def list_accounts(options: argparse.Namespace) -> None:

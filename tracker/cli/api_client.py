@@ -258,10 +258,10 @@ class Client:
             return int(who)
         raise ApiError(f"no account has the owner {who}")
 
-    def account(self, number: int) -> dict[str, Any]:
-        """Returns an account's totals. Raises `ApiError`."""
-        account: dict[str, Any] = self._ask("GET", f"/api/v2/accounts/{number}", dict)
-        return account
+    def account_page(self, number: int) -> dict[str, Any]:
+        """Returns all that staff asks about an account. Raises `ApiError`."""
+        page: dict[str, Any] = self._ask("GET", f"/api/v2/accounts/{number}/page", dict)
+        return page
 
     def correct(
         self, account: int, form: Mapping[str, Any], idempotency_key: str

@@ -46,11 +46,26 @@ def test_accounts(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> 
     api.answers["GET /api/v2/accounts?owner=anna&limit=200"] = OWNED
     api.answers["GET /api/v2/accounts?owner=2&limit=200"] = NOBODY
     api.answers["GET /api/v2/accounts?owner=bert&limit=200"] = NOBODY
-    api.answers["GET /api/v2/accounts/2"] = {"account": 2, "uploaded": 7, "last_seen": None}
+    refusals = [{"time": "then", "reason": "key_expired", "label": None, "info_hash": "ab"}] * 9
+    page = {
+        "account": {"account": 2, "uploaded": 7, "last_seen": None}, "missing_to_ratio_1": 5,
+        "seeding": 1, "leeching": 0, "hit_and_run": {"states": {"liable": 2, "cured": 1}, "open": []},
+        "last_announce": {"time": "then", "words": "x with y"}, "refusals": refusals, "open_cases": [],
+        "networks": [{"network": None, "pseudonym": "cc"}, {"network": "192.0.2.0/24"}],
+    }  # fmt: skip
+    api.answers["GET /api/v2/accounts/2/page"] = page
+    lines = (
+        "account 2\nuploaded 7\nlast_seen -\nmissing_to_ratio_1 5\nseeding 1\nleeching 0\n"
+        "hit_and_run 2 liable, 1 cured\nlast_announce then x with y\n"
+        "networks cc, 192.0.2.0/24\nopen_cases -\n"
+        + "".join(f"refusal_{at} then key_expired: ab\n" for at in range(1, 6))
+    )
     api.answers["POST /api/v2/accounts/2/corrections"] = {"seq": 70, "account": {}}
     for name in ("anna", "2"):
         shown = run(capsys, "account", "show", "--config", config, name)
-        assert shown == (0, "account 2\nuploaded 7\nlast_seen -\n", "")
+        assert shown == (0, lines, "")
+    shown = run(capsys, "account", "show", "--config", config, "2", "--json")
+    assert json.loads(shown[1]) == page
     code, _, err = run(capsys, "account", "show", "--config", config, "bert")
     assert (code, "no account has the owner bert" in err) == (1, True)
     correct = [
