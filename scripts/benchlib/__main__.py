@@ -16,6 +16,7 @@ from benchlib import (
     apibench,
     auditbench,
     floodbench,
+    listsbench,
     logbench,
     machine,
     memorybench,
@@ -50,6 +51,7 @@ def main() -> int:
             "memory": _bench_memory,
             "flood": _bench_flood,
             "audit": _bench_audit,
+            "lists": _bench_lists,
         }
         bench = own.get(options.what, _bench_load)
         return bench(options, folder)
@@ -133,6 +135,14 @@ def _bench_audit(options: argparse.Namespace, folder: Path) -> int:
     lines = auditbench.bench(options.events, folder, _say)
     if options.write:
         _write(options, "audit", memorybench.block(_command(), facts, lines))
+    return 0
+
+
+def _bench_lists(options: argparse.Namespace, folder: Path) -> int:
+    facts = machine.describe(folder)
+    lines = listsbench.bench(folder, _say)
+    if options.write:
+        _write(options, "lists", memorybench.block(_command(), facts, lines))
     return 0
 
 
