@@ -41,16 +41,19 @@ class Access:
         done, nothing = answer(shapes.OK), "Does nothing: the log is the store."
         torrent, issued = "/whitelist/{info_hash}", self.issued()
         return [
-            Endpoint("POST", torrent, self.whitelist_add, "Whitelist a torrent.", done),
             Endpoint(
-                "DELETE", torrent, self.whitelist_remove, "Take a torrent off the whitelist.", done
+                "POST", torrent, self.whitelist_add, "Whitelist a torrent.", done, scope="moderator"
+            ),
+            Endpoint(
+                "DELETE", torrent, self.whitelist_remove, "Take a torrent off the whitelist.", done,
+                scope="moderator",
             ),
             Endpoint("GET", "/whitelist/reload", reload, nothing, done),
             Endpoint(
                 "POST", "/key/{seconds}", self.generate_key, "Issue a random key.", issued,
                 headers=REPEATABLE,
             ),
-            Endpoint("DELETE", "/key/{key}", self.revoke_key, "Revoke a key.", done),
+            Endpoint("DELETE", "/key/{key}", self.revoke_key, "Revoke a key.", done, scope="moderator"),
             Endpoint("GET", "/keys/reload", reload, nothing, done),
         ]  # fmt: skip
 

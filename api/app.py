@@ -14,8 +14,7 @@ from quart.routing import QuartRule
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from api import errors
-from api.auth import keep_connection
+from api import auth, errors
 from api.caller import request_id
 from api.endpoint import Endpoint, answer, install
 from api.legacy.endpoints import legacy
@@ -51,17 +50,19 @@ def create_app(ports: Ports, tokens: Tokens, proxies: Proxies | None = None) -> 
     app = _App(__name__, static_folder=None)
     _configure(app)
     _install_errors(app)
-    _install_hooks(app, tokens, proxies or Proxies())
-    install(app, endpoints(ports))
+    scopes = install(app, endpoints(ports, tokens))
+    _install_hooks(app, tokens, scopes, ports, proxies or Proxies())
     return app
 
 
-def endpoints(ports: Ports) -> list[Endpoint]:
+def endpoints(ports: Ports, tokens: Tokens) -> list[Endpoint]:
     """Lists every endpoint of every version, in the order of the API's description."""
     rows: list[Endpoint] = []
     rows += version_1(ports)
     rows += legacy(ports)
-    rows += version_2(ports, described=rows)  # read at the first request, when it is complete
+    rows += version_2(
+        ports, tokens, described=rows
+    )  # read at the first request, when it is complete
     rows += [_HEALTH, _ROOT]
     return rows
 
@@ -125,19 +126,24 @@ def _by_version(older: Any, v2: Any) -> Any:
     return handle
 
 
-def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
+def _install_hooks(
+    app: QuartTrio, tokens: Tokens, scopes: dict[str, str], ports: Ports, proxies: Proxies
+) -> None:
     async def identify() -> None:
         g.request_id = request_id(request)
         g.client_address = client_address(proxies, request)
         if request.path in OPEN:
             return
-        if problems.is_ours(request.path):
-            g.token_label = v2_auth.label(tokens, request)
-        else:
-            g.token_label = tokens.label(request)
-        g.writes = tokens.writes(g.token_label)
-        g.addresses = tokens.addresses(g.token_label)
-        keep_connection(request, writes=g.writes)
+        version = v2_auth if problems.is_ours(request.path) else auth
+        digest = auth.digest_of(version.presented_token(request))
+        # A path that leads nowhere is no way to find out more than another token may.
+        usual = "read" if request.method in auth.READING else "full"
+        grant = version.sufficient(tokens.find(digest), scopes.get(request.endpoint or "", usual))
+        if grant.issued:
+            ports.commands.use_token(grant.issued)
+        g.token_label, g.writes, g.addresses = grant.label, grant.writes, grant.addresses
+        g.still_valid = lambda: tokens.find(digest) == grant
+        auth.keep_connection(request, writes=g.writes)
 
     async def finish(response: Response) -> Response:
         response.headers["x-request-id"] = g.request_id

@@ -1,7 +1,7 @@
 """Checks access tokens, in the query or as a bearer token (contract, section 1.1).
 
-A token may read and change, or read only. The log records a token's label with every change. The
-token itself is written nowhere.
+A token has a scope, and so has each endpoint (`api.endpoint`). The log records a token's label with
+every change. The token itself is written nowhere.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from api.errors import invalid_query, rejection
+from tracker.ports import TOKEN_SCOPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from quart import Request
 
+    from tracker.ports import TokenInfo
+
 READING: Final = ("GET", "HEAD")
-"""The methods that a read-only token may use."""
+"""The methods that change nothing."""
 
 PROVED: Final = "proved"
 """The name, in a connection's state, of the function that exempts it from giving way."""
@@ -34,19 +37,32 @@ BLANKS: Final = " \t"
 
 @frozen
 class Grant:
-    """The rights of a token: all methods, or those of `READING`; addresses of peers, or not."""
+    """What a token gives: the author's label, a scope, and addresses of peers or not.
+
+    `issued`: the number of a token that the tracker issued, 0 = one of the configuration.
+    """
 
     label: str
-    writes: bool
+    scope: str
     addresses: bool
+    issued: int = 0
+
+    @property
+    def writes(self) -> bool:
+        return self.scope != "read"
+
+    def may(self, scope: str) -> bool:
+        """Tells whether it suffices for an endpoint of this scope."""
+        return TOKEN_SCOPES.index(self.scope) >= TOKEN_SCOPES.index(scope)
 
 
 class Tokens:
     """Holds the configured tokens, and finds the token of a request.
 
     `tokens` maps a label to its token; without tokens every request is refused. `scopes` maps a
-    label to `read` or `full`; a label without an entry has the full scope. `addresses` maps a label
-    to whether it may see addresses of peers; a label without an entry may.
+    label to its scope; a label without an entry has the full one. `addresses` maps a label to
+    whether it may see addresses of peers; a label without an entry may, unless it is a moderator's.
+    `issued` finds a token that the tracker issued by its SHA-256, while it is valid.
     """
 
     def __init__(
@@ -54,45 +70,35 @@ class Tokens:
         tokens: Mapping[str, str],
         scopes: Mapping[str, str] | None = None,
         addresses: Mapping[str, bool] | None = None,
+        issued: Callable[[bytes], TokenInfo | None] | None = None,
     ) -> None:
         scopes, addresses = scopes or {}, addresses or {}
-        self._grants = [
-            (
-                _digest(token),
-                Grant(label, scopes.get(label, "full") == "full", addresses.get(label, True)),
-            )
-            for label, token in tokens.items()
-        ]
+        self._issued = issued
+        self._grants = []
+        for label, token in tokens.items():
+            scope = scopes.get(label, "full")
+            right = scope != "moderator" and addresses.get(label, True)
+            self._grants.append((digest_of(token), Grant(label, scope, right)))
 
-    def label(self, request: Request) -> str:
-        """Returns the label of the token in `request`.
+    def configured(self, label: str) -> bool:
+        """Tells whether the configuration has a token with this label."""
+        return any(grant.label == label for _, grant in self._grants)
 
-        Raises `Refusal` if the token is missing, unknown, or may not use this method.
-        """
-        grant = self.find(presented_token(request))
-        if grant is None:
-            raise rejection("token not valid")
-        if not grant.writes and request.method not in READING:
-            raise rejection("unauthorized")
-        return grant.label
-
-    def writes(self, label: str) -> bool:
-        """Tells whether the token with this label may change things."""
-        return any(grant.writes for _, grant in self._grants if grant.label == label)
-
-    def addresses(self, label: str) -> bool:
-        """Tells whether the token with this label may see addresses of peers."""
-        return any(grant.addresses for _, grant in self._grants if grant.label == label)
-
-    def find(self, token: str) -> Grant | None:
-        """Finds the rights of `token`; None = the token is unknown or empty.
+    def find(self, digest: bytes) -> Grant | None:
+        """Finds the rights of the token with this digest; None = it is unknown, or not valid now.
 
         Compares it with every token, so that the time does not depend on the result. Compares
         digests, so that the time does not depend on lengths either.
         """
-        digest = _digest(token)
         matches = [grant for known, grant in self._grants if hmac.compare_digest(known, digest)]
-        return matches[0] if matches and token else None
+        found = None if self._issued is None else self._issued(digest)
+        if hmac.compare_digest(_EMPTY, digest):
+            return None
+        if matches:
+            return matches[0]
+        if found is None:
+            return None
+        return Grant(found.label, found.scope, found.scope == "full", found.number)
 
 
 def keep_connection(request: Request, *, writes: bool) -> None:
@@ -103,6 +109,15 @@ def keep_connection(request: Request, *, writes: bool) -> None:
     keep = request.scope.get("state", {}).get(PROVED)
     if keep is not None:
         keep(writes=writes)
+
+
+def sufficient(grant: Grant | None, scope: str) -> Grant:
+    """Raises `Refusal` unless a token suffices for the scope; None = it is not valid."""
+    if grant is None:
+        raise rejection("token not valid")
+    if not grant.may(scope):
+        raise rejection("unauthorized")
+    return grant
 
 
 def presented_token(request: Request) -> str:
@@ -130,5 +145,8 @@ def as_utf8(header_value: str) -> str:
     return header_value.encode("latin-1", "replace").decode(errors="replace")
 
 
-def _digest(token: str) -> bytes:
+def digest_of(token: str) -> bytes:
     return sha256(token.encode(errors="surrogatepass")).digest()
+
+
+_EMPTY = digest_of("")  # an empty token is none

@@ -86,6 +86,11 @@ class Endpoint:
     body: Schema | None = field(default=None, kw_only=True)  # of the JSON in the request
     body_required: bool = field(default=True, kw_only=True)
     needs_token: bool = field(default=True, kw_only=True)
+    scope: str = field(kw_only=True)  # the least that a token needs: one of `TOKEN_SCOPES`
+
+    @scope.default
+    def _who_reads_changes_nothing(self) -> str:
+        return "read" if self.method == "GET" else "full"
 
     @headers.default
     def _every_change_may_have_a_reason(self) -> tuple[Parameter, ...]:
@@ -101,8 +106,12 @@ def under(
     ]
 
 
-def install(app: Quart, endpoints: Iterable[Endpoint]) -> None:
-    """Routes requests to the handlers. GET endpoints answer HEAD as well."""
+def install(app: Quart, endpoints: Iterable[Endpoint]) -> dict[str, str]:
+    """Routes requests to the handlers. GET endpoints answer HEAD as well.
+
+    Returns the scope of each route, by the route's name.
+    """
+    scopes = {}
     reading = trio.Semaphore(MOST_READING)
 
     def shared(handler: Handler) -> Handler:
@@ -116,4 +125,7 @@ def install(app: Quart, endpoints: Iterable[Endpoint]) -> None:
 
     for number, row in enumerate(endpoints):
         rule = re.sub(r"{(\w+)}", r"<\1>", row.path)
-        app.add_url_rule(rule, f"endpoint_{number}", shared(row.handler), methods=[row.method])
+        name = f"endpoint_{number}"
+        app.add_url_rule(rule, name, shared(row.handler), methods=[row.method])
+        scopes[name] = row.scope
+    return scopes

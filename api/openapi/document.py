@@ -46,7 +46,9 @@ def _operation(one: Endpoint) -> dict[str, Any]:
     if one.body is not None:
         content = {"application/json": {"schema": one.body}}
         described["requestBody"] = {"content": content, "required": one.body_required}
-    if not one.needs_token:
+    if one.needs_token:
+        described["x-scope"] = one.scope
+    else:
         described["security"] = []
     return described
 

@@ -1,39 +1,36 @@
 """Checks access tokens in version 2 (RFC 6750, RFC 9110).
 
-The status is 401 without a valid token, and 403 for a change with a token that may only read.
+The status is 401 without a valid token, and 403 where its scope does not suffice.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.auth import BLANKS, READING, as_utf8
+from api.auth import BLANKS, as_utf8
 from api.v2.problems import Problem
 
 if TYPE_CHECKING:
     from quart import Request
 
-    from api.auth import Tokens
+    from api.auth import Grant
 
 _CHALLENGE = 'Bearer realm="tracker"'
 
 
-def label(tokens: Tokens, request: Request) -> str:
-    """Returns the label of the token in `request`.
-
-    Raises `Problem` if the token is missing, unknown, or may not use this method.
-    """
-    grant = tokens.find(_presented(request))
+def sufficient(grant: Grant | None, scope: str) -> Grant:
+    """Raises `Problem` unless a token suffices for the scope; None = it is not valid."""
     if grant is None:
         challenge = f'{_CHALLENGE}, error="invalid_token"'
         raise Problem(401, "the access token is not valid", {"www-authenticate": challenge})
-    if not grant.writes and request.method not in READING:
-        challenge = f'{_CHALLENGE}, error="insufficient_scope"'
-        raise Problem(403, "this access token may only read", {"www-authenticate": challenge})
-    return grant.label
+    if not grant.may(scope):
+        challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
+        detail = f"this needs an access token of scope {scope}; this one has {grant.scope}"
+        raise Problem(403, detail, {"www-authenticate": challenge})
+    return grant
 
 
-def _presented(request: Request) -> str:
+def presented_token(request: Request) -> str:
     """Returns the bearer token of the header or, without that header, the token of the query."""
     header = request.headers.get("Authorization")
     in_query = request.args.getlist("token")

@@ -38,6 +38,7 @@ from api.v2.server_sent import Streams
 from api.v2.settings import Settings
 from api.v2.states import States
 from api.v2.stays import Stays
+from api.v2.tokens import Tokens
 from api.v2.torrents import Torrents
 from api.v2.transitions import Transitions
 from api.v2.webhooks import Hooks
@@ -46,13 +47,16 @@ from api.v2.whitelist import Whitelist
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from api.auth import Tokens as Known
     from api.endpoint import Endpoint, Handler
     from api.ports import Ports
     from api.replies import Response
 
 
-def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
-    """Joins the rows of version 2. The API's description covers the rows in `described`."""
+def version_2(ports: Ports, known: Known, described: Sequence[Endpoint]) -> list[Endpoint]:
+    """Joins the rows of version 2. The API's description covers the rows in `described`; `known`
+    has the configured tokens.
+    """
     reads, commands = Reads(ports.live, ports.past), ports.commands
     looks, streams = Looks(commands), Streams()
     events, changes = Events(reads, ports.events, looks), Changes(ports.changes)
@@ -86,6 +90,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Consumers(ports.consumers).endpoints(),
         *Clients(reads).endpoints(),
         *Settings(reads, commands).endpoints(),
+        *Tokens(ports.live, commands, known).endpoints(),
         *About(described).endpoints(),
     ]
     rows = [

@@ -74,7 +74,7 @@ class Keys:
             ),
             Endpoint(
                 "POST", "/keys/revoke", self.revoke_owner, "Revoke all keys of an owner.",
-                answer(shapes.record(revoked=shapes.WHOLE)),
+                answer(shapes.record(revoked=shapes.WHOLE)), scope="moderator",
                 body=shapes.form(("owner",), owner=shapes.NAME),
             ),
             Endpoint(
@@ -87,7 +87,7 @@ class Keys:
                 "PATCH", one, self.change, "Label a key.", answer(shapes.KEY),
                 body=shapes.form(("label",), label=shapes.nullable(shapes.NAME)),
             ),
-            Endpoint("DELETE", one, self.revoke, "Revoke a key.", NO_CONTENT),
+            Endpoint("DELETE", one, self.revoke, "Revoke a key.", NO_CONTENT, scope="moderator"),
             Endpoint(
                 "POST", f"{one}/rotate", self.rotate, "Replace a key; the account stays.",
                 answer(shapes.NEW_KEY, 201), headers=REPEATABLE, body=shapes.form(), body_required=False,

@@ -29,6 +29,7 @@ from tracker.ports import (
     InvalidJudgingError,
     InvalidSanctionError,
     InvalidSettingError,
+    InvalidTokenError,
     PrunedMomentError,
     RepeatedRequestError,
     RevokedKeyError,
@@ -37,6 +38,7 @@ from tracker.ports import (
     UnknownFreeleechError,
     UnknownKeyError,
     UnknownSanctionError,
+    UnknownTokenError,
 )
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ _COMMANDS: Final[dict[type[CommandError], tuple[int, str]]] = {
     InvalidJudgingError: (422, "that cannot be judged so"),
     InvalidSanctionError: (422, "that cannot be imposed"),
     InvalidSettingError: (422, "that cannot be set"),
+    InvalidTokenError: (422, "there cannot be such an access token"),
     InvalidDurationError: (422, "the key's validity would end after the year 9999"),
     RepeatedRequestError: (422, "that Idempotency-Key came before, with another request"),
     RevokedKeyError: (410, "that key is revoked"),
@@ -107,6 +110,7 @@ _COMMANDS: Final[dict[type[CommandError], tuple[int, str]]] = {
     UnknownFreeleechError: (404, "there is no such freeleech token"),
     UnknownKeyError: (404, "there is no such key"),
     UnknownSanctionError: (404, "there is no such sanction"),
+    UnknownTokenError: (404, "there is no such access token"),
 }
 
 

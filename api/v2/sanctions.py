@@ -88,12 +88,12 @@ class Sanctions:
             ),
             Endpoint(
                 "PUT", one, self.ban, "Refuse a torrent in all modes; needs `X-Reason`.",
-                answer(_DONE), headers=_NEEDED, body=shapes.form(public=shapes.nullable(shapes.FLAG)),
+                answer(_DONE), headers=_NEEDED, scope="moderator", body=shapes.form(public=shapes.nullable(shapes.FLAG)),
                 body_required=False,
             ),
             Endpoint(
                 "DELETE", one, self.unban, "Take a torrent off the blacklist; needs `X-Reason`.",
-                answer(_DONE), headers=_NEEDED,
+                answer(_DONE), headers=_NEEDED, scope="moderator",
             ),
         ]  # fmt: skip
 
@@ -110,11 +110,11 @@ class Sanctions:
             ),
             Endpoint(
                 "PUT", one, self.block, "Refuse announces from a network; needs `X-Reason`.",
-                answer(_DONE), headers=_NEEDED, body=body, body_required=False,
+                answer(_DONE), headers=_NEEDED, scope="moderator", body=body, body_required=False,
             ),
             Endpoint(
                 "DELETE", one, self.unblock, "Take announces from a network again; needs `X-Reason`.",
-                answer(_DONE), headers=_NEEDED,
+                answer(_DONE), headers=_NEEDED, scope="moderator",
             ),
         ]  # fmt: skip
 

@@ -61,15 +61,21 @@ class Streams:
         most = MAX_STREAMS if g.writes else READERS
         if self._open >= most:
             raise Problem(503, "too many streams are open", {"retry-after": "5"})
-        body = b"" if request.method == "HEAD" else self.chunks(source, most)
+        valid = g.still_valid
+        body = b"" if request.method == "HEAD" else self.chunks(source, most, valid)
         response = Response(body, content_type=EVENT_STREAM)
         response.headers["cache-control"] = "no-store"
         return response
 
     async def chunks(
-        self, source: Callable[[], AsyncGenerator[Sent, None]], most: int
+        self,
+        source: Callable[[], AsyncGenerator[Sent, None]],
+        most: int,
+        valid: Callable[[], bool] = lambda: True,
     ) -> AsyncIterator[bytes]:
-        """Yields the body of a stream, unless `most` are open already."""
+        """Yields the body of a stream, unless `most` are open already, and while the token is
+        `valid`.
+        """
         if self._open >= most:
             return  # other streams began since the head of this response; the client tries again
         self._open += 1
@@ -79,6 +85,8 @@ class Streams:
             last_sent = trio.current_time()
             async with aclosing(source()) as found:
                 async for each in found:
+                    if not valid():
+                        return
                     now = trio.current_time()
                     if each.text:
                         yield each.text.encode()

@@ -43,10 +43,11 @@ class Whitelist:
                 "POST", "/whitelist", self.add_many, "Whitelist many.",
                 answer(shapes.record(added=shapes.WHOLE, present=shapes.WHOLE)),
                 body=shapes.form(("info_hashes",), info_hashes=shapes.array(shapes.HASH, MAX_HASHES)),
+                scope="moderator",
             ),
             Endpoint("GET", one, self.one, "Whether a torrent is on it.", answer(_LISTED), query=(AT,)),
-            Endpoint("PUT", one, self.add, "Whitelist a torrent.", answer(_LISTED) | answer(_LISTED, 201)),
-            Endpoint("DELETE", one, self.remove, "Take a torrent off it.", NO_CONTENT),
+            Endpoint("PUT", one, self.add, "Whitelist a torrent.", answer(_LISTED) | answer(_LISTED, 201), scope="moderator"),
+            Endpoint("DELETE", one, self.remove, "Take a torrent off it.", NO_CONTENT, scope="moderator"),
         ]  # fmt: skip
 
     async def many(self) -> Response:

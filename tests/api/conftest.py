@@ -92,7 +92,11 @@ def shared_app() -> QuartTrio:
     """Makes the application of all tests, because making one takes as long as twenty requests."""
     stands: dict[str, Any] = {one.name: Stand(one.name) for one in fields(Ports)}
     stands["announce_urls"] = (ANNOUNCE_URL,)
-    return create_app(Ports(**stands), Tokens(TOKENS, addresses={"moderator": False}))
+    ports = Ports(**stands)
+    tokens = Tokens(
+        TOKENS, addresses={"moderator": False}, issued=lambda found: ports.live.token_of_hash(found)
+    )
+    return create_app(ports, tokens)
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ from tracker.ports import (
     InvalidDurationError,
     InvalidSettingError,
     IssuedKey,
+    IssuedToken,
     JudgedDownload,
     JudgedFacts,
     JudgedPage,
@@ -66,6 +67,7 @@ from tracker.ports import (
     Metric,
     Moment,
     NewKey,
+    NewToken,
     Outage,
     OutagesPage,
     Pardon,
@@ -92,6 +94,7 @@ from tracker.ports import (
     StaysPage,
     StaysQuery,
     SumsPage,
+    TokenInfo,
     TorrentFacts,
     TorrentSummary,
     Transition,
@@ -102,6 +105,7 @@ from tracker.ports import (
     UnknownFactorError,
     UnknownFreeleechError,
     UnknownKeyError,
+    UnknownTokenError,
     WebhookState,
     chosen,
 )
@@ -266,6 +270,14 @@ class FakeModel:
         first = SettingsChanged(1, NOW_US, None, "", {"core.private": True, "policy.max_peers": 7})
         then = SettingsChanged(5, NOW_US, "anna", "full", {"policy.max_peers": 0})
         return (each for each in (first, then) if each.seq > after)
+
+    def tokens(self) -> Iterator[TokenInfo]:
+        return iter(self.commands.access_tokens.values())
+
+    def token_of_hash(self, token_hash: bytes) -> TokenInfo | None:
+        valid = (one for one in self.tokens() if one.state == "valid")
+        texts = {sha256(f"Token{one.number}".encode()).digest(): one for one in valid}
+        return texts.get(token_hash)
 
     def refusals(self) -> Mapping[str, int]:
         return {"key_unknown": 3, "malformed": 1}
@@ -733,6 +745,7 @@ class FakeCommands:
     corrections: list[Correction] = attrs.field(factory=list)
     judging: list[object] = attrs.field(factory=list)  # what the commands of hit and run said
     actors: list[Actor] = attrs.field(factory=list)
+    access_tokens: dict[int, TokenInfo] = attrs.field(factory=dict)
     looks: list[tuple[str, int | None]] = attrs.field(factory=list)
     failure: CommandError | None = None  # every command raises it
 
@@ -754,6 +767,25 @@ class FakeCommands:
             raise InvalidSettingError("no setting is given")
         found = tuple(SettingDifference(key, 0, value) for key, value in values.items())
         return SettingsChange(None if dry_run else 7, found)
+
+    async def issue_token(self, new: NewToken, by: Actor) -> IssuedToken:
+        self._asked(by)
+        number = len(self.access_tokens) + 1
+        self.access_tokens[number] = TokenInfo(
+            number, new.label, new.scope, "valid", NOW_US, new.until_us, None, None
+        )
+        return IssuedToken(f"Token{number}", number)
+
+    async def revoke_token(self, number: int, by: Actor) -> None:
+        self._asked(by)
+        if number not in self.access_tokens:
+            raise UnknownTokenError
+        self.access_tokens[number] = attrs.evolve(
+            self.access_tokens[number], state="revoked", revoked_us=NOW_US
+        )
+
+    def use_token(self, number: int) -> None:
+        self.access_tokens[number] = attrs.evolve(self.access_tokens[number], used_us=NOW_US)
 
     async def see_addresses(self, asked: str, addresses: int | None, by: Actor) -> None:
         self._asked(by)

@@ -57,6 +57,7 @@ from tracker.ports import (
     FreeleechTerms,
     JudgingRule,
     NewKey,
+    NewToken,
     Pardon,
     TorrentFacts,
 )
@@ -546,7 +547,37 @@ def sanctioned(site: Site) -> None:
     site.run(sanctioned_by_staff)
 
 
-WRITERS = public, private, shredded, pruned, clear, rekeyed, judged, cases, freed, sanctioned
+# Staffed: settings that staff changed, and access tokens.
+
+
+async def changed_by_staff(run: Run) -> None:
+    run.service.start_with(QUICK)
+    await run.commands.change_settings({"policy.max_peers_per_torrent": 3}, BY)
+    run.service.start_with(evolve(QUICK, interval=1800))
+    await run.announce(*(Announce(hash_of(1), endpoint4(number)) for number in range(1, 5)))
+    for label, scope, seconds in (("anna", "full", None), ("bert", "moderator", 60)):
+        await run.commands.issue_token(NewToken(label, scope, seconds), BY)
+    run.commands.use_token(1)
+    await run.commands.revoke_token(2, BY)
+
+
+def staffed(site: Site) -> None:
+    site.run(changed_by_staff)
+
+
+WRITERS = (
+    public,
+    private,
+    shredded,
+    pruned,
+    clear,
+    rekeyed,
+    judged,
+    cases,
+    freed,
+    sanctioned,
+    staffed,
+)
 SITES = {one.__name__: one for one in WRITERS}
 
 

@@ -66,6 +66,7 @@ TYPES = {
     77: "addresses_seen", 80: "log_pruned", 81: "format_begun",
     82: "leech_off_changed", 83: "hiding_changed", 84: "torrent_blacklisted", 85: "torrent_unblacklisted",
     86: "network_blocked", 87: "network_unblocked", 88: "owner_keys_revoked",
+    95: "token_issued", 96: "token_revoked", 97: "token_used",
     110: "account_grouped", 111: "freeleech_given", 112: "freeleech_withdrawn",
 }  # fmt: skip
 COUNTERS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,8 @@ from tests.support import (
     try_examples,
 )
 from tracker import ports
+from tracker.domain import image
+from tracker.domain.events import DAY_US
 from tracker.domain.state import State
 from tracker.service.commands import ServiceCommands
 from tracker.service.read_model import LiveReads
@@ -62,6 +65,9 @@ steps = st.one_of(
     st.tuples(st.just("label"), refs, st.sampled_from(LABELS)),
     st.tuples(st.just("list"), st.lists(st.sampled_from(HASHES), max_size=4)),
     st.tuples(st.just("delist"), st.sampled_from(HASHES)),
+    st.tuples(st.just("token"), st.sampled_from("ab"), st.sampled_from([None, 20, 10**15])),
+    st.tuples(st.just("revoke token"), st.integers(1, 3)),
+    st.tuples(st.just("use token"), st.integers(1, 3)),
     st.tuples(st.just("restart")),
 )
 
@@ -77,6 +83,7 @@ class Admin:
     requests: dict[str, tuple[object, int]] = field(factory=dict)  # and their key_refs
     imports: dict[str, tuple[object, list[int]]] = field(factory=dict)  # likewise
     whitelist: set[bytes] = field(factory=set)
+    tokens: dict[int, tuple[str, ports.TokenInfo]] = field(factory=dict)  # and their texts
     service: Service = field(init=False)
     commands: ServiceCommands = field(init=False)
 
@@ -90,6 +97,9 @@ class Admin:
 
     def restart(self) -> None:
         state = replayed(self.log.frames())
+        assert state.digest() == self.service.state.digest()
+        taken = image.dump(state)
+        state = image.load(taken.plain, taken.private)
         assert state.digest() == self.service.state.digest()
         self.serve(state)
 
@@ -260,8 +270,61 @@ class Admin:
         assert removed == (info_hash in self.whitelist)
         self.whitelist.discard(info_hash)
 
+    def valid(self, one: ports.TokenInfo) -> bool:
+        over = one.until_us is not None and one.until_us <= self.service.date_us()
+        return one.revoked_us is None and not over
+
+    async def token(self, label: str, seconds: int | None) -> None:
+        def expected() -> None:
+            same = any(one.label == label and self.valid(one) for _, one in self.tokens.values())
+            if seconds == 10**15 or same:
+                raise ports.InvalidTokenError
+
+        now = self.service.date_us()
+        ask = partial(self.commands.issue_token, ports.NewToken(label, "read", seconds), by(""))
+        issued = await self.same_error(ask, expected)
+        if issued is not None:
+            until_us = None if seconds is None else now + seconds * SECOND
+            assert issued.number == len(self.tokens) + 1
+            info = ports.TokenInfo(issued.number, label, "read", "valid", now, until_us, None, None)
+            self.tokens[issued.number] = issued.text, info
+
+    async def revoke_token(self, number: int) -> None:
+        def expected() -> None:
+            if number not in self.tokens:
+                raise ports.UnknownTokenError
+
+        ask = partial(self.commands.revoke_token, number, by(""))
+        if await self.same_error(self.done(ask), expected):
+            text, info = self.tokens[number]
+            revoked_us = info.revoked_us or self.service.date_us()
+            self.tokens[number] = text, evolve(info, revoked_us=revoked_us)
+
+    async def use_token(self, number: int) -> None:
+        """Uses a token twice on a date: the log has that once."""
+        if number not in self.tokens:
+            return
+        text, info = self.tokens[number]
+        before, now = self.service.state.seq, self.service.date_us()
+        self.commands.use_token(number)
+        self.commands.use_token(number)
+        fresh = info.used_us is None or info.used_us // DAY_US < now // DAY_US
+        assert self.service.state.seq == before + fresh
+        self.tokens[number] = text, evolve(info, used_us=now if fresh else info.used_us)
+
+    def check_tokens(self) -> None:
+        model, noted = LiveReads(self.service).now(), []
+        for text, info in self.tokens.values():
+            state = "valid" if self.valid(info) else "expired"
+            noted.append(evolve(info, state="revoked" if info.revoked_us else state))
+            found = model.token_of_hash(sha256(text.encode()).digest())
+            assert found == (noted[-1] if self.valid(info) else None)
+        assert list(model.tokens()) == noted
+        assert model.token_of_hash(bytes(32)) is None
+
     def check(self) -> None:
         """Checks that reads give the noted values."""
+        self.check_tokens()
         model = LiveReads(self.service).now()
         now = self.service.now_us()
         told = {info.key_ref: info for info in model.keys(0)}
@@ -291,9 +354,12 @@ async def live(history: list[tuple[Any, ...]]) -> None:
         "label": admin.label,
         "list": admin.enlist,
         "delist": admin.delist,
+        "token": admin.token,
+        "revoke token": admin.revoke_token,
+        "use token": admin.use_token,
     }
     for name, *arguments in history:
-        admin.time.advance(7 * SECOND)
+        admin.time.advance(DAY_US // 2 if name == "use token" else 7 * SECOND)
         if name == "restart":
             admin.restart()
         else:

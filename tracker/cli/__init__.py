@@ -83,6 +83,7 @@ COMMANDS = {
         "show, change settings at once, or list their changes, through the running API",
     ),
     "block": ("block", "refuse announces from networks, through the running API"),
+    "token": ("token", "issue, list or revoke access tokens, through the running API"),
     "webhook": ("webhook", "list webhooks, or send events once more, through the running API"),
     "import": ("import_data", "import keys, whitelist and completed counts of another tracker"),
     "shred": ("shred", "make the addresses of past days unreadable for ever"),

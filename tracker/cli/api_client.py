@@ -369,6 +369,18 @@ class Client:
         form = {"settings": values, "dry_run": dry_run}
         return self._judge("PATCH", "settings", form)
 
+    # Access tokens. Each raises `ApiError`.
+
+    def tokens(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._judge("GET", "tokens")["tokens"]
+        return found
+
+    def issue_token(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        return self._judge("POST", "tokens", form)
+
+    def revoke_token(self, number: int) -> None:
+        self._ask("DELETE", f"/api/v2/tokens/{number}", None)
+
     # Webhooks. Each raises `ApiError`.
 
     def webhooks(self) -> list[dict[str, Any]]:

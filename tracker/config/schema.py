@@ -56,7 +56,7 @@ Cookie = Annotated[int, Reader(whole_or_duration(1, 86_400))]
 MostPeers = Annotated[int, Reader(whole(1, I32_MAX, "peers"))]
 Receivers = Annotated[int, Reader(whole(1, 64, "receivers"))]
 Timeout = Annotated[int, Reader(whole(1, 3600, "seconds"))]
-Scope = Literal["read", "full"]
+Scope = Literal["read", "moderator", "full"]
 Days = Annotated[int, Reader(whole(1, 36500, "days"))]
 DaysOrNever = Annotated[int, Reader(whole(0, 36500, "days"))]
 LingerMs = Annotated[int, Reader(whole(0, 1000, "milliseconds"))]
@@ -287,8 +287,9 @@ class HttpApi:
         if self.tls and isinstance(self.bind_address, UnixAddress):
             raise ValueError(_TLS_ON_UNIX)
         scopes, addresses = self.token_scopes, self.token_addresses
-        readers = {label for label, scope in scopes.items() if scope == "read"}
-        self._check("token_scopes", scopes, readers, "one token has labels of both scopes")
+        for each in ("read", "moderator"):
+            narrowed = {label for label, scope in scopes.items() if scope == each}
+            self._check("token_scopes", scopes, narrowed, "one token has labels of several scopes")
         without = {label for label, may in addresses.items() if not may}
         both = "one token has labels with and without the right"
         self._check("token_addresses", addresses, without, both)

@@ -362,6 +362,11 @@ def _rest(state: State) -> dict[str, Any]:
         **({"bases_hand": state.bases.hand} if state.bases.used else {}),
         **({"listing": listing} if (listing := state.listing.as_data()) else {}),
         **({"origins": origins} if (origins := state.origins.as_data(state.settings)) else {}),
+        **(
+            {"access_tokens": state.access_tokens.as_data()}
+            if state.access_tokens.by_number
+            else {}
+        ),
         **tally,
         "clients": state.clients.as_data(),
         **({"sanctions": sanctions} if (sanctions := state.sanctions.as_data()) else {}),
@@ -394,6 +399,7 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
         for name in names:
             setattr(owner, name, values[name.strip("_")])
     state.obey(Settings.from_data(rest["settings"]))
+    state.access_tokens.set_data(rest.get("access_tokens", []))
     state.origins.set_data(rest.get("origins", {}), state.settings)
     state.tally = Tally.from_data({**rest, **rest["clock"]})
     state.clients = Clients.from_data(rest.get("clients", []))

@@ -20,7 +20,7 @@ cdef class State:
     cdef public unsigned long long seq, time_us
     cdef public Listing listing
     cdef public Seeding seeding
-    cdef public object settings, settings_seq, origins, dates, freeleech, sweep, tally, clients, facts, hidden, sanctions
+    cdef public object settings, settings_seq, origins, access_tokens, dates, freeleech, sweep, tally, clients, facts, hidden, sanctions
     cdef public Access access
     cdef public Accounts accounts
     cdef public Bases bases

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, slice_digest
 from tracker.domain.access import Access
+from tracker.domain.access_tokens import AccessTokens
 from tracker.domain.accounts import MOST, Accounts
 from tracker.domain.bases import LOOKED_AT_ONCE, Base, Bases
 from tracker.domain.clients import Clients
@@ -58,6 +59,7 @@ class State:
         "_remember_us",
         "_scratch",
         "access",
+        "access_tokens",
         "accounts",
         "barring",
         "bases",
@@ -102,6 +104,7 @@ class State:
         self.bases = Bases()
         self.sweep = Sweep()
         self.tally = Tally()
+        self.access_tokens = AccessTokens()
         self.clients = Clients()
         self.sanctions = Sanctions()
         self._flags = self.sanctions.flags
@@ -710,6 +713,8 @@ class State:
             hasher.update(repr(sanctions).encode())
         if self.settings.choice != 1:  # likewise
             hasher.update(b"choice %d" % self.settings.choice)
+        if self.access_tokens.by_number:  # likewise
+            hasher.update(self.access_tokens.digest())
         if origins := self.origins.digested(self.settings):  # likewise
             hasher.update(repr(origins).encode())
         return hasher.hexdigest()

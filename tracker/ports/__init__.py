@@ -33,6 +33,7 @@ from tracker.ports.errors import (
     InvalidPartError,
     InvalidSanctionError,
     InvalidSettingError,
+    InvalidTokenError,
     LogUnavailableError,
     NoAnnounceError,
     NoMomentError,
@@ -45,6 +46,7 @@ from tracker.ports.errors import (
     UnknownFreeleechError,
     UnknownKeyError,
     UnknownSanctionError,
+    UnknownTokenError,
     UnreadableLogError,
 )
 from tracker.ports.hit_and_run import (
@@ -93,6 +95,7 @@ from tracker.ports.settings import (
     SettingsChanged,
     SettingsInForce,
 )
+from tracker.ports.tokens import TOKEN_SCOPES, IssuedToken, NewToken, TokenInfo
 from tracker.ports.values import (
     LINE,
     LISTED_AT_ONCE,
@@ -148,6 +151,7 @@ __all__ = [
     "MAX_NAME",
     "MOST_PERCENT",
     "TAKES_NOTHING_IN",
+    "TOKEN_SCOPES",
     "Account",
     "Actor",
     "Blacklisted",
@@ -199,7 +203,9 @@ __all__ = [
     "InvalidPartError",
     "InvalidSanctionError",
     "InvalidSettingError",
+    "InvalidTokenError",
     "IssuedKey",
+    "IssuedToken",
     "JudgedDownload",
     "JudgedFacts",
     "JudgedPage",
@@ -222,6 +228,7 @@ __all__ = [
     "Metric",
     "Moment",
     "NewKey",
+    "NewToken",
     "NoAnnounceError",
     "NoMomentError",
     "NotVouchedError",
@@ -256,6 +263,7 @@ __all__ = [
     "StaysPage",
     "StaysQuery",
     "SumsPage",
+    "TokenInfo",
     "Torrent",
     "TorrentFacts",
     "TorrentSummary",
@@ -268,6 +276,7 @@ __all__ = [
     "UnknownFreeleechError",
     "UnknownKeyError",
     "UnknownSanctionError",
+    "UnknownTokenError",
     "UnreadableLogError",
     "WebhookState",
     "Webhooks",

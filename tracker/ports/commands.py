@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tracker.ports.cases import CaseClosing
     from tracker.ports.hit_and_run import JudgingRule, Pardon
     from tracker.ports.settings import SettingsChange
+    from tracker.ports.tokens import IssuedToken, NewToken
     from tracker.ports.values import (
         Actor,
         Correction,
@@ -146,6 +147,18 @@ class Commands(Protocol):
 
         Raises `InvalidSettingError`.
         """
+        ...
+
+    async def issue_token(self, new: NewToken, by: Actor) -> IssuedToken:
+        """Issues an access token. Raises `InvalidTokenError`."""
+        ...
+
+    async def revoke_token(self, number: int, by: Actor) -> None:
+        """Revokes an access token; does nothing when it is. Raises `UnknownTokenError`."""
+        ...
+
+    def use_token(self, number: int) -> None:
+        """Notes that an access token is used, once on a date. Does not wait for the disk."""
         ...
 
     async def see_addresses(self, asked: str, addresses: int | None, by: Actor) -> None:

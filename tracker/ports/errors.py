@@ -83,6 +83,14 @@ class UnknownSanctionError(CommandError):
     """There is no such sanction to lift; the text says which."""
 
 
+class InvalidTokenError(CommandError):
+    """There cannot be such an access token; the text says why."""
+
+
+class UnknownTokenError(CommandError):
+    """No access token was ever issued under this number."""
+
+
 class LogUnavailableError(CommandError):
     """The log cannot take the event now. Whether it kept an earlier attempt is unknown."""
 

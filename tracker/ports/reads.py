@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tracker.ports.seeded import SeededPage
     from tracker.ports.series import SeedingRow, SeriesPage
     from tracker.ports.settings import SettingsChanged, SettingsInForce
+    from tracker.ports.tokens import TokenInfo
     from tracker.ports.values import (
         Account,
         Client,
@@ -130,6 +131,16 @@ class ReadModel(Protocol):
     def settings_changes(self, after: int) -> Iterator[SettingsChanged]:
         """The changes of settings by events whose numbers are larger than `after`, ascending; a
         thousand at most.
+        """
+        ...
+
+    def tokens(self) -> Iterator[TokenInfo]:
+        """The access tokens that were issued, by number."""
+        ...
+
+    def token_of_hash(self, token_hash: bytes) -> TokenInfo | None:
+        """The access token with this SHA-256, while it is valid. The time that this takes does not
+        depend on the hash.
         """
         ...
 

@@ -89,7 +89,12 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
             changes=changes,
             consumers=runtime.consumers,
         ),
-        Tokens(config.access_tokens, config.token_scopes, config.token_addresses),
+        Tokens(
+            config.access_tokens,
+            config.token_scopes,
+            config.token_addresses,
+            lambda token_hash: live.now().token_of_hash(token_hash),
+        ),
         Proxies(config.trusted_proxies, config.forwarded_header),
     )
 

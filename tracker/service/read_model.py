@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from heapq import merge
+from hmac import compare_digest
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from tracker.domain import swarms
     from tracker.domain.access import Key
+    from tracker.domain.access_tokens import AccessToken
     from tracker.domain.factors import Factor
     from tracker.domain.freeleech import Token
     from tracker.domain.origins import Change
@@ -290,6 +292,27 @@ class Projection:
 
     def settings_changes(self, after: int) -> Iterator[ports.SettingsChanged]:
         return (_settings_change(one) for one in self._state.origins.changes if one.seq > after)
+
+    def tokens(self) -> Iterator[ports.TokenInfo]:
+        return map(self._token_info, self._state.access_tokens.by_number.values())
+
+    def token_of_hash(self, token_hash: bytes) -> ports.TokenInfo | None:
+        tokens = self._state.access_tokens
+        found = [
+            one
+            for one in tokens.by_number.values()
+            if compare_digest(tokens.hashes[one.number], token_hash)
+        ]
+        if not (found and found[0].valid(self._date_us)):
+            return None
+        return self._token_info(found[0])
+
+    def _token_info(self, one: AccessToken) -> ports.TokenInfo:
+        state = "valid" if one.valid(self._date_us) else "expired"
+        return ports.TokenInfo(
+            one.number, one.label, one.scope, "revoked" if one.revoked_us else state,
+            one.issued_us, one.until_us, one.used_us, one.revoked_us,
+        )  # fmt: skip
 
     def refusals(self) -> Mapping[str, int]:
         found: dict[str, int] = {}

@@ -65,7 +65,7 @@ BAD_VALUES = [
     ("http_api.access_tokens", '"x"', "must be a table, not a string"),
     ("http_api.access_tokens.admin", '""', "must not be empty"),
     ("http_api.token_scopes", '"read"', "must be a table, not a string"),
-    ("http_api.token_scopes.admin", '"write"', 'must be one of read, full; not "write"'),
+    ("http_api.token_scopes.admin", '"write"', 'must be one of read, moderator, full; not "write"'),
     ("http_api.access_tokens.admin", "12345", "must be a string, not a number"),
     ("metadata.app", '"torrust-index"', 'must be one of torrust-tracker; not "torrust-index"'),
     ("metadata.purpose", "1", "must be one of configuration; not 1"),

@@ -102,7 +102,7 @@ def test_scopes_of_one_token() -> None:
     for tokens in ('{a = "same", b = "same"}', '{b = "same", a = "same"}'):
         text = f"{MINIMAL}http_api.access_tokens = {tokens}\n"
         error = refused(f'{text}http_api.token_scopes = {{b = "read"}}')
-        assert error.problems == ("http_api.token_scopes: one token has labels of both scopes",)
+        assert error.problems == ("http_api.token_scopes: one token has labels of several scopes",)
         assert from_text(f'{text}http_api.token_scopes = {{a = "read", b = "read"}}')
 
 

@@ -16,11 +16,13 @@ from attrs import field, frozen
 
 from tracker.domain import events
 from tracker.domain.access import Key, Request
+from tracker.domain.access_tokens import AccessToken
 from tracker.domain.events.errors import ReplayError, UnknownEventError
 from tracker.domain.events.registry import (
     ADMIN_EVENTS as ADMIN_EVENTS,
 )
 from tracker.domain.events.registry import (
+    AccessTokenNumber,
     Account,
     AccountingEvent,
     AdminEvent,
@@ -733,3 +735,57 @@ def _idempotency(by: dict[str, str] | None) -> tuple[str, str]:
         return by["token"], by["idempotency_key"]  # type: ignore[index]  # None is caught as well
     except (TypeError, KeyError):
         raise ReplayError("a request without its idempotency key") from None
+
+
+# Access tokens of the API. The tokens themselves are never in the log.
+
+
+@admin_event(95, "token_issued")
+@frozen
+class TokenIssued(AdminEvent):
+    """Somebody got an access token."""
+
+    token: AccessTokenNumber  # 1, 2, 3 and so on
+    token_hash: bytes  # SHA-256 of the token
+    label: str  # names the author of changes with it
+    scope: str  # one of `access_tokens.SCOPES`
+    until_us: int | None = None  # the date on which it expires; None = never
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        made = AccessToken(self.token, self.label, self.scope, to.dates.of(time_us), self.until_us)
+        try:
+            to.access_tokens.issue(made, self.token_hash)
+        except ValueError as error:
+            raise ReplayError(f"event {seq} issues {error}") from None
+
+
+@admin_event(96, "token_revoked")
+@frozen
+class TokenRevoked(AdminEvent):
+    """An access token is refused from here on."""
+
+    token: AccessTokenNumber
+    label: str
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        if self.token not in to.access_tokens.by_number:
+            raise ReplayError(
+                f"event {seq} revokes access token {self.token}, which was not issued"
+            )
+        to.access_tokens.revoke(self.token, to.dates.of(time_us))
+
+
+@admin_event(97, "token_used")
+@frozen
+class TokenUsed(AdminEvent):
+    """An access token was used, for the first time on this date."""
+
+    administered = False
+
+    token: AccessTokenNumber
+    label: str
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        if self.token not in to.access_tokens.by_number:
+            raise ReplayError(f"event {seq} uses access token {self.token}, which was not issued")
+        to.access_tokens.use(self.token, to.dates.of(time_us))

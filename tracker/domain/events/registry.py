@@ -36,6 +36,7 @@ KeyRef = Annotated[int, "key_ref"]
 Account = Annotated[int, "account"]
 FactorNumber = Annotated[int, "factor"]
 Network = Annotated[str, "network"]
+AccessTokenNumber = Annotated[int, "access_token"]
 # A field of one of these types makes its value a subject of the event. The text is the subject's
 # kind.
 

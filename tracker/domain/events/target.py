@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tracker.domain.access import Access
+    from tracker.domain.access_tokens import AccessTokens
     from tracker.domain.accounts import Accounts
     from tracker.domain.bases import Bases
     from tracker.domain.booking import Booking
@@ -58,6 +59,7 @@ class Target(Accounting, Protocol):
     tally: Tally
     clients: Clients
     facts: dict[bytes, str]
+    access_tokens: AccessTokens
     hidden: Hidden | None
     listing: Listing
     bases: Bases

@@ -11,6 +11,7 @@ from tracker.service.commands.keys import KeyCommands
 from tracker.service.commands.looks import LookCommands
 from tracker.service.commands.sanctions import SanctionCommands
 from tracker.service.commands.settings import SettingCommands
+from tracker.service.commands.tokens import TokenCommands
 from tracker.service.commands.torrents import TorrentCommands
 from tracker.service.commands.whitelist import WhitelistCommands
 
@@ -26,5 +27,6 @@ class ServiceCommands(
     SanctionCommands,
     CaseCommands,
     SettingCommands,
+    TokenCommands,
 ):
     """Implements `ports.Commands` with the service."""
