@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +26,16 @@ HASH = TORRENT.hex()
 @pytest.mark.faults  # it waits for two ticks, and for the book
 def test_a_violation_is_found_and_pardoned(new_tracker: Callable[..., Tracker]) -> None:
     """With exact times, and over a kill."""
-    tracker = new_tracker(lasting_listeners())
+    tracker, told = new_tracker(lasting_listeners()), Told()
+    tracker.config.write_text(
+        f"""{tracker.config.read_text()}
+[[webhooks]]
+name = "site"
+url = "http://127.0.0.1:{told.port}/"
+secret = "known to the test only"
+types = ["hit_and_run"]
+"""
+    )
     tracker.switch_on("private")
     tracker.start()
     key = ask(tracker, "POST", "/api/v2/keys", {"owner": "anna"}).json["key"]
@@ -70,9 +81,44 @@ def test_a_violation_is_found_and_pardoned(new_tracker: Callable[..., Tracker]) 
     with closing(server_sent(tracker, path, last_event_id=page["next"])) as news:
         facts = waited(tracker, "pardoned")["facts"]
         assert facts["last_violated_at"] == shown["history"][2]["time"]
-        assert [next(news)["event"] for _ in range(2)] == ["violated", "pardoned"]
+        streamed = [json.loads(next(news)["data"]) for _ in range(2)]
+        assert [one["state"] for one in streamed] == ["violated", "pardoned"]
+        expected = [one["position"] for one in (*page["transitions"], *streamed)]
+        assert told.until(4) == expected
+        assert tracker.command("webhook", "replay", "site", "0").returncode == 0
+        assert told.until(8) == expected * 2
         assert tracker.stop() == 0
         assert not list(news)
+
+
+class Told:
+    """A site that keeps the positions that the webhook tells it, each once."""
+
+    def __init__(self) -> None:
+        self._found: list[dict[str, Any]] = []
+        found = self._found
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                found.extend(event["position"] for event in body["events"])
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = int(server.server_address[1])
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def until(self, number: int) -> list[dict[str, Any]]:
+        """Waits for so many positions."""
+        give_up = time.monotonic() + 4 * DEADLINE
+        while len(self._found) < number:
+            assert time.monotonic() < give_up, self._found
+            time.sleep(0.05)
+        return self._found
 
 
 def done(tracker: Tracker, *arguments: str) -> str:
