@@ -298,7 +298,7 @@ def test_rows_of_the_book(site: Tracker) -> None:
     for row in wanted:
         path = f"torrents/{row.pop('info_hash')}/accounts"
         own, *others = book_rows(site, path, f"at={end}&limit=1")[0]
-        assert own == {"account": 1, **row}
+        assert own == {"account": 1, "owner": "anna", **row}
         assert all(one["account"] > 1 for one in others)
         assert ask(site, "GET", f"/api/v2/{path}?at=999999").status == 404
     first = site.events("--type", "announced")[0]["seq"]

@@ -28,6 +28,7 @@ from tracker.ports import (
     NoMomentError,
     PrunedMomentError,
     ReadModel,
+    Stats,
 )
 from tracker.service.read_model import Projection
 from tracker.store.moments import ForwardReplay
@@ -72,9 +73,7 @@ def test_times(folder: Path, end: int) -> None:
     worker = PastWorker(folder, folder / "secrets")
     times = Reader(folder).frames()
     time_us = next(times).header.time_us
-    assert isinstance(
-        worker.answer(Question("one", (Moment(time_us=time_us), "settings", ()))), tuple
-    )
+    assert isinstance(worker.answer(Question("one", (Moment(time_us=time_us), "stats", ()))), Stats)
     assert isinstance(
         worker.answer(Question("one", (Moment(time_us=time_us - 1), "stats", ()))), NoMomentError
     )
