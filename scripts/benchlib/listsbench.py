@@ -11,17 +11,23 @@ import random
 import time
 from array import array
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import trio
+
+from benchlib.logparts import BATCH, breathe, opened_noted, running
 from tracker.domain import events
-from tracker.domain.access import Key
 from tracker.domain.book_days import BookDays
+from tracker.domain.events.admin import KeyIssued, TrackerStarted
 from tracker.domain.seeded import Known, Seeded
+from tracker.domain.settings import Settings
 from tracker.domain.state import State
 from tracker.ledger import rows
 from tracker.ledger.seeded import SeededTorrents
 from tracker.ports import BookQuery, ListQuery
+from tracker.service.clock import LogClock
 from tracker.service.read_model import Projection
+from tracker.service.service import Service
 from tracker.store import book_files, book_rows, seeded_rows
 from tracker.store.book import Book
 from tracker.store.book_files import Facts, Listed, Part, Series
@@ -30,6 +36,8 @@ from tracker.store.snapshot_file import Position
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tracker.service.announce import Holder
 
 MEMBERS, TORRENTS, PEERS, ROWS = 20_000, 100_000, 200_000, 5_000_000
 PAGE = 100  # rows
@@ -43,9 +51,9 @@ def bench(folder: Path, say: Callable[[str], None]) -> list[str]:
     chance = random.Random(1)  # noqa: S311  # the same every time
     hashes = sorted(chance.randbytes(20) for _ in range(TORRENTS))
     say(f"{MEMBERS:,} members, {TORRENTS:,} torrents, {PEERS:,} peers ...")
-    model = Projection(_state(chance, hashes), {})
+    model = Projection(_state(folder / "log", chance, hashes), {})
     say(f"{ROWS:,} rows of the book ...")
-    book = _book(folder, chance, hashes)
+    book = _book(folder / "book", chance, hashes)
     lines = ["| List | median, ms | slowest, ms |", "|---|---|---|"]
     say("\n".join(lines))
     for name, ask in _lists(model, book, hashes):
@@ -64,16 +72,37 @@ def _timed(ask: Callable[[], Any]) -> float:
     return took
 
 
-def _state(chance: random.Random, hashes: list[bytes]) -> State:
+def _state(folder: Path, chance: random.Random, hashes: list[bytes]) -> State:
+    """Makes the state through the tracker's own write path, but for what the site says."""
+    log = opened_noted(folder)
     state = State()
-    for number in range(1, MEMBERS + 1):
-        key = Key(number, None, number, f"member{number}")
-        state.access.issue(sha256(b"%d" % number).digest(), key)
-    accounts = state.accounts
-    accounts.reach(MEMBERS)
-    for name in ("uploaded", "downloaded", "seeding_us", "sessions", "snatched"):
+
+    async def main() -> None:
+        async with running(log.log):
+            clock = LogClock(0, lambda: BEGIN_US, lambda: 0)
+            service = Service(log.log, state, clock, bytes(32))
+            service.append(TrackerStarted("bench", log.log.epoch))
+            service.change_settings(Settings(private=True, accounting=2))
+            digests = [sha256(b"%d" % number).digest() for number in range(MEMBERS)]
+            for number, digest in enumerate(digests, 1):
+                service.append(KeyIssued(digest, number, number, None, f"member{number}"))
+            holders = [service.held(digest) for digest in digests]
+            for first in range(0, PEERS, BATCH):
+                service.begin()
+                for number in range(first, min(first + BATCH, PEERS)):
+                    info_hash = hashes[min(int(chance.paretovariate(0.7)), TORRENTS) - 1]
+                    service.announce(
+                        0, events.UDP4, bytes([10, *number.to_bytes(3, "big")]), b"\x1a\xe1",
+                        info_hash, b"-XX0001-%012d" % number, 0, 0, 0 if number % 3 else 1000,
+                        events.NONE, 50, 0, 7, cast("Holder", holders[number % MEMBERS]),
+                    )  # fmt: skip
+                service.end()
+                await breathe(log.log)
+
+    trio.run(main)
+    for name in ("uploaded", "downloaded", "seeding_us", "snatched"):
         amounts = [0, *(chance.randrange(1 << 40) for _ in range(MEMBERS))]
-        setattr(accounts, name, array("Q", amounts))
+        setattr(state.accounts, name, array("Q", amounts))
     for number, info_hash in enumerate(hashes):
         said = {
             "label": f"Some title {number} (2027) 1080p", "size": chance.randrange(1 << 36),
@@ -81,23 +110,12 @@ def _state(chance: random.Random, hashes: list[bytes]) -> State:
         }  # fmt: skip
         state.facts[info_hash] = json.dumps(said)
         state.access.add_to_whitelist(info_hash)
-    swarms = state.swarms
-    for number in range(PEERS):
-        info_hash = hashes[min(int(chance.paretovariate(0.7)), TORRENTS) - 1]
-        left = 0 if number % 3 else 1000
-        torrent = swarms.lookup(info_hash)
-        endpoint = (167_772_160 + number).to_bytes(4, "big") + b"\x1a\xe1"
-        peer = swarms.announce(
-            number, BEGIN_US, torrent, 0, info_hash, b"-XX0001-%012d" % number, endpoint, 0, 0, left,
-            0, events.RULE_FIRST,
-        )  # fmt: skip
-        swarms.identify(peer, number % MEMBERS + 1, number % MEMBERS + 1)
-    state.time_us = BEGIN_US
     return state
 
 
 def _book(folder: Path, chance: random.Random, hashes: list[bytes]) -> Book:
     """Writes a book as three parts, as after two merges."""
+    folder.mkdir()
     (folder / "identity.json").write_text(json.dumps({"log_id": "ab" * 16, "format": 2}))
     (folder / book_files.FOLDER).mkdir()
     each = ROWS // MEMBERS

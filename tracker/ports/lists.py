@@ -78,8 +78,12 @@ def chosen(
     memory that it takes depends on the length of the page, not on the number of rows.
     """
 
+    sort, empty = query.sort, query.empty  # as the one below, because there are many rows
+    filtered = bool(query.bounds or query.equal or query.search)
+
     def key(row: Row) -> tuple[Any, Any]:
-        return query.value(row, get), name(row)
+        found = get(row, sort) if sort else 0
+        return empty if found is None else found, name(row)
 
     begin: Any = None
     if query.after is not None:
@@ -89,7 +93,7 @@ def chosen(
     for row in rows:
         if row is None:
             yield None
-        elif not query.wants(row, get) or (
+        elif (filtered and not query.wants(row, get)) or (
             begin and not (key(row) < begin if query.descending else key(row) > begin)
         ):
             continue

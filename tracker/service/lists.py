@@ -8,7 +8,6 @@ change then.
 from __future__ import annotations
 
 import json
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from tracker.domain.swarms import BUCKETS
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
     from tracker.service.read_model import Projection
 
-_COUNTS = ("seeders", "completed", "leechers")
+_COUNTS = {"seeders": 0, "completed": 1, "leechers": 2}  # places in what `Swarms.counts` returns
 _OPEN = ("seeding_us", "partial_us")  # what grows without an announce
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed lacks it
 
@@ -32,8 +31,9 @@ def accounts(model: Projection, state: State, query: ListQuery) -> Iterator[Acco
         if field in _OPEN:
             return getattr(state.totals(account), field)  # type: ignore[no-any-return]
         if field == "ratio_permille":
-            found = model.account(account)
-            return found.ratio_permille if found else None
+            down = state.accounts.total(account, "credited_downloaded")
+            up = state.accounts.total(account, "credited_uploaded")
+            return up * 1000 // down if down else None
         value = state.accounts.total(account, field)
         return value if not field.endswith("_us") else model.date(value)
 
@@ -57,12 +57,12 @@ def torrents(
     model: Projection, state: State, query: ListQuery, *, present: bool
 ) -> Iterator[Torrent | None]:
     """`present`: only those with peers."""
-    sought = query.search.casefold()
+    sought, counts = query.search.casefold(), state.swarms.counts
     escaped = json.dumps(sought, ensure_ascii=False)[1:-1]
 
     def get(info_hash: bytes, field: str) -> Any:
         if field in _COUNTS:
-            return state.swarms.counts(info_hash)[_COUNTS.index(field)]
+            return counts(info_hash)[_COUNTS[field]]
         if field == "names":
             found = model.torrent(info_hash)
             return found.names if found else ""
@@ -127,15 +127,13 @@ def _hashes(
                 yield None
             elif info_hash[0] >= begin:
                 others[info_hash[0]].add(info_hash)
+    listed = iter(()) if present else state.access.listed_after(bytes([begin]))
+    following = next(listed, None)
     for bucket in range(begin, BUCKETS):
-        if not present:
-            others[bucket].update(_whitelisted(state, bytes([bucket])))
+        while following is not None and following[0] == bucket:
+            others[bucket].add(following)
+            following = next(listed, None)
         yield from _merged(model.in_order(bucket), sorted(others[bucket]))
-
-
-def _whitelisted(state: State, first: bytes) -> Iterator[bytes]:
-    listed = state.access.listed_after(first)
-    return takewhile(lambda each: each[:1] == first, listed)
 
 
 def _merged(tracked: Iterator[bytes | None], others: list[bytes]) -> Iterator[bytes | None]:
