@@ -22,7 +22,7 @@ from tests.e2e.process import clean_environment, free_ports
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECONDS = 120  # until a page that hangs fails
+SECONDS = 240  # until a page that hangs fails: a busy machine takes 120
 PORTS = ("6969", "7070", "1212", "1313")
 """The ports of the shipped configuration, which a run replaces by free ones."""
 
