@@ -42,6 +42,7 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "account": {"anyOf": [NUMBER, {"type": "string", "pattern": "^owner:[^/]+$"}]},
     "detector": DETECTOR,
     "factor": NUMBER,
+    "rule": NUMBER,
     "address": STRING,
     "bits": {**WHOLE, "maximum": 128},
     "name": {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"},

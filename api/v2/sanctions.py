@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 from quart import request
 
 from api.caller import actor
@@ -20,12 +20,12 @@ from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
-from tracker.ports import ACCOUNT_SANCTIONS, ReadModel
+from tracker.ports import ACCOUNT_SANCTIONS, MAX_NAME, ClientRuleTerms, ReadModel
 
 if TYPE_CHECKING:
     from api.reads import Reads
     from api.replies import Response
-    from tracker.ports import Blacklisted, Commands, Sanction, SanctionedAccount
+    from tracker.ports import Blacklisted, ClientRule, Commands, Sanction, SanctionedAccount
 
 _ROW: Final = {
     "seq": shapes.SEQ, "since": shapes.TIME, "until": shapes.nullable(shapes.TIME),
@@ -34,6 +34,13 @@ _ROW: Final = {
 _SANCTION: Final = shapes.record(**_ROW)
 _BLACKLISTED: Final = shapes.record(info_hash=shapes.HASH, **_ROW)
 _BLOCK: Final = shapes.record(network=shapes.STRING, **_ROW)
+_CLIENT_RULE: Final = shapes.record(
+    rule=shapes.NUMBER, client=shapes.STRING, first=shapes.STRING, last=shapes.STRING,
+    in_force=shapes.FLAG, **{"from": shapes.TIME}, **_ROW,
+)  # fmt: skip
+_CLIENT_USE: Final = shapes.record(
+    peers=shapes.WHOLE, members=shapes.WHOLE, torrents=shapes.WHOLE, torrents_alone=shapes.WHOLE
+)
 _ACCOUNT: Final = shapes.record(
     account=shapes.NUMBER, owner=shapes.nullable(shapes.STRING),
     **dict.fromkeys(ACCOUNT_SANCTIONS, shapes.nullable(_SANCTION)),
@@ -73,7 +80,7 @@ class Sanctions:
                     answer(_DONE), headers=_NEEDED,
                 ),
             ]  # fmt: skip
-        return [*rows, *self._of_torrents(), *self._of_networks()]
+        return [*rows, *self._of_torrents(), *self._of_networks(), *self._of_clients()]
 
     def _of_torrents(self) -> list[Endpoint]:
         listed, one = shapes.page("blacklist", _BLACKLISTED, shapes.HASH), "/blacklist/{info_hash}"
@@ -115,6 +122,35 @@ class Sanctions:
             Endpoint(
                 "DELETE", one, self.unblock, "Take announces from a network again; needs `X-Reason`.",
                 answer(_DONE), headers=_NEEDED, scope="moderator",
+            ),
+        ]  # fmt: skip
+
+    def _of_clients(self) -> list[Endpoint]:
+        listed, one = (
+            shapes.page("client_rules", _CLIENT_RULE, shapes.NUMBER),
+            "/client-rules/{rule}",
+        )
+        terms = [Parameter(name=name, schema=shapes.STRING) for name in ("client", "first", "last")]
+        return [
+            Endpoint(
+                "GET", "/client-rules", self.client_rules, "Versions of clients that are refused, or will be.",
+                answer(listed), query=(params.AFTER, params.LIMIT, AT),
+            ),
+            Endpoint(
+                "GET", "/client-rules/preview", self.client_use, "Who uses these versions of a client now.",
+                answer(_CLIENT_USE), query=(*terms, AT),
+            ),
+            Endpoint(
+                "POST", "/client-rules", self.rule_client, "Refuse versions of a client; needs `X-Reason`.",
+                answer(_CLIENT_RULE, 201), headers=_NEEDED,
+                body=shapes.form(
+                    ("client",), client=shapes.STRING, first=shapes.nullable(shapes.STRING), last=shapes.nullable(shapes.STRING),
+                    public=shapes.nullable(shapes.FLAG), **{"from": shapes.nullable(shapes.TIME)},
+                ),
+            ),
+            Endpoint(
+                "DELETE", one, self.end_client_rule, "Take these versions again; needs `X-Reason`.",
+                answer(_DONE), headers=_NEEDED,
             ),
         ]  # fmt: skip
 
@@ -192,6 +228,54 @@ class Sanctions:
     async def unblock(self, address: str, bits: str) -> Response:
         with commanded():
             return _done(await self.commands.unblock(f"{address}/{bits}", actor()))
+
+    # Clients.
+
+    async def client_rules(self) -> Response:
+        given = params.only(request.args, "after", "limit", "at")
+        after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
+        listed = self.reads.each(ReadModel.client_rules, after)
+        found, more = await gather(listed, params.limit(given), lambda _: True)
+        shown: list[object] = [_client_rule_json(one) for one in found]
+        return page("client_rules", shown, found[-1].number if more else None)
+
+    async def client_use(self) -> Response:
+        """Counts the peers, members and torrents that a rule with these terms would concern."""
+        given = params.only(request.args, "client", "first", "last", "at")
+        terms = ClientRuleTerms(
+            given.get("client", ""), given.get("first", ""), given.get("last", "")
+        )
+        found, _ = await gather(self.reads.each(ReadModel.client_use, terms), 1, lambda _: True)
+        return json_text(encode(asdict(found[0])))
+
+    async def rule_client(self) -> Response:
+        """Sets a rule: 201. `from`: null = at once; until then clients get a warning by HTTP."""
+        given = await bodies.members("client", "first", "last", "from", "public")
+        client, first, last = (
+            bodies.text(given, name, MAX_NAME) or "" for name in ("client", "first", "last")
+        )
+        from_us, public = bodies.time_us(given, "from"), bodies.flag(given, "public")
+        with commanded():
+            asked = ClientRuleTerms(client, first, last, from_us, public)
+            rule = await self.commands.rule_client(asked, actor())
+        return json_text(encode(_client_rule_json(rule)), 201)
+
+    async def end_client_rule(self, rule: str) -> Response:
+        number = params.number(rule, "rule")
+        with commanded():
+            return _done(await self.commands.end_client_rule(number, actor()))
+
+
+def _client_rule_json(one: ClientRule) -> dict[str, Any]:
+    return {
+        "rule": one.number,
+        "client": one.client,
+        "first": one.first,
+        "last": one.last,
+        "from": rfc3339(one.from_us),
+        "in_force": one.in_force,
+        **_sanction_json(one.sanction),
+    }
 
 
 def _done(seq: int) -> Response:

@@ -30,6 +30,9 @@ from tracker.ports import (
     ChangesPage,
     ChangesQuery,
     Client,
+    ClientRule,
+    ClientRuleTerms,
+    ClientUse,
     CommandError,
     Consumer,
     Correction,
@@ -313,6 +316,14 @@ class FakeModel:
 
     def blocks(self, after: str) -> Iterator[Block]:
         return (one for one in BLOCKS if one.network > after)
+
+    def client_rules(self, after: int) -> Iterator[ClientRule]:
+        one = ClientRule(3, "-qB", "4000", "4499", NOW_US, True, BLOCKS[0].sanction)
+        return iter([one] if after < 3 else [])
+
+    def client_use(self, terms: ClientRuleTerms) -> Iterator[ClientUse | None]:
+        yield None
+        yield ClientUse(5, 3, 4, len(terms.client))
 
     def factor(self, number: int) -> Factor | None:
         return self.commands.factors.get(number)
@@ -935,6 +946,16 @@ class FakeCommands:
 
     async def unblock(self, network: str, by: Actor) -> int:
         return self._judge(by, network)
+
+    async def rule_client(self, terms: ClientRuleTerms, by: Actor) -> ClientRule:
+        seq = self._judge(by, terms)
+        return ClientRule(
+            7, terms.client, terms.first, terms.last, terms.from_us or NOW_US, False,
+            Sanction(seq, NOW_US, None, by.token, by.reason, terms.public),
+        )  # fmt: skip
+
+    async def end_client_rule(self, number: int, by: Actor) -> int:
+        return self._judge(by, number)
 
     async def take_case(self, account: int, detector: str, by: Actor) -> int:
         return self._judge(by, ("take", account, detector))

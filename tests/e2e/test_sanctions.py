@@ -89,6 +89,15 @@ def test_sanctions(site: Tracker) -> None:
     refused = f"Tracker error: your network is blocked here: a test. Contact: {CONTACT}"
     assert ask(site, anna, 0, 7)["failure reason"].decode() == refused
     done(site, "block", "lift", "127.0.0.0/8", "--reason", "tested")
+    versions = ("XX", "--first", "0000", "--last", "0001")
+    (use,) = done(site, "client", "preview", *versions)
+    assert use == {"peers": 2, "members": 2, "torrents": 1, "torrents_alone": 0}
+    (rule,) = done(site, "client", "refuse", *versions, "--from", "+3d", "--reason", "it leaks")
+    assert (rule["rule"], rule["in_force"], rule["reason"]) == (1, False, "it leaks")
+    assert "-XX0000 to -XX0001" in ask(site, bert, 1, 7)["warning message"].decode()
+    assert [one["rule"] for one in done(site, "client", "list")] == [1]
+    done(site, "client", "end", "1", "--reason", "they mended it")
+    assert "warning message" not in ask(site, bert, 1, 7)
     (revoked,) = done(site, "key", "revoke-owner", "anna", "--reason", "sold")
     assert revoked == {"owner": "anna", "revoked": 1}
     failure = ask(site, anna, 0, 7)["failure reason"].decode()

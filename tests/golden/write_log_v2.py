@@ -52,6 +52,7 @@ from tracker.history import event_json
 from tracker.ports import (
     Actor,
     CaseClosing,
+    ClientRuleTerms,
     Correction,
     FactorTerms,
     FreeleechTerms,
@@ -565,6 +566,25 @@ def staffed(site: Site) -> None:
     site.run(changed_by_staff)
 
 
+# Ruled: versions of clients that are refused, at once and from a date on.
+
+
+async def clients_ruled_out(run: Run) -> None:
+    run.service.change_settings(evolve(PRIVATE, listed=False, accounting=2))
+    await run.commands.issue_key(NewKey("A" * 32, owner="anna"), BY)
+    later = run.service.now_us() + 5 * SECOND
+    await run.commands.rule_client(ClientRuleTerms("-XX", "0002", "0009", public=True), BY)
+    await run.commands.rule_client(ClientRuleTerms("-YY", from_us=later), BY)
+    await run.commands.end_client_rule(1, BY)
+    run.time.advance(10 * SECOND)
+    run.service.tick()
+    await run.announce(Announce(hash_of(1), endpoint4(1), key=b"A" * 32))
+
+
+def ruled(site: Site) -> None:
+    site.run(clients_ruled_out)
+
+
 WRITERS = (
     public,
     private,
@@ -577,6 +597,7 @@ WRITERS = (
     freed,
     sanctioned,
     staffed,
+    ruled,
 )
 SITES = {one.__name__: one for one in WRITERS}
 

@@ -68,6 +68,7 @@ TYPES = {
     86: "network_blocked", 87: "network_unblocked", 88: "owner_keys_revoked",
     95: "token_issued", 96: "token_revoked", 97: "token_used",
     110: "account_grouped", 111: "freeleech_given", 112: "freeleech_withdrawn",
+    120: "client_rule_set", 121: "client_rule_ended",
 }  # fmt: skip
 COUNTERS = {
     1: "udp4_connects", 2: "udp6_connects", 3: "tcp4_scrapes", 4: "tcp6_scrapes", 5: "udp4_scrapes", 6: "udp6_scrapes",
@@ -77,7 +78,7 @@ EVENTS = ("none", "completed", "started", "stopped", "paused")
 REASONS = (
     "malformed", "log_full", "not_whitelisted", "key_missing", "key_unknown", "key_expired", "key_revoked", "client_refused",
     "port_refused", "torrents_full", "swarm_full", "peers_full", "account_full", "rate_exceeded",
-    "torrent_blacklisted", "network_blocked",
+    "torrent_blacklisted", "network_blocked", "client_ruled_out",
 )  # fmt: skip
 RULES = {1: "first", 2: "continued", 3: "restarted"}
 

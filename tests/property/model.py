@@ -90,6 +90,8 @@ class Model:
     # Sanctions and their ends: of accounts and kinds, and of networks.
     sanctions: dict[tuple[int, int], int | None] = field(factory=dict)
     blocks: dict[str, int | None] = field(factory=dict)
+    # By number: client, first and last version, from which date, and whether it refuses by now.
+    client_rules: dict[int, tuple[str, str, str, int, bool]] = field(factory=dict)
     blacklist: set[bytes] = field(factory=set)
 
     def announce(self, one: Announce, now: int) -> str | None:
@@ -125,9 +127,17 @@ class Model:
             return "network_blocked"
         if one.info_hash in self.blacklist:
             return "torrent_blacklisted"
+        if one.event != events.STOPPED and self._ruled_out(one.peer_id.decode()):
+            return "client_ruled_out"
         if self.settings.listed and one.info_hash not in self.whitelist:
             return "not_whitelisted"
         return None
+
+    def _ruled_out(self, peer_id: str) -> bool:
+        return any(
+            refuses and peer_id.startswith(client) and first <= peer_id[3:7] <= last
+            for client, first, last, _, refuses in self.client_rules.values()
+        )
 
     def _identity(self, one: Announce) -> Identity:
         key = self.keys[one.key or b""] if self.settings.private else None
@@ -272,8 +282,11 @@ class Model:
 
     def tick(self, now: int) -> None:
         tick, self.ticks = self.ticks, self.ticks + 1
+        date = now - self.lead_us
+        for number, (client, first, last, from_us, refuses) in self.client_rules.items():
+            refuses = refuses or from_us <= date  # the value of now
+            self.client_rules[number] = client, first, last, from_us, refuses
         for standing in (self.sanctions, self.blocks):
-            date = now - self.lead_us
             for over in [key for key, until in standing.items() if until and until <= date]:
                 del standing[over]  # type: ignore[attr-defined]  # of its own keys
         cleanup_ms = self.settings.inactive_peer_cleanup_interval * 1000

@@ -15,6 +15,8 @@ from attrs import define, field
 from tests.support import SECOND, SELECTION_KEY, Rig, hash_of, revoke
 from tracker.domain import choice
 from tracker.domain.events.admin import (
+    ClientRuleEnded,
+    ClientRuleSet,
     HidingChanged,
     LeechOffChanged,
     NetworkBlocked,
@@ -120,6 +122,15 @@ class Life:
         if self.private and chance.random() < 0.8:
             event = chance.choice((LeechOffChanged, LeechOffChanged, HidingChanged))
             service.append(event(chance.choice((1, 2, 4)), chance.random() < 0.7, until_us))
+        elif chance.random() < 0.3:
+            rule, now = self.rig.state.sanctions.next_client_rule, service.date_us()
+            ends = chance.random() < 0.4 and rule - 1 in self.rig.state.sanctions.clients
+            wait = chance.choice((0, 20)) * SECOND
+            service.append(
+                ClientRuleEnded(rule - 1)
+                if ends
+                else ClientRuleSet(rule, "-TR", "2000", "3999", now + wait)
+            )
         elif chance.random() < 0.7:
             network = chance.choice(("10.0.0.16/28", "10.0.0.7/32", "2001::8/125"))
             service.append(NetworkBlocked(network, until_us))

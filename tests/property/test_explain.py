@@ -125,6 +125,7 @@ def test_refusals() -> None:
         "not_whitelisted",
         "network_blocked",
         "torrent_blacklisted",
+        "client_ruled_out",
     } <= reasons
 
 

@@ -31,6 +31,8 @@ from tracker.domain.events.admin import (
     AccountGrouped,
     AddressesLost,
     AddressesShredded,
+    ClientRuleEnded,
+    ClientRuleSet,
     CreditCorrected,
     CreditFactorEnded,
     CreditFactorSet,
@@ -125,6 +127,11 @@ sanctions = st.tuples(
     st.booleans(),
     st.sampled_from([None, 1, 20]),  # seconds it lasts
 )
+client_rules = st.tuples(
+    st.just("-XX"),
+    *([st.sampled_from(["0001", "0002"])] * 2),  # versions; a range may be empty
+    st.sampled_from([-1, 0, 0, 1, 20]),  # seconds until it refuses
+)
 NETWORKS = ["127.0.0.2/31", "127.0.0.3/32", "2001:db8::2/127"]
 batches = st.tuples(st.just("announce"), st.lists(announces, min_size=1, max_size=6))
 steps = st.one_of(
@@ -158,6 +165,8 @@ steps = st.one_of(
     st.tuples(st.just("correct"), st.tuples(st.integers(1, 5), amounts, amounts)),
     st.tuples(st.just("shred"), st.sampled_from(["2027-01-14", "2027-01-15"])),
     st.tuples(st.just("sanction"), sanctions),
+    st.tuples(st.just("rule client"), client_rules),
+    st.tuples(st.just("end client rule"), st.integers(1, 3)),
     st.tuples(st.just("sanction"), sanctions),
     st.tuples(st.just("revoke owner"), st.sampled_from(OWNERS[2:])),
     st.tuples(st.just("ban"), st.tuples(st.sampled_from(HASHES[:2]), st.booleans())),
@@ -429,6 +438,19 @@ class World:
             self.service.append(NetworkUnblocked(network))
             self.model.blocks.pop(network, None)
 
+    def _rule_client(self, what: tuple[str, str, str, int]) -> None:
+        client, first, last, wait = what
+        from_us = self.service.date_us() + wait * SECOND
+        number = self.state.sanctions.next_client_rule
+        self.service.append(ClientRuleSet(number, client, first, last, from_us))
+        self.model.client_rules[number] = client, first, last, from_us, wait <= 0
+
+    def _end_client_rule(self, back: int) -> None:
+        number = self.state.sanctions.next_client_rule - back
+        if number in self.state.sanctions.clients:
+            self.service.append(ClientRuleEnded(number))
+        self.model.client_rules.pop(number, None)
+
     def _lose(self, _: None) -> None:
         self.service.append(AddressesLost())
         self.model.torrents.clear()
@@ -479,7 +501,10 @@ class World:
         assert found.blacklist.keys() == model.blacklist
         blocks = {network: one.until_us for network, one in found.networks.sanctions.items()}
         assert blocks == model.blocks
-        assert self.state.barring == bool(model.blacklist or model.blocks)
+        rules = {number: tuple(one[1:6]) for number, one in found.clients.items()}
+        assert rules == model.client_rules
+        refused = [one for one in rules.values() if one[-1]]
+        assert self.state.barring == bool(model.blacklist or model.blocks or refused)
         for info_hash in self.hashes:
             torrent = swarms.lookup(info_hash)
             everybody = swarms.peers(torrent) if torrent else []
@@ -592,6 +617,8 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "correct": World._correct,
     "shred": World._shred,
     "sanction": World._sanction,
+    "rule client": World._rule_client,
+    "end client rule": World._end_client_rule,
     "ban": World._ban,
     "block": World._block,
     "revoke owner": World._revoke_owner,

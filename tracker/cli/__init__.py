@@ -70,6 +70,7 @@ COMMANDS = {
     ),
     "stats": ("stats", "print the running tracker's counters"),
     "factor": ("factor", "set, list or end credit factors, through the running API"),
+    "client": ("client", "refuse versions of clients, list and end such rules, through the API"),
     "freeleech": (
         "freeleech",
         "give, list or withdraw freeleech tokens, through the running API",

@@ -327,6 +327,18 @@ class Client:
     def unban(self, info_hash: str) -> dict[str, Any]:
         return self._judge("DELETE", f"blacklist/{info_hash}")
 
+    def client_rules(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        return self._pages("client_rules", filters, "client-rules")
+
+    def client_use(self, terms: Mapping[str, str]) -> dict[str, Any]:
+        return self._judge("GET", f"client-rules/preview?{urlencode(terms)}")
+
+    def rule_client(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        return self._judge("POST", "client-rules", form)
+
+    def end_client_rule(self, number: int) -> dict[str, Any]:
+        return self._judge("DELETE", f"client-rules/{number}")
+
     def blocks(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         return self._pages("blocks", filters)
 

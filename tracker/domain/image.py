@@ -225,7 +225,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     swarms.list_accounts(len(state.access.account_of))
     for account in state.sanctions.numbers():
         swarms.conceal_account(account, state.sanctions.flags_of(account))
-    state.barring = state.sanctions.bars()
+    state.note_sanctions()
     state.seeding.regroup(dict(zip(shared[::2], shared[1::2], strict=True)))
     state.bases.rows = bytearray(plain["bases.rows"])
     addresses_by_day.load_bases(state.bases, private)

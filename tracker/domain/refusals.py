@@ -30,6 +30,7 @@ ACCOUNT_FULL = -12
 RATE_EXCEEDED = -13
 TORRENT_BLACKLISTED = -14
 NETWORK_BLOCKED = -15
+CLIENT_RULED_OUT = -16
 
 Retry = int | Literal["never"] | None
 """Minutes after which a retry may help, "never", or None for no advice (BEP 31, `retry in`)."""
@@ -100,7 +101,15 @@ REFUSALS = {
     NETWORK_BLOCKED: Refusal(
         "network_blocked", "Tracker error: your network is blocked here", SITE
     ),
+    CLIENT_RULED_OUT: Refusal(
+        "client_ruled_out",
+        "Tracker error: this version of your client is not allowed here",
+        "never",
+    ),
 }
+
+BARRING = TORRENT_BLACKLISTED, NETWORK_BLOCKED, CLIENT_RULED_OUT
+"""The refusals of what staff barred, which may have a reason for clients."""
 
 NAMES = {number: refusal.name for number, refusal in REFUSALS.items()}
 

@@ -1,5 +1,5 @@
 """Holds what staff imposed: leech off and hiding for accounts, blacklisted torrents, blocked
-networks.
+networks, and clients that are refused.
 
 A sanction stands until an event lifts it, or until its end: the first tick from that date on. So
 replay agrees with the live tracker.
@@ -49,6 +49,32 @@ class Sanction(NamedTuple):
     @property
     def end_us(self) -> int:
         return NEVER if self.until_us is None else self.until_us
+
+
+class ClientRule(NamedTuple):
+    """Versions of a client that are refused from a date on."""
+
+    number: int
+    client: str  # the beginning of its peer_ids, such as -qB
+    first: str  # versions, the characters behind it, in the order of ASCII; "" = all
+    last: str
+    from_us: int  # refused from the first tick from this date on
+    in_force: bool
+    sanction: Sanction
+
+    def is_of(self, peer_id: bytes) -> bool:
+        """Tells whether a peer_id is of these versions."""
+        size = len(self.client)
+        if peer_id[:size] != self.client.encode():
+            return False
+        version = peer_id[size : size + len(self.first)]
+        return self.first.encode() <= version <= self.last.encode()
+
+    def text(self) -> str:
+        """Names the versions for the members who use them."""
+        return (
+            f"{self.client}{self.first} to {self.client}{self.last}" if self.first else self.client
+        )
 
 
 class Networks:
@@ -102,7 +128,18 @@ class Sanctions:
     them.
     """
 
-    __slots__ = ("accounts", "blacklist", "flags", "names", "networks", "next_end_us")
+    __slots__ = (
+        "accounts",
+        "blacklist",
+        "clients",
+        "flags",
+        "names",
+        "networks",
+        "next_client_rule",
+        "next_end_us",
+        "refused",
+        "warned",
+    )
 
     def __init__(self) -> None:
         self.flags = bytearray()
@@ -110,7 +147,12 @@ class Sanctions:
         self.blacklist: dict[bytes, Sanction] = {}  # by info hash
         self.names = Names()  # the same torrents
         self.networks = Networks()
-        self.next_end_us = NEVER  # date of the earliest end
+        self.clients: dict[int, ClientRule] = {}  # by number
+        self.next_client_rule = 1
+        # Those of them that refuse, and those that will and warn until then.
+        self.refused: tuple[ClientRule, ...] = ()
+        self.warned: tuple[ClientRule, ...] = ()
+        self.next_end_us = NEVER  # date of the earliest end, or when a client is first refused
 
     def flags_of(self, account: int) -> int:
         return self.flags[account] if account < len(self.flags) else 0
@@ -144,9 +186,33 @@ class Sanctions:
             self.networks.remove(network)
         self._find_end()
 
+    def rule_client(self, rule: ClientRule) -> None:
+        """Adds a rule about a client, whose number is `next_client_rule`."""
+        self.next_client_rule = rule.number + 1
+        self.clients[rule.number] = rule
+        self._sort_clients()
+
+    def end_client_rule(self, number: int) -> None:
+        """Removes a rule about a client. Raises `KeyError` if it is not there."""
+        del self.clients[number]
+        self._sort_clients()
+
+    def _sort_clients(self) -> None:
+        self.refused = tuple(one for one in self.clients.values() if one.in_force)
+        self.warned = tuple(one for one in self.clients.values() if not one.in_force)
+        self._find_end()
+
+    def refusing(self, peer_id: bytes) -> ClientRule | None:
+        """Returns the rule that refuses the client with this peer_id; None = none does."""
+        return next((one for one in self.refused if one.is_of(peer_id)), None)
+
+    def warning(self, peer_id: bytes) -> ClientRule | None:
+        """Returns the rule that will refuse the client with this peer_id; None = none will."""
+        return next((one for one in self.warned if one.is_of(peer_id)), None)
+
     def bars(self) -> bool:
-        """Tells whether any torrent or network is refused."""
-        return bool(self.blacklist or self.networks.sanctions)
+        """Tells whether any torrent, network or client is refused."""
+        return bool(self.blacklist or self.networks.sanctions or self.refused)
 
     def expire(self, date_us: int) -> Iterable[int]:
         """Ends what is over by a date. Returns the accounts concerned."""
@@ -155,6 +221,10 @@ class Sanctions:
         for network, one in [*self.networks.sanctions.items()]:
             if one.end_us <= date_us:
                 self.networks.remove(network)
+        for rule in self.warned:
+            if rule.from_us <= date_us:
+                self.clients[rule.number] = rule._replace(in_force=True)
+        self._sort_clients()
         over = [key for key, one in self.accounts.items() if one.end_us <= date_us]
         for key in over:
             del self.accounts[key]
@@ -173,13 +243,16 @@ class Sanctions:
 
     def _find_end(self) -> None:
         some = *self.accounts.values(), *self.networks.sanctions.values()
-        self.next_end_us = min((one.end_us for one in some), default=NEVER)
+        ends = [one.end_us for one in some] + [one.from_us for one in self.warned]
+        self.next_end_us = min(ends, default=NEVER)
 
     def as_data(self) -> dict[str, Any]:
         """Returns all of it for JSON; {} = there is nothing."""
         every = {
             "accounts": [[*key, *one] for key, one in sorted(self.accounts.items())],
             "blacklist": [[key.hex(), *one] for key, one in sorted(self.blacklist.items())],
+            "client_rules": [[*one[:-1], *one.sanction] for one in self.clients.values()],
+            "next_client_rule": self.next_client_rule if self.next_client_rule > 1 else None,
             "blocks": [[key, *one] for key, one in sorted(self.networks.sanctions.items())],
         }
         return {name: rows for name, rows in every.items() if rows}
@@ -195,6 +268,18 @@ class Sanctions:
             self.ban(bytes.fromhex(name), _read(rest))
         for network, *rest in data.get("blocks", ()):
             self.networks.add(network, _read(rest))
+        for number, client, first, last, from_us, in_force, *rest in data.get("client_rules", ()):
+            rule = ClientRule(number, client, first, last, from_us, in_force, _read(rest))
+            texts = all(type(each) is str for each in (client, first, last))
+            if not (texts and _is_number(number) and _is_number(from_us)) or in_force not in (
+                True,
+                False,
+            ):
+                raise ValueError("something else stands in the place of a rule about a client")
+            self.rule_client(rule)
+        self.next_client_rule = data.get("next_client_rule", 1)
+        if not _is_number(self.next_client_rule):
+            raise ValueError("a rule about a client has no number")
         self._find_end()
 
     def numbers(self) -> Iterator[int]:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tracker.domain.accounts import Totals
     from tracker.domain.booking import Booking
     from tracker.domain.events.registry import AdminEvent, FixedRecord
-    from tracker.domain.sanctions import Sanction
+    from tracker.domain.sanctions import ClientRule, Sanction
     from tracker.domain.staying import Staying
 
     Section = bytes | memoryview
@@ -84,6 +84,7 @@ class State:
         "sweep",
         "tally",
         "time_us",
+        "warns",
     )
 
     def __init__(self) -> None:
@@ -108,7 +109,8 @@ class State:
         self.clients = Clients()
         self.sanctions = Sanctions()
         self._flags = self.sanctions.flags
-        self.barring = False  # torrents or networks are refused, by `sanctions`
+        self.warns = False  # a client will be refused, by `sanctions`
+        self.barring = False  # torrents, networks or clients are refused, by `sanctions`
         self.facts: dict[bytes, str] = {}  # facts by info hash, see `TorrentDescribed`
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
@@ -584,21 +586,36 @@ class State:
         self.sanctions.impose(account, flag, sanction)
         self.swarms.conceal_account(account, self.sanctions.flags_of(account))
 
+    def note_sanctions(self) -> None:
+        """Notes for the announce path whether any sanction may concern it."""
+        self.barring = self.sanctions.bars()
+        self.warns = bool(self.sanctions.warned)
+
     def ban(self, info_hash: bytes, sanction: Sanction | None) -> None:
         """Blacklists a torrent, or takes it off the blacklist: see `Sanctions.ban`."""
         self.sanctions.ban(info_hash, sanction)
-        self.barring = self.sanctions.bars()
+        self.note_sanctions()
 
     def block(self, network: str, sanction: Sanction | None) -> None:
         """Blocks a network, or unblocks it: see `Sanctions.block`. Raises `ValueError`."""
         self.sanctions.block(network, sanction)
-        self.barring = self.sanctions.bars()
+        self.note_sanctions()
+
+    def rule_client(self, rule: ClientRule) -> None:
+        """Adds a rule about a client: see `Sanctions.rule_client`."""
+        self.sanctions.rule_client(rule)
+        self.note_sanctions()
+
+    def end_client_rule(self, number: int) -> None:
+        """Removes a rule about a client. Raises `KeyError` if it is not there."""
+        self.sanctions.end_client_rule(number)
+        self.note_sanctions()
 
     def end_sanctions(self) -> None:
         """Ends the sanctions that are over."""
         for account in self.sanctions.expire(self.dates.of(self.time_us)):
             self.swarms.conceal_account(account, self.sanctions.flags_of(account))
-        self.barring = self.sanctions.bars()
+        self.note_sanctions()
 
     def totals(self, account: int) -> Totals:
         """Returns the totals of an account, with the time for which its peers are listed so far."""

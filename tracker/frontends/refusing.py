@@ -21,6 +21,6 @@ def refuse(
     service.refused(refusal, peer_id)
     if key:
         service.refused_key(key, refusal, info_hash)
-    barred = refusal in (refusals.TORRENT_BLACKLISTED, refusals.NETWORK_BLOCKED)
+    barred = refusal in refusals.BARRING
     reason = service.barred_for if barred else ""
     return refusals.text_of(refusal, info_hash, service.settings.policy.contact, reason)

@@ -20,7 +20,7 @@ from tracker.times import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tracker.domain.sanctions import Sanction
+    from tracker.domain.sanctions import ClientRule, Sanction
     from tracker.domain.state import State
     from tracker.history.recorded import Recorded
     from tracker.service.announce import Announcing, Holder
@@ -61,6 +61,8 @@ def answers(
         yield _answer("requests_per_minute", f"{PASSED}; no event says how many came before", limit)
     if state.barring:
         yield from barred(state, one.info_hash, one.address)
+        if state.sanctions.refused:
+            yield _client(state, one)
     if settings.listed:
         yield whitelist(path, one.info_hash)
     account = state.access.account_of[one.key_ref] if settings.private else 0
@@ -186,6 +188,21 @@ def barred(
         yield _answer("blacklist", said, _sanction(banned))
 
 
+def _client(state: State, one: Recorded) -> Answer:
+    """Returns what the rules about clients say. The beginning of a peer_id can always be read."""
+    if one.event == events.STOPPED:
+        return _answer("client_rules", "not asked: `stopped` is never refused", {})
+    rule = state.sanctions.refusing(one.peer_id)
+    said = f"refused: {refusals.NAMES[refusals.CLIENT_RULED_OUT]}" if rule else PASSED
+    return _answer("client_rules", said, _client_rule(rule))
+
+
+def _client_rule(rule: ClientRule | None) -> dict[str, Any]:
+    if rule is None:
+        return {}
+    return {"rule": rule.number, "versions": rule.text(), **_sanction(rule.sanction)}
+
+
 def behind(
     state: State, path: Announcing, refusal: int, key_ref: int, info_hash: bytes, time_us: int
 ) -> Iterator[Answer]:
@@ -196,6 +213,9 @@ def behind(
     yield key(state, path, state.access.hash_of(key_ref) or b"", time_us)
     if state.barring:
         yield from barred(state, info_hash, None, refusal)
+    if refusal == refusals.CLIENT_RULED_OUT:
+        said = "refused; the event does not hold the peer_id"
+        yield _answer("client_rules", said, {})
     if settings.listed:
         yield whitelist(path, info_hash)
     if refusal == refusals.RATE_EXCEEDED:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from tracker.ports.cases import CaseClosing
     from tracker.ports.hit_and_run import JudgingRule, Pardon
+    from tracker.ports.sanctions import ClientRule, ClientRuleTerms
     from tracker.ports.settings import SettingsChange
     from tracker.ports.tokens import IssuedToken, NewToken
     from tracker.ports.values import (
@@ -229,6 +230,14 @@ class Commands(Protocol):
 
     async def unblock(self, network: str, by: Actor) -> int:
         """Takes announces from a network again. Also raises `UnknownSanctionError`."""
+        ...
+
+    async def rule_client(self, terms: ClientRuleTerms, by: Actor) -> ClientRule:
+        """Refuses versions of a client from a date on."""
+        ...
+
+    async def end_client_rule(self, number: int, by: Actor) -> int:
+        """Ends a rule about a client. Also raises `UnknownSanctionError`."""
         ...
 
     # Cases. Each returns the seq of its event. Raises `UnknownAccountError`. That there is such a

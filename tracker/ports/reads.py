@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from tracker.ports.ledger import BookPage, BookQuery, EntriesPage, SumsPage
     from tracker.ports.lists import ListQuery
     from tracker.ports.outages import Outage, OutagesPage
-    from tracker.ports.sanctions import Blacklisted, Block, SanctionedAccount
+    from tracker.ports.sanctions import (
+        Blacklisted,
+        Block,
+        ClientRule,
+        ClientRuleTerms,
+        ClientUse,
+        SanctionedAccount,
+    )
     from tracker.ports.seeded import SeededPage
     from tracker.ports.series import SeedingRow, SeriesPage
     from tracker.ports.settings import SettingsChanged, SettingsInForce
@@ -197,6 +204,14 @@ class ReadModel(Protocol):
 
     def blocks(self, after: str) -> Iterator[Block]:
         """Blocked networks that come after `after` as texts, ascending."""
+        ...
+
+    def client_rules(self, after: int) -> Iterator[ClientRule]:
+        """Rules about clients with numbers larger than `after`, ascending."""
+        ...
+
+    def client_use(self, terms: ClientRuleTerms) -> Iterator[ClientUse | None]:
+        """Who would be concerned by a rule with these terms now."""
         ...
 
     def factor(self, number: int) -> Factor | None:

@@ -46,3 +46,37 @@ class SanctionedAccount:
     owner: str | None
     leech_off: Sanction | None
     hidden: Sanction | None
+
+
+@frozen
+class ClientRule:
+    """Versions of a client that are refused from a date on, and get a warning until then."""
+
+    number: int
+    client: str  # the beginning of its peer_ids, such as -qB
+    first: str  # versions: the characters behind it, in the order of ASCII; "" = all
+    last: str
+    from_us: int
+    in_force: bool
+    sanction: Sanction  # without an end
+
+
+@frozen
+class ClientRuleTerms:
+    """The terms of a new rule about a client."""
+
+    client: str
+    first: str = ""
+    last: str = ""
+    from_us: int | None = None  # a date; None = at once
+    public: bool = False
+
+
+@frozen
+class ClientUse:
+    """Who uses some versions of a client now."""
+
+    peers: int
+    members: int  # accounts with such a peer; 0 in public modes
+    torrents: int
+    torrents_alone: int  # that nobody else seeds

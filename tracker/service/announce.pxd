@@ -59,7 +59,7 @@ cdef class Announcing:
         self, Holder holder, int listener, int path, char *address, char *port, char *info_hash, char *peer_id,
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, bytes agent,
     ) except? -1
-    cdef int _barred(self, char *address, bint v6, char *info_hash) except? -1
+    cdef int _barred(self, char *address, bint v6, char *info_hash, char *peer_id, int event) except? -1
     cpdef bint blocked(self, bytes address) except -1
     cpdef int _name_client(self, bytes peer_id, bytes agent, unsigned int account=*) except -1
     @cython.locals(most=cython.uint, drawn=cython.ulonglong)

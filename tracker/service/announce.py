@@ -265,7 +265,7 @@ class Announcing:
         if not self._open:
             return refusals.LOG_FULL
         if self._state.barring:
-            barred = self._barred(address, v6, info_hash)
+            barred = self._barred(address, v6, info_hash, peer_id, event)
             if barred:
                 return barred
         if self._listed and not self._whitelist.number(info_hash):
@@ -405,15 +405,26 @@ class Announcing:
         access, digest = self._state.access, sha256(text).digest()
         return digest in access.keys or digest in access.revoked
 
-    def _barred(self, address: bytes, v6: bool, info_hash: bytes) -> int:
-        """Returns the refusal for a blocked network or a blacklisted torrent, 0 = neither."""
+    def _barred(
+        self, address: bytes, v6: bool, info_hash: bytes, peer_id: bytes, event: int
+    ) -> int:
+        """Returns the refusal for a blocked network, a blacklisted torrent or a refused client, 0 =
+        none of them. No client is refused its `stopped`.
+        """
         if self.blocked(address[: 16 if v6 else 4]):
             return refusals.NETWORK_BLOCKED
-        if not self._blacklist.number(info_hash):
+        sanctions = self._state.sanctions
+        if self._blacklist.number(info_hash):
+            sanction = sanctions.blacklist[info_hash[:20]]
+            self.barred_for = sanction.reason if sanction.public else ""
+            return refusals.TORRENT_BLACKLISTED
+        rule = sanctions.refusing(peer_id[:20]) if event != 3 else None  # events.STOPPED
+        if rule is None:
             return 0
-        sanction = self._state.sanctions.blacklist[info_hash[:20]]
-        self.barred_for = sanction.reason if sanction.public else ""
-        return refusals.TORRENT_BLACKLISTED
+        self.barred_for = rule.text()
+        if rule.sanction.public:
+            self.barred_for = f"{self.barred_for}: {rule.sanction.reason}"
+        return refusals.CLIENT_RULED_OUT
 
     def blocked(self, address: bytes) -> bool:
         """Tells whether an address of 4 or 16 bytes is in a blocked network."""
@@ -449,7 +460,7 @@ class Announcing:
             return refusals.LOG_FULL
         v6 = path & 1 != 0
         if self._state.barring:
-            barred = self._barred(address, v6, info_hash)
+            barred = self._barred(address, v6, info_hash, peer_id, event)
             if barred:
                 self._log_refusal(holder.key_ref, barred, info_hash[:20])
                 return barred

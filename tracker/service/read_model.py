@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from tracker import ports
 from tracker.config import logged
-from tracker.domain import events
+from tracker.domain import events, packed
 from tracker.domain.factors import GROUP
 from tracker.domain.freeleech import EXPIRED
 from tracker.domain.hidden_peers import NO_PORT
 from tracker.domain.origins import named as origins_named
 from tracker.domain.refusals import name_of
-from tracker.domain.sanctions import KINDS
+from tracker.domain.sanctions import KINDS, ClientRule, Sanction
 from tracker.domain.swarms import MARK_EVENT, MARK_SEEDER
 from tracker.service import lists
 from tracker.store.address_keys import day_of
@@ -425,6 +425,35 @@ class Projection:
             if network in found:
                 yield ports.Block(network, ports.Sanction(*found[network]))
 
+    def client_rules(self, after: int) -> Iterator[ports.ClientRule]:
+        found = self._state.sanctions.clients
+        for number in [each for each in found if each > after]:
+            if number in found:
+                yield rule_seen(found[number])
+
+    def client_use(self, terms: ports.ClientRuleTerms) -> Iterator[ports.ClientUse | None]:
+        swarms = self._state.swarms
+        rule = asked_rule(terms)
+        peers = 0
+        members: set[int] = set()
+        torrents: dict[int, int] = {}  # seeders among these peers, by torrent
+        for number in range(1, swarms.peer_slots):
+            if number % _PEERS_AT_ONCE == 0:
+                yield None
+            if number >= swarms.peer_slots or not swarms.present(number):
+                continue
+            row = swarms.peer(number)
+            if rule.is_of(row.peer_id):
+                peers += 1
+                if swarms.identified(number):
+                    members.add(swarms.account_of(number))
+                seeds = bool(row.mark & MARK_SEEDER)
+                torrents[row.torrent] = torrents.get(row.torrent, 0) + seeds
+        alone = 0
+        for torrent, seeders in torrents.items():
+            alone += 0 < seeders == packed.counts(swarms.tables.torrents, torrent * 32)[0]
+        yield ports.ClientUse(peers, len(members), len(torrents), alone)
+
     def factor(self, number: int) -> ports.Factor | None:
         found = self._state.factors.current.get(number)
         if found is None or found.is_over(self._date_us):
@@ -482,6 +511,19 @@ class Projection:
             left=min(row.left, _LEFT_SHOWN),
             event=_EVENTS[row.mark & MARK_EVENT],
         )
+
+
+def asked_rule(terms: ports.ClientRuleTerms) -> ClientRule:
+    """Returns a rule about clients as it is asked for, to see whom it concerns."""
+    nobody = Sanction(0, 0, None, "", "")
+    return ClientRule(0, terms.client, terms.first, terms.last, 0, True, nobody)
+
+
+def rule_seen(rule: ClientRule) -> ports.ClientRule:
+    sanction = ports.Sanction(*rule.sanction)
+    return ports.ClientRule(
+        rule.number, rule.client, rule.first, rule.last, rule.from_us, rule.in_force, sanction
+    )
 
 
 def factor_seen(state: State, factor: Factor) -> ports.Factor:

@@ -38,7 +38,7 @@ from tracker.domain.events.registry import (
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, GROUP, Factor
 from tracker.domain.freeleech import NEVER, Token
 from tracker.domain.hit_and_run import Rule  # noqa: TC001  # cattrs needs it, as above
-from tracker.domain.sanctions import HIDDEN, LEECH_OFF, Sanction
+from tracker.domain.sanctions import HIDDEN, LEECH_OFF, ClientRule, Sanction
 from tracker.domain.settings import KNOWN_RULES, Settings
 from tracker.domain.staying import ADDRESSES_LOST, BLACKLISTED, DELISTED, REVOKED
 from tracker.domain.tally import Pruned
@@ -706,6 +706,45 @@ class NetworkUnblocked(AdminEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
         to.block(self.network, None)
+
+
+@admin_event(120, "client_rule_set")
+@frozen
+class ClientRuleSet(AdminEvent):
+    """Versions of a client are refused, from a date on. Until then they get a warning by HTTP."""
+
+    rule: int
+    client: str  # the beginning of its peer_ids, such as -qB
+    first: str  # versions: the characters behind it, in the order of ASCII; "" = all
+    last: str
+    from_us: int  # a date
+    public: bool = False  # refused and warned clients get the reason
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        date_us = to.dates.of(time_us)
+        sanction = Sanction.of(seq, date_us, self.by, None, self.public)
+        to.rule_client(
+            ClientRule(
+                self.rule, self.client, self.first, self.last, self.from_us,
+                self.from_us <= date_us, sanction,
+            )
+        )  # fmt: skip
+
+
+@admin_event(121, "client_rule_ended")
+@frozen
+class ClientRuleEnded(AdminEvent):
+    """A rule about a client is no longer in force, or will not be."""
+
+    rule: int
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        try:
+            to.end_client_rule(self.rule)
+        except KeyError:
+            raise ReplayError(
+                f"event {seq} ends rule {self.rule} about a client, which is not there"
+            ) from None
 
 
 @admin_event(88, "owner_keys_revoked")

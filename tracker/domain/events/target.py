@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tracker.domain.freeleech import Freeleech
     from tracker.domain.hidden_peers import Hidden
     from tracker.domain.listing import Listing
-    from tracker.domain.sanctions import Sanction
+    from tracker.domain.sanctions import ClientRule, Sanction
     from tracker.domain.settings import Settings
     from tracker.domain.swarms import Swarms
     from tracker.domain.sweep import Sweep
@@ -79,6 +79,12 @@ class Target(Accounting, Protocol):
 
     def block(self, network: str, sanction: Sanction | None) -> None:
         """Blocks a network; None = unblocks it. Raises `ValueError` for what is no network."""
+
+    def rule_client(self, rule: ClientRule) -> None:
+        """Adds a rule about a client."""
+
+    def end_client_rule(self, number: int) -> None:
+        """Removes a rule about a client. Raises `KeyError` if it is not there."""
 
     def end_sanctions(self) -> None:
         """Ends the sanctions that are over."""

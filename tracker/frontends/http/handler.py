@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracker.domain.directory import Directory
+    from tracker.domain.sanctions import ClientRule
     from tracker.service.announce import Holder
     from tracker.service.service import Service
 
@@ -247,7 +248,10 @@ class RequestHandler:
             request.peer_id, request.uploaded, request.downloaded, request.left, request.event, noted,
             flags, scan.crc32(request.key) & 0xFFFF if request.key else 0, holder, agent,
         )  # fmt: skip
-        warned = torrent == LEECH_OFF
+        rule = None  # about the client, which will be refused
+        if service._state.warns and torrent != LEECH_OFF:
+            rule = service.state.sanctions.warning(request.peer_id)
+        warned = torrent == LEECH_OFF or rule is not None
         if torrent < 0:
             if torrent not in (EARLY, LEECH_OFF):
                 return self._refuse_announce(
@@ -287,7 +291,9 @@ class RequestHandler:
             )
         if self._sends_external_ip:
             body = http.with_external_ip(body, source)
-        if warned:
+        if rule is not None:
+            body = self._with_client_warning(body, rule)
+        elif warned:
             body = http.with_warning(
                 body, refusals.with_contact(_LEECH_OFF_TEXT, self._policy.contact)
             )
@@ -325,6 +331,13 @@ class RequestHandler:
         text = refuse(self._service, refusal, info_hash, key, peer_id)
         retry = refusals.retry_in(refusal, self._policy.retry_in_minutes)
         return _response(http.failure(text, retry), _TEXT, keep)
+
+    def _with_client_warning(self, reply: bytes, rule: ClientRule) -> bytes:
+        """Adds the warning that the client will be refused, and from which day on."""
+        text = f"From {events.day_name(rule.from_us // events.DAY_US)} on this client is not allowed here: {rule.text()}"
+        if rule.sanction.public:
+            text = f"{text}: {rule.sanction.reason}"
+        return http.with_warning(reply, refusals.with_contact(text, self._policy.contact))
 
     def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
         """Adds a warning to the reply while the key is about to expire; clients show it."""

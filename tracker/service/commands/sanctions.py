@@ -5,7 +5,10 @@ from __future__ import annotations
 from ipaddress import IPv6Network, ip_network
 
 from tracker import ports
+from tracker.domain.clients import PREFIX_BYTES
 from tracker.domain.events.admin import (
+    ClientRuleEnded,
+    ClientRuleSet,
     HidingChanged,
     LeechOffChanged,
     NetworkBlocked,
@@ -17,8 +20,11 @@ from tracker.domain.sanctions import KINDS
 from tracker.service.commands import pending
 from tracker.service.commands.crediting import END_US
 from tracker.service.commands.writing import Writing
+from tracker.service.read_model import rule_seen
 
 _EVENTS = {"leech_off": LeechOffChanged, "hidden": HidingChanged}
+MOST_CLIENT_RULES = 100
+"""Largest number of rules about clients, because each announce looks at all that are in force."""
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
@@ -70,6 +76,33 @@ class SanctionCommands(Writing):
             self._need_room()
             return self._append(NetworkUnblocked(name), by)
 
+    async def rule_client(self, terms: ports.ClientRuleTerms, by: ports.Actor) -> ports.ClientRule:
+        sanctions, now = self._service.state.sanctions, self._service.date_us()
+        async with self._answer():
+            self._check(by)
+            _check_client(terms)
+            from_us = max(now, terms.from_us or 0)
+            if from_us >= END_US:
+                raise ports.InvalidSanctionError("it would begin after the year 9999")
+            if len(sanctions.clients) >= MOST_CLIENT_RULES:
+                text = f"there are {MOST_CLIENT_RULES} rules about clients already"
+                raise ports.InvalidSanctionError(text)
+            self._need_room()
+            number = sanctions.next_client_rule
+            self._append(
+                ClientRuleSet(number, terms.client, terms.first, terms.last, from_us, terms.public),
+                by,
+            )
+            return rule_seen(sanctions.clients[number])
+
+    async def end_client_rule(self, number: int, by: ports.Actor) -> int:
+        async with self._answer():
+            self._check(by)
+            if number not in self._service.state.sanctions.clients:
+                raise ports.UnknownSanctionError(f"there is no rule {number} about a client")
+            self._need_room()
+            return self._append(ClientRuleEnded(number), by)
+
     def _check(self, by: ports.Actor, until_us: int | None = None) -> None:
         if not by.reason:
             raise ports.InvalidSanctionError("this needs a reason")
@@ -79,6 +112,21 @@ class SanctionCommands(Writing):
     def _check_account(self, account: int) -> None:
         if not self._service.state.access.has_account(account):
             raise ports.UnknownAccountError
+
+
+def _check_client(terms: ports.ClientRuleTerms) -> None:
+    """Raises `InvalidSanctionError` for terms that name no client or no versions."""
+    name = terms.client
+    if not (0 < len(name) <= PREFIX_BYTES and name.isascii() and name.isprintable()):
+        text = f"client: expected the beginning of its peer ids, 1 to {PREFIX_BYTES} characters"
+        raise ports.InvalidSanctionError(text)
+    first, last = terms.first, terms.last
+    versions = len(first) == len(last) <= PREFIX_BYTES - len(name) and (first + last).isascii()
+    if not (versions and (first + last).isprintable() and first <= last):
+        raise ports.InvalidSanctionError(
+            "first, last: expected two versions of the same length, as in a peer id "
+            "(4500 and 4599 of -qB4500-), the lower one first"
+        )
 
 
 def network_of(text: str) -> str:

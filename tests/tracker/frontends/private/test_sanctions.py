@@ -18,7 +18,10 @@ from tests.tracker.frontends.private.front import (
     scrape,
     url,
 )
+from tracker.domain import events
 from tracker.domain.events.admin import (
+    ClientRuleEnded,
+    ClientRuleSet,
     HidingChanged,
     LeechOffChanged,
     NetworkBlocked,
@@ -116,6 +119,31 @@ def test_hidden_accounts() -> None:
     assert front.come(0)["ports"] == {7001}
     front.say(HidingChanged(account(front, "anna"), False))
     assert front.come(1)["ports"] == {7000, 7002}
+
+
+def test_clients_by_version() -> None:
+    """A client is warned until the day of its rule, and then refused, but not its `stopped`."""
+    front = members()
+    from_us = front.rig.service.date_us() + 5 * SECOND
+    front.say(ClientRuleSet(1, "-XX", "0000", "0001", from_us, public=True))
+    front.say(ClientRuleSet(2, "-XX", "0002", "9999", 0))
+    day = events.day_name(from_us // events.DAY_US)
+    warned = front.come(0)["warning message"].decode()
+    assert warned == (
+        f"From {day} on this client is not allowed here: -XX0000 to -XX0001: as told. Contact: {CONTACT}"
+    )
+    front.rig.time.advance(5 * SECOND)
+    front.rig.service.tick()
+    refused = front.come(0)
+    assert refused["failure reason"].decode() == (
+        "Tracker error: this version of your client is not allowed here: -XX0000 to -XX0001: as "
+        f"told. Contact: {CONTACT}"
+    )
+    assert refused["retry in"] == b"never"
+    assert "failure reason" not in front.come(0, extra=b"&event=stopped")
+    front.say(ClientRuleEnded(1))
+    assert "warning message" not in front.come(0)
+    assert replayed(front.rig.log.frames()).digest() == front.rig.state.digest()
 
 
 def test_a_sanction_ends_with_a_tick() -> None:
