@@ -501,6 +501,7 @@ class World:
         assert found.blacklist.keys() == model.blacklist
         blocks = {network: one.until_us for network, one in found.networks.sanctions.items()}
         assert blocks == model.blocks
+        assert self.state.sanctioned == bool(model.sanctions)
         rules = {number: tuple(one[1:6]) for number, one in found.clients.items()}
         assert rules == model.client_rules
         refused = [one for one in rules.values() if one[-1]]

@@ -7,7 +7,7 @@ cdef unsigned int _nowhere, _low
 
 cdef class Tables:
     cdef public array torrents
-    cdef public Py_ssize_t peers
+    cdef public Py_ssize_t concealing, peers
     cdef public bytearray concealed
 
     cpdef add_torrent(self)

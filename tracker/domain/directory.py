@@ -55,12 +55,13 @@ class Tables:
     ever concealed.
     """
 
-    __slots__ = ("concealed", "peers", "torrents")
+    __slots__ = ("concealed", "concealing", "peers", "torrents")
 
     def __init__(self) -> None:
         self.torrents = array("I", _NO_TORRENT)
         self.peers = 1
         self.concealed = bytearray()
+        self.concealing = 0  # peers that are concealed now
 
     def make_room(self, torrents: int, peers: int) -> None:
         """Makes rows for that many, and no others.
@@ -407,7 +408,10 @@ class Directory:
         gets leechers first; a leecher gets equal numbers of both, as far as there are enough.
         Returns the bytes written.
         """
-        if apart or packed.u32(self._tables.torrents, torrent * 8 + 3):  # CONCEALED
+        if apart or (
+            self._tables.concealing
+            and packed.u32(self._tables.torrents, torrent * 8 + 3)  # CONCEALED
+        ):
             return self._put_shown(out, to, torrent, want, peer, seeder, secret, seq, apart)
         width = self.width
         addresses = self.addresses

@@ -32,7 +32,7 @@ cdef class State:
     cdef public Staying stays
     cdef public list gone
     cdef public bytearray _flags, _scratch
-    cdef public bint barring, warns
+    cdef public bint barring, sanctioned, warns
     cpdef bint gets_none(self, unsigned int account, unsigned long long left) except -1
 
     @cython.locals(

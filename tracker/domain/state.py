@@ -74,6 +74,7 @@ class State:
         "listing",
         "origins",
         "recent",
+        "sanctioned",
         "sanctions",
         "seeding",
         "seq",
@@ -109,6 +110,7 @@ class State:
         self.clients = Clients()
         self.sanctions = Sanctions()
         self._flags = self.sanctions.flags
+        self.sanctioned = False  # accounts have sanctions
         self.warns = False  # a client will be refused, by `sanctions`
         self.barring = False  # torrents, networks or clients are refused, by `sanctions`
         self.facts: dict[bytes, str] = {}  # facts by info hash, see `TorrentDescribed`
@@ -492,7 +494,7 @@ class State:
                 )
             if size:
                 self.seeding.announced(account, torrent, peer, size)
-            if account < len(self._flags) and self._flags[account]:
+            if self.sanctioned and account < len(self._flags) and self._flags[account]:
                 swarms.conceal(peer, self._flags[account])
         return peer
 
@@ -585,9 +587,11 @@ class State:
         """Imposes a sanction on an account, or lifts it: see `Sanctions.impose`."""
         self.sanctions.impose(account, flag, sanction)
         self.swarms.conceal_account(account, self.sanctions.flags_of(account))
+        self.note_sanctions()
 
     def note_sanctions(self) -> None:
         """Notes for the announce path whether any sanction may concern it."""
+        self.sanctioned = bool(self.sanctions.accounts)
         self.barring = self.sanctions.bars()
         self.warns = bool(self.sanctions.warned)
 

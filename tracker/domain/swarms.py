@@ -464,6 +464,7 @@ class Swarms:
             concealed[peer] = 1 if yes else 0
             torrent, _ = packed.standing(self.rows, peer * 72)
             self._count(torrent, 3, 1 if yes else -1)  # CONCEALED
+            self.tables.concealing += 1 if yes else -1
 
     def conceal_account(self, account: int, flags: int) -> None:
         """Does what `conceal` does for all peers of an account."""

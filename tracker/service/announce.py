@@ -531,7 +531,7 @@ class Announcing:
         )  # fmt: skip
         if early:
             return EARLY
-        if self.peer and state.gets_none(account, left):
+        if state.sanctioned and self.peer and state.gets_none(account, left):
             return LEECH_OFF
         if self.peer and not torrent:
             torrent, _ = packed.standing(swarms.rows, self.peer * 72)
