@@ -25,7 +25,12 @@ from tests.tracker.frontends.private.front import (
     udp_announce,
 )
 from tracker.domain import refusals
-from tracker.domain.events.admin import NetworkBlocked, TorrentBlacklisted, TorrentDelisted
+from tracker.domain.events.admin import (
+    ClientRuleSet,
+    NetworkBlocked,
+    TorrentBlacklisted,
+    TorrentDelisted,
+)
 from tracker.domain.policy import Policy
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.ports import Actor
@@ -66,6 +71,7 @@ ROWS = {
     "account": Row(refusals.ACCOUNT_FULL, "too many clients with your key", policy={"peers_per_account": 1}, before=True),
     "blacklisted": Row(refusals.TORRENT_BLACKLISTED, f"{BANNED.hex()}, is blacklisted: a virus", info_hash=BANNED),
     "blocked": Row(refusals.NETWORK_BLOCKED, "your network is blocked here"),
+    "version": Row(refusals.CLIENT_RULED_OUT, "this version of your client is not allowed here: -XX0000 to -XX0009"),
     "rate": Row(refusals.RATE_EXCEEDED, "too many requests", key=UNKNOWN, policy={"requests_per_minute": 1}, before=True),
 }  # fmt: skip
 
@@ -84,6 +90,8 @@ def refuse(row: Row, contact: str) -> dict[str, str]:
         front.rig.service.append(TorrentBlacklisted(BANNED, public=True), BY)
     if row.refusal == refusals.NETWORK_BLOCKED:
         front.rig.service.append(NetworkBlocked("127.0.0.0/28"), BY)
+    if row.refusal == refusals.CLIENT_RULED_OUT:
+        front.rig.service.append(ClientRuleSet(1, "-XX", "0000", "0009", 0), BY)
     if row.before:
         other = announce(row.key).replace(b"XX0001.abc", b"YY0001.abc").replace(b"6881", b"6882")
         front.http(other, V4)
