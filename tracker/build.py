@@ -28,6 +28,7 @@ MODULES = (
     "domain/hit_and_run",
     "domain/index",
     "domain/judging",
+    "domain/limits",
     "domain/listing",
     "domain/names",
     "domain/peer_by_seq",

@@ -25,6 +25,7 @@ from api.v2.freeleech import Freeleech
 from api.v2.hit_and_run import HitAndRun
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
+from api.v2.limits import Limits
 from api.v2.looks import Looks
 from api.v2.member import Member
 from api.v2.names import by_owner
@@ -78,6 +79,7 @@ def version_2(ports: Ports, known: Known, described: Sequence[Endpoint]) -> list
         *Transitions(ports.live, ports.ledgers, streams).endpoints(),
         *Cases(ports.live, ports.ledgers, commands).endpoints(),
         *Sanctions(reads, commands).endpoints(),
+        *Limits(reads, commands).endpoints(),
         *events.endpoints(),
         *Stream(events, streams).endpoints(),
         *Rejections(reads, ports.events).endpoints(),

@@ -100,7 +100,9 @@ class Member:
                 roles[one.info_hash] = roles.get(one.info_hash, False) or one.seeder
         body["seeding"] = sum(roles.values())
         body["leeching"] = len(roles) - body["seeding"]
-        body["slots"] = {"used": body["leeching"], "limit": None}
+        limits = self.reads.live.now().limits_of(account)
+        if limits is not None:
+            body["slots"] = {"used": limits.slots_used, "limit": limits.slots or None}
 
     async def _judged(self, account: int, body: dict[str, Any]) -> None:
         page = await self.books.judged(JudgedQuery(account=account, limit=_MOST), None)

@@ -64,6 +64,7 @@ from tracker.ports import (
     LedgerOpening,
     LedgerSums,
     LedgerTotals,
+    LimitsOfAccount,
     ListCursor,
     ListQuery,
     LogPart,
@@ -73,6 +74,7 @@ from tracker.ports import (
     NewToken,
     Outage,
     OutagesPage,
+    OwnLimits,
     Pardon,
     Peer,
     PlacedTransition,
@@ -176,6 +178,11 @@ BLOCKS = Block("198.51.100.0/24", PUBLIC), Block("2001:db8::/48", SANCTION)
 SANCTIONED = (
     SanctionedAccount(7, "anna", SANCTION, None),
     SanctionedAccount(9, None, SANCTION, attrs.evolve(SANCTION, until_us=NOW_US)),
+)
+
+LIMITED = (
+    LimitsOfAccount(7, "anna", 0, 12, 3, OwnLimits(slots=0), 41, NOW_US, "admin", "ä"),
+    LimitsOfAccount(9, None, 10, 0, 5, OwnLimits(locations=5), 42, NOW_US, "admin", ""),
 )
 
 
@@ -307,6 +314,15 @@ class FakeModel:
 
     def sanctions(self, after: int) -> Iterator[SanctionedAccount]:
         return (one for one in SANCTIONED if one.account > after)
+
+    def own_limits(self, after: int) -> Iterator[LimitsOfAccount]:
+        return (one for one in LIMITED if one.account > after)
+
+    def limits_of(self, account: int) -> LimitsOfAccount | None:
+        found = next((one for one in LIMITED if one.account == account), None)
+        if found is None and account in self.commands.accounts:
+            found = LimitsOfAccount(account, None, 10, 2, 3, OwnLimits())
+        return found
 
     def blacklist(self, after: bytes) -> Iterator[Blacklisted]:
         return (one for one in BLACKLISTED if one.info_hash > after)
@@ -934,6 +950,9 @@ class FakeCommands:
 
     async def lift(self, what: str, account: int, by: Actor) -> int:
         return self._judge(by, (what, account))
+
+    async def limit(self, account: int, own: OwnLimits, by: Actor) -> int:
+        return self._judge(by, (account, own))
 
     async def blacklist(self, info_hash: bytes, public: bool, by: Actor) -> int:
         return self._judge(by, (info_hash, public))

@@ -48,7 +48,7 @@ async def test_a_page(app, log, past, commands):
     assert (body["account"]["account"], body["account"]["owner"]) == (7, "anna")
     assert body["missing_to_ratio_1"] == 4970
     assert (body["seeding"], body["leeching"]) == (2, 0)
-    assert body["slots"] == {"used": 0, "limit": None}
+    assert body["slots"] == {"used": 12, "limit": None}
     assert body["hit_and_run"]["states"] == {"at_risk": 2}
     assert [one["label"] for one in body["hit_and_run"]["open"]] == [None, None]
     assert body["last_announce"]["info_hash"] == MINE.hex()

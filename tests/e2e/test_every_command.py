@@ -53,6 +53,8 @@ SHAPES = {
     "account leech-off": (["anna", *WHY], LIST),
     "account hide": (["anna", *WHY], LIST),
     "account sanctions": ([], LIST),
+    "account limit": (["anna", "--slots", "3", *WHY], LIST),
+    "account limits": ([], LIST),
     "torrent blacklist": ([OTHER, *WHY], LIST),
     "torrent blacklisted": ([], LIST),
     "block add": (["192.0.2.0/24", "198.51.100.7", *WHY], LIST),

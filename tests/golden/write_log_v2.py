@@ -59,6 +59,7 @@ from tracker.ports import (
     JudgingRule,
     NewKey,
     NewToken,
+    OwnLimits,
     Pardon,
     TorrentFacts,
 )
@@ -585,6 +586,27 @@ def ruled(site: Site) -> None:
     site.run(clients_ruled_out)
 
 
+async def limited_by_staff(run: Run) -> None:
+    policy = Policy(leeching_slots=2, peers_per_account=2)
+    run.service.change_settings(evolve(PRIVATE, listed=False, policy=policy))
+    for key, owner in (("A", "anna"), ("B", "bert")):
+        await run.commands.issue_key(NewKey(key * 32, owner=owner), BY)
+    mine = Announce(hash_of(1), endpoint4(1), key=b"A" * 32)
+    await run.announce(mine, evolve(mine, info_hash=hash_of(2)))
+    await run.announce(evolve(mine, endpoint=endpoint4(1, 7001), peer_id=OTHER_ID))  # gives way
+    await run.announce(evolve(mine, info_hash=hash_of(3)))  # refused
+    await run.commands.limit(1, OwnLimits(slots=3), BY)
+    await run.commands.limit(2, OwnLimits(slots=0, locations=1), BY)
+    await run.announce(evolve(mine, info_hash=hash_of(3)))
+    run.time.advance(200 * SECOND)
+    await run.announce(evolve(mine, info_hash=hash_of(4), endpoint=endpoint4(1, 7001)))
+    await run.commands.limit(2, OwnLimits(), BY)
+
+
+def limited(site: Site) -> None:
+    site.run(limited_by_staff)
+
+
 WRITERS = (
     public,
     private,
@@ -598,6 +620,7 @@ WRITERS = (
     sanctioned,
     staffed,
     ruled,
+    limited,
 )
 SITES = {one.__name__: one for one in WRITERS}
 

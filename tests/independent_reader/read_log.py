@@ -67,6 +67,7 @@ TYPES = {
     82: "leech_off_changed", 83: "hiding_changed", 84: "torrent_blacklisted", 85: "torrent_unblacklisted",
     86: "network_blocked", 87: "network_unblocked", 88: "owner_keys_revoked",
     95: "token_issued", 96: "token_revoked", 97: "token_used",
+    105: "limits_set",
     110: "account_grouped", 111: "freeleech_given", 112: "freeleech_withdrawn",
     120: "client_rule_set", 121: "client_rule_ended",
 }  # fmt: skip
@@ -78,7 +79,7 @@ EVENTS = ("none", "completed", "started", "stopped", "paused")
 REASONS = (
     "malformed", "log_full", "not_whitelisted", "key_missing", "key_unknown", "key_expired", "key_revoked", "client_refused",
     "port_refused", "torrents_full", "swarm_full", "peers_full", "account_full", "rate_exceeded",
-    "torrent_blacklisted", "network_blocked", "client_ruled_out",
+    "torrent_blacklisted", "network_blocked", "client_ruled_out", "slots_full",
 )  # fmt: skip
 RULES = {1: "first", 2: "continued", 3: "restarted"}
 

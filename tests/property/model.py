@@ -14,6 +14,9 @@ MOST = 2**64 - 1  # the largest total
 
 Identity = bytes | tuple[int, bytes]
 """Identifies a peer: its endpoint, or in private modes its account and peer_id."""
+Place = tuple[bytes, Identity]
+"""A peer in a torrent."""
+LATE_SECONDS = 60
 
 
 @define
@@ -27,6 +30,7 @@ class ModelPeer:
     snatched: bool  # its account was credited with the download in this session
     partial: bool  # a partial seed: paused and incomplete
     seen_us: int
+    order: int = 0  # of its last announce among all
     key_ref: int = 0
     days: dict[int, int] = field(factory=dict)  # endpoints by their length
 
@@ -93,12 +97,20 @@ class Model:
     # By number: client, first and last version, from which date, and whether it refuses by now.
     client_rules: dict[int, tuple[str, str, str, int, bool]] = field(factory=dict)
     blacklist: set[bytes] = field(factory=set)
+    # Limits of accounts of their own, slots and locations; None = the policy's.
+    limits: dict[int, tuple[int | None, int | None]] = field(factory=dict)
 
     def announce(self, one: Announce, now: int) -> str | None:
         """Returns why the announce was refused; None if taken, "early" if it was too soon."""
         refusal = self._refusal(one, now) or self._policy_refusal(one)
         if refusal is not None:
             return refusal
+        if self.settings.private and one.event != events.STOPPED:
+            refusal, way = self._at_limit(one, now)
+            if refusal is not None:
+                return refusal
+            if way is not None:
+                del self.torrents[way[0]][way[1]]
         early = self._early(one, now)
         self._take(one if self._counts(one) else evolve(one, event=events.NONE), now)
         return "early" if early else None
@@ -157,16 +169,11 @@ class Model:
             return "port_refused"
         peers = self.torrents.get(one.info_hash, {})
         identity = self._identity(one)
-        return None if identity in peers else self._no_room(one, peers, identity)
+        return None if identity in peers else self._no_room(one, peers)
 
-    def _no_room(
-        self, one: Announce, peers: dict[Identity, ModelPeer], identity: Identity
-    ) -> str | None:
+    def _no_room(self, one: Announce, peers: dict[Identity, ModelPeer]) -> str | None:
         policy = self.settings.policy
         staying = [e for e, peer in peers.items() if one.endpoint not in peer.endpoints]
-        own = [each for each in staying if each[0] == identity[0]]
-        if self.settings.private and 0 < policy.peers_per_account <= len(own):
-            return "account_full"
         if len(staying) < len(peers):
             return None  # it replaces another peer
         if one.info_hash not in self.torrents and 0 < policy.max_torrents <= len(self.torrents):
@@ -176,6 +183,66 @@ class Model:
         if 0 < policy.max_peers <= sum(map(len, self.torrents.values())):
             return "peers_full"
         return None
+
+    def limits_of(self, account: int) -> tuple[int, int]:
+        """Returns slots and locations of an account; 0 = no limit."""
+        policy = self.settings.policy
+        slots, locations = self.limits.get(account, (None, None))
+        return (
+            policy.leeching_slots if slots is None else slots,
+            policy.peers_per_account if locations is None else locations,
+        )
+
+    def leeching(self, account: int) -> list[Place]:
+        """Returns the leeching peers of an account."""
+        return [
+            (info_hash, each)
+            for info_hash, peers in self.torrents.items()
+            for each, peer in peers.items()
+            if each[0] == account and not peer.seeder
+        ]
+
+    def _at_limit(self, one: Announce, now: int) -> tuple[str | None, Place | None]:
+        """Returns the refusal by a limit of the account, and the peer that gives way."""
+        identity = self._identity(one)
+        account, peers = identity[0], self.torrents.get(one.info_hash, {})
+        assert isinstance(account, int)
+        slots, locations = self.limits_of(account)
+        known = peers.get(identity)
+        leaves = [e for e, p in peers.items() if one.endpoint in p.endpoints and e != identity]
+        staying = [(one.info_hash, e) for e in peers if e[0] == account and e not in leaves]
+        here = [place for place in staying if self._same_address(place, one)]
+        way: Place | None = None
+        if known is None and 0 < locations <= len(staying):
+            if leaves or not here:
+                return "account_full", None
+            way = min(here, key=self._order)
+        if one.left == 0 or (known is not None and not known.seeder) or not slots:
+            return None, way
+        every = self.leeching(account)
+        used = [e for e in every if e != way and not (e[0] == one.info_hash and e[1] in leaves)]
+        if len(used) < slots:
+            return None, way
+        if leaves or way:
+            return "slots_full", None
+        there = [place for place in here if place in every]
+        if not there and len(every) == slots:
+            policy = self.settings.policy
+            late = (self.settings.interval + policy.interval_jitter + LATE_SECONDS) * SECOND
+            there = [
+                place
+                for place in every
+                if self._same_address(place, one)
+                and self.torrents[place[0]][place[1]].seen_us + late < now
+            ]
+        return (None, min(there, key=self._order)) if there else ("slots_full", None)
+
+    def _order(self, place: Place) -> int:
+        return self.torrents[place[0]][place[1]].order
+
+    def _same_address(self, place: Place, one: Announce) -> bool:
+        endpoints = self.torrents[place[0]][place[1]].endpoints
+        return one.endpoint[:-2] in {endpoint[:-2] for endpoint in endpoints}
 
     def _early(self, one: Announce, now: int) -> bool:
         before = self.torrents.get(one.info_hash, {}).get(self._identity(one))
@@ -224,6 +291,7 @@ class Model:
             snatched=gets or (kept is not None and kept.snatched),
             partial=one.event == events.PAUSED and one.left != 0,
             seen_us=now,
+            order=self.announces,
             key_ref=key.key_ref if key else 0,
             days={**(before.days if before else {}), width: day},
         )

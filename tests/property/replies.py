@@ -44,6 +44,7 @@ _POLICY = {
     "interval_jitter": 1000,
     "enforce_interval_min": True,
     "peers_per_account": 3,
+    "leeching_slots": 2,
     "clients_denied": ("-TR",),
     "refused_ports": ("1000-1003",),
     "max_peers_per_torrent": 60,

@@ -108,7 +108,7 @@ def check_hidden(shown: dict[str, Any], unread: dict[str, Any]) -> None:
 def test_refusals() -> None:
     """A refusal in the log is explained by the rule behind it, which refuses again."""
     reasons: set[str] = set()
-    for number in range(4):
+    for number in range(8):
         frames, _ = replies.life(f"refused {number}", True, 2)
         each_reason = {each["reason"]: each for each in events_in(frames) if each["type"] == "announce_refused"}  # fmt: skip
         refused = [each for reason, each in each_reason.items() if reason not in reasons]
@@ -122,6 +122,7 @@ def test_refusals() -> None:
         "key_revoked",
         "client_refused",
         "account_full",
+        "slots_full",
         "not_whitelisted",
         "network_blocked",
         "torrent_blacklisted",

@@ -41,6 +41,7 @@ from tracker.domain.events.admin import (
     HidingChanged,
     KeyChanged,
     LeechOffChanged,
+    LimitsSet,
     NetworkBlocked,
     NetworkUnblocked,
     OwnerKeysRevoked,
@@ -95,6 +96,7 @@ policies = st.builds(
     Policy,
     enforce_interval_min=st.booleans(),
     peers_per_account=st.sampled_from([0, 0, 1, 2]),
+    leeching_slots=st.sampled_from([0, 0, 1, 2]),
     clients_allowed=st.sampled_from([(), (), ("-XX",), ("-XX0001-a", "-qB")]),
     clients_denied=st.sampled_from([(), (), (), ("-XX0001-l",)]),
     refused_ports=st.sampled_from([(), (), ("6882",)]),
@@ -132,6 +134,9 @@ client_rules = st.tuples(
     *([st.sampled_from(["0001", "0002"])] * 2),  # versions; a range may be empty
     st.sampled_from([-1, 0, 0, 1, 20]),  # seconds until it refuses
 )
+own_limits = st.tuples(
+    st.integers(1, 4), st.sampled_from([None, 0, 1, 2]), st.sampled_from([None, 0, 1, 3])
+)
 NETWORKS = ["127.0.0.2/31", "127.0.0.3/32", "2001:db8::2/127"]
 batches = st.tuples(st.just("announce"), st.lists(announces, min_size=1, max_size=6))
 steps = st.one_of(
@@ -168,6 +173,7 @@ steps = st.one_of(
     st.tuples(st.just("rule client"), client_rules),
     st.tuples(st.just("end client rule"), st.integers(1, 3)),
     st.tuples(st.just("sanction"), sanctions),
+    st.tuples(st.just("limit"), own_limits),
     st.tuples(st.just("revoke owner"), st.sampled_from(OWNERS[2:])),
     st.tuples(st.just("ban"), st.tuples(st.sampled_from(HASHES[:2]), st.booleans())),
     st.tuples(
@@ -403,6 +409,12 @@ class World:
             if on:
                 self.model.sanctions[account, event.flag] = until_us
 
+    def _limit(self, what: tuple[int, int | None, int | None]) -> None:
+        account, *own = what
+        if self.state.access.has_account(account):
+            self.service.append(LimitsSet(*what))
+            self.model.limits[account] = (own[0], own[1])
+
     def _revoke_owner(self, owner: str) -> None:
         access = self.state.access
         account = access.owners.get(owner, 0)
@@ -476,6 +488,7 @@ class World:
         assert self.state.tally.shredded == model.shredded
         self._check_keys()
         self._check_sanctions()
+        self._check_limits()
         self.check_totals()
         counters = Counter[int]()
         for (counter, _), count in self.state.tally.counters.items():
@@ -520,6 +533,19 @@ class World:
                         if not apart or swarms.account_of(each) != apart
                     }
                     self._check_picked(torrent, peer, apart, others)
+
+    def _check_limits(self) -> None:
+        """Checks the limits in force, and that the leeching peers are listed where they count."""
+        swarms, limits = self.state.swarms, self.state.limits
+        for account in range(1, self.state.access.next_key_ref):
+            if self.model.settings.private:
+                found = (limits.of(account, 0), limits.of(account, 1))
+                assert found == self.model.limits_of(account)
+            leeching = len(self.model.leeching(account))
+            assert sum(not swarms.seeds(peer) for peer in swarms.peers_of(account)) == leeching
+            if limits.counts_slots():
+                assert swarms.leeching(account) == leeching
+                assert len(swarms.leechers.peers(account)) == leeching
 
     def _concealed(self, peer: int) -> bool:
         swarms, sanctions = self.state.swarms, self.model.sanctions
@@ -621,6 +647,7 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "rule client": World._rule_client,
     "end client rule": World._end_client_rule,
     "ban": World._ban,
+    "limit": World._limit,
     "block": World._block,
     "revoke owner": World._revoke_owner,
     "lose": World._lose,

@@ -19,7 +19,7 @@ from tracker.cli.api_options import (
 )
 from tracker.cli.lists import add_query, say_rows
 from tracker.cli.options import add_many
-from tracker.cli.output import say
+from tracker.cli.output import CannotError, say
 from tracker.cli.standing import add_standing, moment, say_standing
 from tracker.cli.tables import BYTES, NUMBER, TIME, WORD, Column, say_facts
 from tracker.cli.time_options import when
@@ -41,6 +41,13 @@ _SANCTIONS = {
     "hide": ("hidden", "list no peer of accounts in replies"),
 }
 """The sanctions by their commands, and what they do."""
+
+
+_LIMITS = {
+    "slots": "torrents that they leech at once",
+    "locations": "their peers on one torrent",
+}
+"""The limits by the names of the API."""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +90,18 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         how.add_argument("--lift", action="store_true", help="lift it")
         add_change(one, sanction_accounts, reason_needed=True)
         one.set_defaults(what=what)
+    limit = commands.add_parser(
+        "limit", help="give accounts limits of their own; print the events' numbers"
+    )
+    add_many(limit, "accounts", "ACCOUNT", line, "numbers or owners")
+    for name, text in _LIMITS.items():
+        limit.add_argument(f"--{name}", metavar="N", type=number, help=f"{text}; 0 = no limit")
+    limit.add_argument(
+        "--lift", action="store_true", help="have the policy's; so has a limit that is not given"
+    )
+    add_change(limit, limit_accounts, reason_needed=True)
+    listing = commands.add_parser("limits", help="list accounts with limits of their own")
+    add_standing(listing, list_limits)
     listing = commands.add_parser("sanctions", help="list accounts with leech off, or hidden")
     add_standing(listing, list_sanctions)
 
@@ -98,6 +117,7 @@ def show_account(options: argparse.Namespace) -> None:
         "missing_to_ratio_1": page["missing_to_ratio_1"],
         "seeding": page["seeding"],
         "leeching": page["leeching"],
+        "slots": f"{page['slots']['used']} of {page['slots']['limit'] or 'any number'}",
         "hit_and_run": [f"{count} {state}" for state, count in states.items()],
         "last_announce": last and f"{last['time']} {last['words']}",
         "networks": [one["network"] or one["pseudonym"] for one in page["networks"] or ()],
@@ -148,6 +168,29 @@ def sanction_accounts(options: argparse.Namespace) -> None:
             say_json({"account": account, **done})
         else:
             say(str(done["seq"]))
+
+
+def limit_accounts(options: argparse.Namespace) -> None:
+    own = {name: getattr(options, name) for name in _LIMITS}
+    given = any(each is not None for each in own.values())
+    if given == options.lift:
+        raise CannotError("expected limits such as --slots 10, or else --lift")
+    api = client(options)
+    for one in options.accounts:
+        with naming(one):
+            account = api.account_of(one)
+            done = api.limit(account, own)
+        if options.json:
+            say_json({"account": account, **done})
+        else:
+            say(str(done["seq"]))
+
+
+def list_limits(options: argparse.Namespace) -> None:
+    listed = client(options).limits(moment(options))
+    rows = ({**one, **one["own"], "until": None} for one in listed)
+    names = (Column(name, NUMBER) for name in ("slots_used", *_LIMITS))
+    say_standing(options, (Column("account", NUMBER), Column("owner"), *names), rows)
 
 
 def list_sanctions(options: argparse.Namespace) -> None:

@@ -318,6 +318,12 @@ class Client:
     def lift(self, what: str, account: int) -> dict[str, Any]:
         return self._judge("DELETE", f"accounts/{account}/{what.replace('_', '-')}")
 
+    def limits(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        return self._pages("limits", filters)
+
+    def limit(self, account: int, own: Mapping[str, int | None]) -> dict[str, Any]:
+        return self._judge("PUT", f"accounts/{account}/limits", dict(own))
+
     def blacklist(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         return self._pages("blacklist", filters)
 

@@ -197,8 +197,9 @@ def _advice(config: Config, seen: translate.Translation) -> Iterator[str]:
         path = seen.name("core.announce_policy.max_peers_per_announce")
         yield f"{path}: a reply has {MOST_PEERS} peers at most"
     yield from _proxy_advice(config)
-    if config.policy.peers_per_account and not config.core.private:
-        yield "policy.peers_per_account: has no effect where there are no keys (core.private = false)"
+    for name in ("peers_per_account", "leeching_slots"):
+        if getattr(config.policy, name) and not config.core.private:
+            yield f"policy.{name}: has no effect where there are no keys (core.private = false)"
     for key in ("path", "secrets_path"):
         if getattr(config.event_log, key).startswith("~"):
             yield f"{seen.name(f'event_log.{key}')}: ~ stands for itself here, not for a home folder"

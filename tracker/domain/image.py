@@ -223,6 +223,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
             raise ImageError("a peer beyond all places")  # the pure build puts it at the end
         directory.index_all()
     swarms.list_accounts(len(state.access.account_of))
+    state.list_leechers()
     for account in state.sanctions.numbers():
         swarms.conceal_account(account, state.sanctions.flags_of(account))
     state.note_sanctions()
@@ -370,6 +371,7 @@ def _rest(state: State) -> dict[str, Any]:
         **tally,
         "clients": state.clients.as_data(),
         **({"sanctions": sanctions} if (sanctions := state.sanctions.as_data()) else {}),
+        **({"limits": limits} if (limits := state.limits.as_data()) else {}),
         **_time(state),
     }
 
@@ -421,6 +423,7 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     state.bases.hand = rest.get("bases_hand", 0)
     state.listing.set_data(rest.get("listing"))
     state.sanctions.set_data(rest.get("sanctions", {}))
+    state.limits.set_data(rest.get("limits", []))
     state.factors.go_on(dict(rest.get("over", ())), rest.get("ran_ms", 0))
     for time_us, lead_us in rest.get("leads", ()):
         state.dates.go_on_with(time_us, lead_us)

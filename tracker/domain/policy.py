@@ -61,6 +61,7 @@ class Policy:
     resumed_rate: Rate = field(default=104_857_600, repr=False)  # of upload in a resumed gap
     history_days: HistoryDays = field(default=0, repr=False)  # how long the book keeps a row
     contact: Contact = field(default="", repr=False)  # whom a refused member may ask
+    leeching_slots: Limit = field(default=0, repr=False)  # torrents an account leeches at once
     leave_out_own_clients: bool = field(default=False, repr=False)  # of replies to their account
 
     def later(self) -> dict[str, object]:

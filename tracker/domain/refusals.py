@@ -31,6 +31,7 @@ RATE_EXCEEDED = -13
 TORRENT_BLACKLISTED = -14
 NETWORK_BLOCKED = -15
 CLIENT_RULED_OUT = -16
+SLOTS_FULL = -17
 
 Retry = int | Literal["never"] | None
 """Minutes after which a retry may help, "never", or None for no advice (BEP 31, `retry in`)."""
@@ -105,6 +106,9 @@ REFUSALS = {
         "client_ruled_out",
         "Tracker error: this version of your client is not allowed here",
         "never",
+    ),
+    SLOTS_FULL: Refusal(
+        "slots_full", "Tracker error: your account downloads as many torrents as it may", SITE
     ),
 }
 

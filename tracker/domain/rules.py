@@ -29,7 +29,6 @@ class Rules:
         "_max_peers",
         "_max_peers_per_torrent",
         "_max_torrents",
-        "_peers_per_account",
         "_ports",
         "active",
     )
@@ -43,11 +42,10 @@ class Rules:
         self._max_torrents = policy.max_torrents
         self._max_peers = policy.max_peers
         self._max_peers_per_torrent = policy.max_peers_per_torrent
-        self._peers_per_account = policy.peers_per_account
         self.active = any(
             (
                 self._allowed, self._denied, self._ports, self._early_us, self._max_torrents,
-                self._max_peers, self._max_peers_per_torrent, self._peers_per_account,
+                self._max_peers, self._max_peers_per_torrent,
             )
         )  # fmt: skip
 
@@ -59,7 +57,6 @@ class Rules:
         port: bytes,
         peer_id: bytes,
         event: int,
-        account: int,
         evicted: int,
     ) -> int:
         """Returns the refusal of an announce, 0 = none.
@@ -68,7 +65,6 @@ class Rules:
             torrent: 0 = new.
             peer: 0 = new.
             port: 2 bytes, big-endian.
-            account: the account of the key in private modes, else 0.
             evicted: the peer that would have to leave for this one, 0 = none.
         """
         if event == 3:  # events.STOPPED
@@ -81,8 +77,6 @@ class Rules:
             return refusals.PORT_REFUSED
         if peer:
             return 0
-        if self._account_full(swarms, torrent, account, evicted):
-            return refusals.ACCOUNT_FULL
         return 0 if evicted else self._full(swarms, torrent)
 
     def counts(self, swarms: Swarms, torrent: int, info_hash: bytes) -> bool:
@@ -109,15 +103,6 @@ class Rules:
         if 0 < self._max_peers <= swarms.seeders_total + swarms.leechers_total:
             return refusals.PEERS_FULL
         return 0
-
-    def _account_full(self, swarms: Swarms, torrent: int, account: int, evicted: int) -> bool:
-        if not (self._peers_per_account and torrent and account):
-            return False
-        # A client that restarts under another peer_id takes the place of its former peer.
-        own = len(swarms.of_account(torrent, account))
-        if evicted and swarms.account_of(evicted) == account:
-            own -= 1
-        return own >= self._peers_per_account
 
     def early(
         self, swarms: Swarms, peer: int, endpoint: bytes, v6: bool, event: int, now_us: int
@@ -147,13 +132,12 @@ class Rules:
         port: bytes,
         peer_id: bytes,
         event: int,
-        account: int,
         evicted: int,
     ) -> int:
         """Does what `refusal` does. Raises `ValueError` for fields of another length."""
         if len(port) != 2 or len(peer_id) != 20:
             raise ValueError("a port of 2 bytes and a peer_id of 20")
-        return self.refusal(swarms, torrent, peer, port, peer_id, event, account, evicted)
+        return self.refusal(swarms, torrent, peer, port, peer_id, event, evicted)
 
     def comes_early(
         self, swarms: Swarms, peer: int, endpoint: bytes, v6: bool, event: int, now_us: int

@@ -8,6 +8,7 @@ from tracker.domain.factors cimport Factors
 from tracker.domain.booking cimport Booking
 from tracker.domain.hidden_peers cimport Hidden
 from tracker.domain.judging cimport Judge
+from tracker.domain.limits cimport Limits
 from tracker.domain.listing cimport Listing
 from tracker.domain.peer_by_seq cimport Recent
 from tracker.domain.seeding cimport Seeding
@@ -18,6 +19,7 @@ cdef unsigned long long _day_us, _most
 
 cdef class State:
     cdef public unsigned long long seq, time_us
+    cdef public Limits limits
     cdef public Listing listing
     cdef public Seeding seeding
     cdef public object settings, settings_seq, origins, access_tokens, dates, freeleech, sweep, tally, clients, facts, hidden, sanctions

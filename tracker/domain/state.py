@@ -25,6 +25,7 @@ from tracker.domain.events.records import Tick
 from tracker.domain.factors import Factors, as_words
 from tracker.domain.freeleech import Freeleech
 from tracker.domain.hidden_peers import Hidden, stand_in
+from tracker.domain.limits import Limits
 from tracker.domain.listing import NEVER, Listing
 from tracker.domain.origins import Origins
 from tracker.domain.peer_by_seq import Recent
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tracker.domain.accounts import Totals
     from tracker.domain.booking import Booking
     from tracker.domain.events.registry import AdminEvent, FixedRecord
+    from tracker.domain.limits import Exemption
     from tracker.domain.sanctions import ClientRule, Sanction
     from tracker.domain.staying import Staying
 
@@ -71,6 +73,7 @@ class State:
         "freeleech",
         "gone",
         "hidden",
+        "limits",
         "listing",
         "origins",
         "recent",
@@ -91,6 +94,7 @@ class State:
     def __init__(self) -> None:
         self.seq = 0  # events applied so far: the number of the next one
         self.time_us = 0  # log time of the last event
+        self.limits = Limits()
         self.obey(Settings())
         self.settings_seq = -1  # number of the event with the settings; -1 = there is none yet
         self.origins = Origins()
@@ -595,6 +599,15 @@ class State:
         self.barring = self.sanctions.bars()
         self.warns = bool(self.sanctions.warned)
 
+    def limit(self, account: int, own: Exemption) -> None:
+        """Gives an account limits of its own: see `Limits.set`."""
+        self.limits.set(account, own)
+        self.list_leechers()
+
+    def list_leechers(self) -> None:
+        """Lists leeching peers by account while slots are limited, and not else."""
+        self.swarms.list_leechers(self.limits.counts_slots())
+
     def ban(self, info_hash: bytes, sanction: Sanction | None) -> None:
         """Blacklists a torrent, or takes it off the blacklist: see `Sanctions.ban`."""
         self.sanctions.ban(info_hash, sanction)
@@ -658,6 +671,7 @@ class State:
         self.obey(settings)
         self.settings_seq = seq
         self.bases.limit(settings.policy.bases_per_account)
+        self.list_leechers()
         timeout_us = settings.max_peer_timeout * 1_000_000
         self.listing.obey(settings.accounting, timeout_us, seq, self.time_us)
 
@@ -665,6 +679,7 @@ class State:
         """Puts settings in force, and nothing else."""
         self.settings = settings
         self._remember_us = settings.policy.remember_days * events.DAY_US
+        self.limits.obey(settings)
 
     def slices(self) -> int:
         """Returns the number of slices that the state has now, at least one."""
@@ -732,6 +747,8 @@ class State:
             hasher.update(self.bases.digest(addresses=addresses))
         if sanctions := self.sanctions.as_data():  # likewise
             hasher.update(repr(sanctions).encode())
+        if limits := self.limits.as_data():  # likewise
+            hasher.update(repr(limits).encode())
         if self.settings.choice != 1:  # likewise
             hasher.update(b"choice %d" % self.settings.choice)
         if self.access_tokens.by_number:  # likewise

@@ -23,7 +23,9 @@ cdef class Swarms:
     cdef public bytearray rows, _scratch
     cdef public array _free_peers
     cdef public Directory v4, v6, identities
-    cdef public PeerLists of_key, _of_account
+    cdef public PeerLists of_key, _of_account, leechers
+    cdef public array _leeching
+    cdef public bint lists_leechers
 
     cdef Py_ssize_t torrent_of(self, char *info_hash) except -1
     @cython.locals(torrent=Py_ssize_t, seeders=cython.uint, leechers=cython.uint)
@@ -72,6 +74,14 @@ cdef class Swarms:
     cpdef list of_account(self, Py_ssize_t torrent, unsigned int account)
     @cython.locals(rows=bytearray, row=Py_ssize_t, torrent=Py_ssize_t, _=cython.ulonglong, peer_id=cython.p_char, identity=cython.p_char)
     cpdef identify(self, Py_ssize_t peer, unsigned int account, unsigned int key_ref)
+    @cython.locals(peer=Py_ssize_t)
+    cpdef list_leechers(self, bint yes)
+    cpdef Py_ssize_t leeching(self, Py_ssize_t account) except -1
+    cpdef bint seeds(self, Py_ssize_t peer) except -1
+    @cython.locals(missing=Py_ssize_t)
+    cdef int _leech(self, Py_ssize_t peer, Py_ssize_t account) except -1
+    @cython.locals(account=Py_ssize_t)
+    cdef int _leech_no_more(self, Py_ssize_t peer) except -1
     cpdef conceal(self, Py_ssize_t peer, int flags)
     @cython.locals(concealed=bytearray, torrent=Py_ssize_t, _=cython.ulonglong)
     cdef int _conceal(self, Py_ssize_t peer, bint yes) except -1

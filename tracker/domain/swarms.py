@@ -90,6 +90,7 @@ class Swarms:
         "_free_torrents",
         "_in_order",
         "_index",
+        "_leeching",
         "_named",
         "_of_account",
         "_scratch",
@@ -101,7 +102,9 @@ class Swarms:
         "hashes",
         "identities",
         "largest",
+        "leechers",
         "leechers_total",
+        "lists_leechers",
         "of_key",
         "retired",
         "retired_largest",
@@ -155,6 +158,10 @@ class Swarms:
         self.of_key = PeerLists()
         # By account; not saved, because `list_accounts` makes it.
         self._of_account = PeerLists()
+        # Leeching peers by account and their counts, while `lists_leechers`; not saved either.
+        self.lists_leechers = False
+        self.leechers = PeerLists()
+        self._leeching = array("I")
         self._scratch = bytearray(8)  # for the identity that is looked for
 
     def lookup(self, info_hash: bytes) -> int:
@@ -323,6 +330,8 @@ class Swarms:
             identity = packed.hashed_identity(self._scratch, self._index.secret, account, peer_id)
             self.identities.insert(torrent, peer, identity, rows[row + 20] & 0x10 != 0)
             self._of_account.move(peer, account)
+            if self.lists_leechers and not rows[row + 20] & 0x10:  # MARK_SEEDER
+                self._leech(peer, account)
         packed.put_word(rows, row + 28, key_ref)  # _KEY_REF_AT
         self.of_key.move(peer, key_ref)
 
@@ -446,6 +455,42 @@ class Swarms:
         """Returns all peers of an account."""
         return self._of_account.peers(account)
 
+    # Leeching peers, for limits.
+
+    def list_leechers(self, yes: bool) -> None:
+        """Lists the leeching peers of each account from now on, or no longer."""
+        if yes == self.lists_leechers:
+            return
+        self.lists_leechers = yes
+        self.leechers = PeerLists()
+        self._leeching = array("I")
+        peer = len(self.identities.places) if yes else 0
+        while peer > 1:
+            peer -= 1
+            if self.identities.position(peer) != _nowhere and not self.seeds(peer):
+                self._leech(peer, self.account_of(peer))
+
+    def leeching(self, account: int) -> int:
+        """Counts the leeching peers of an account, while they are listed."""
+        return packed.u32(self._leeching, account) if account < len(self._leeching) else 0
+
+    def seeds(self, peer: int) -> bool:
+        """Tells whether a peer has nothing left."""
+        return self.rows[peer * 72 + 20] & 0x10 != 0  # ROW_SIZE, _MARK, MARK_SEEDER
+
+    def _leech(self, peer: int, account: int) -> None:
+        missing = account + 1 - len(self._leeching)
+        if missing > 0:
+            packed.add_words(self._leeching, missing, 0)
+        self.leechers.move(peer, account)
+        packed.put_u32(self._leeching, account, packed.u32(self._leeching, account) + 1)
+
+    def _leech_no_more(self, peer: int) -> None:
+        account = self.leechers.list_of(peer)
+        if account:
+            self.leechers.remove(peer)
+            packed.put_u32(self._leeching, account, packed.u32(self._leeching, account) - 1)
+
     # What replies leave out.
 
     def conceal(self, peer: int, flags: int) -> None:
@@ -518,6 +563,8 @@ class Swarms:
             self.identities.remove(torrent, peer)
         self.of_key.remove(peer)
         self._of_account.remove(peer)
+        if self.lists_leechers:
+            self._leech_no_more(peer)
         packed.put_word(rows, peer * 72 + 28, 0)  # _KEY_REF_AT
         if mark & 0x14 == 0x04:  # a partial seed
             self._count(torrent, 2, -1)  # PARTIAL
@@ -696,6 +743,11 @@ class Swarms:
             self.v6.set_role(torrent, peer, seeder)
         if self.identities.position(peer) != _nowhere:
             self.identities.set_role(torrent, peer, seeder)
+            if self.lists_leechers:
+                if seeder:
+                    self._leech_no_more(peer)
+                else:
+                    self._leech(peer, self.account_of(peer))
         step = 1 if seeder else -1
         self._count(torrent, 0, step)  # SEEDERS
         self._count(torrent, 1, -step)  # LEECHERS

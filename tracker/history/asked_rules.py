@@ -11,6 +11,7 @@ from attrs import evolve
 
 from tracker.domain import events, refusals
 from tracker.domain.hidden_peers import NO_PORT
+from tracker.domain.limits import LOCATIONS, SLOTS
 from tracker.domain.policy import Policy
 from tracker.domain.rules import Rules
 from tracker.domain.sanctions import HIDDEN, LEECH_OFF
@@ -26,21 +27,26 @@ if TYPE_CHECKING:
     from tracker.service.announce import Announcing, Holder
 
 _OF_ALL = ("clients_denied", "clients_allowed", "refused_ports")
-_OF_NEW = ("peers_per_account", "max_torrents", "max_peers_per_torrent", "max_peers")
+_OF_NEW = ("max_torrents", "max_peers_per_torrent", "max_peers")
 _REFUSING = {
     refusals.CLIENT_REFUSED: _OF_ALL[:2],
     refusals.PORT_REFUSED: _OF_ALL[2:],
-    refusals.ACCOUNT_FULL: _OF_NEW[:1],
-    refusals.TORRENTS_FULL: _OF_NEW[1:2],
-    refusals.SWARM_FULL: _OF_NEW[2:3],
-    refusals.PEERS_FULL: _OF_NEW[3:],
+    refusals.TORRENTS_FULL: _OF_NEW[:1],
+    refusals.SWARM_FULL: _OF_NEW[1:2],
+    refusals.PEERS_FULL: _OF_NEW[2:],
 }
+_LIMITS = {
+    "peers_per_account": (LOCATIONS, refusals.ACCOUNT_FULL),
+    "leeching_slots": (SLOTS, refusals.SLOTS_FULL),
+}
+"""The limits of an account by the keys of the policy."""
 _NO_PEER_ID = bytes(20)
 
 PASSED = "passed"
 EARLY = "too early: the reply lists no peers"
 NO_PEERS = "leech off: the reply lists no peers, and no reply lists this peer"
 NOT_SHOWN = "hidden: no reply lists this peer"
+GAVE_WAY = f"{PASSED}: an older peer of the account at this address gave way"
 COMPLETE = "without effect here, because nothing is left"
 
 Answer = dict[str, Any]
@@ -66,15 +72,56 @@ def answers(
     if settings.listed:
         yield whitelist(path, one.info_hash)
     account = state.access.account_of[one.key_ref] if settings.private else 0
-    for name in (*_OF_ALL, *_OF_NEW):
-        if getattr(settings.policy, name):
-            said = _site(state, name, one, torrent, peer, evicted, account)
-            yield _answer(name, said, {name: _shown(getattr(settings.policy, name))})
+    yield from _of_site(_OF_ALL, state, one, torrent, peer, evicted)
+    yield from limits(state, one, torrent, peer, evicted, account)
+    yield from _of_site(_OF_NEW, state, one, torrent, peer, evicted)
     if settings.policy.enforce_interval_min:
         said = EARLY if early(state, one, peer) else PASSED
         shown = {"enforce_interval_min": True, "interval_min": settings.interval_min}
         yield _answer("interval_min", said, shown)
     yield from sanctions(state, one, account)
+
+
+def _of_site(
+    names: tuple[str, ...], state: State, one: Recorded, torrent: int, peer: int, evicted: int
+) -> Iterator[Answer]:
+    policy = state.settings.policy
+    for name in names:
+        if getattr(policy, name):
+            said = _site(state, name, one, torrent, peer, evicted)
+            yield _answer(name, said, {name: _shown(getattr(policy, name))})
+
+
+def limits(
+    state: State, one: Recorded, torrent: int, peer: int, evicted: int, account: int
+) -> Iterator[Answer]:
+    """Yields what each limit of the account said."""
+    decided = 0
+    if one.address is not None and one.event != events.STOPPED and state.limits.active:
+        decided = state.limits.decides(
+            state.swarms, torrent, peer, account, one.address + one.port, one.v6, one.left == 0,
+            evicted, one.time_us,
+        )  # fmt: skip
+    for name, (word, refusal) in _LIMITS.items():
+        if not account or not state.limits.of(account, word):
+            continue
+        if one.event == events.STOPPED:
+            said = "not asked: `stopped` is never refused"
+        elif word == SLOTS and one.left == 0:
+            said = COMPLETE
+        elif peer and (word == LOCATIONS or not state.swarms.seeds(peer)):
+            said = "not asked: the peer is in the swarm already"
+        elif decided == refusal:
+            said = f"refused: {refusals.NAMES[refusal]}"
+        else:
+            said = GAVE_WAY if decided > 0 else PASSED
+        yield _answer(name, said, _limit(state, account, name, word))
+
+
+def _limit(state: State, account: int, name: str, word: int) -> dict[str, Any]:
+    own = state.limits.accounts.get(account)
+    shown: dict[str, Any] = {name: state.limits.of(account, word)}
+    return shown if own is None else {**shown, "limits_set": own.seq}
 
 
 def sanctions(state: State, one: Recorded, account: int) -> Iterator[Answer]:
@@ -106,19 +153,17 @@ def none(state: State, one: Recorded) -> str:
     return NO_PEERS if one.event != events.STOPPED and state.gets_none(account, one.left) else ""
 
 
-def _site(
-    state: State, name: str, one: Recorded, torrent: int, peer: int, evicted: int, account: int
-) -> str:
+def _site(state: State, name: str, one: Recorded, torrent: int, peer: int, evicted: int) -> str:
     if one.event == events.STOPPED:
         return "not asked: `stopped` is never refused"
     if name in _OF_NEW and peer:
         return "not asked: the peer is in the swarm already"
-    if name in _OF_NEW[1:] and evicted:
+    if name in _OF_NEW and evicted:
         return "not asked: the peer takes the place of another one"
     if name == "refused_ports" and not one.port:
         return f"{PASSED}; the port cannot be read"
     peer_id = one.peer_id.ljust(20, b"\0")
-    return _said(_alone(state, name), state, torrent, peer, one.port or NO_PORT, peer_id, one.event, account, evicted)  # fmt: skip
+    return _said(_alone(state, name), state, torrent, peer, one.port or NO_PORT, peer_id, one.event, evicted)  # fmt: skip
 
 
 def _said(rules: Rules, state: State, *request: Any) -> str:
@@ -221,6 +266,11 @@ def behind(
     if refusal == refusals.RATE_EXCEEDED:
         limit = {"requests_per_minute": settings.policy.requests_per_minute}
         yield _answer("requests_per_minute", "refused; no event says how many came before", limit)
+    account = state.access.account_of[key_ref]
+    for name, (word, number) in _LIMITS.items():
+        if refusal == number:
+            said = f"refused: {refusals.NAMES[refusal]}"
+            yield _answer(name, said, _limit(state, account, name, word))
     for name in _REFUSING.get(refusal, ()):
         value = getattr(settings.policy, name)
         if not value:
@@ -228,11 +278,9 @@ def behind(
         if name in _OF_ALL:
             said = "refused; the event does not hold the peer_id and the port"
         else:
-            account = state.access.account_of[key_ref]
             torrent = state.swarms.lookup(info_hash)
-            said = _said(
-                _alone(state, name), state, torrent, 0, NO_PORT, _NO_PEER_ID, events.NONE, account, 0
-            )  # fmt: skip
+            alone = _alone(state, name)
+            said = _said(alone, state, torrent, 0, NO_PORT, _NO_PEER_ID, events.NONE, 0)
         yield _answer(name, said, {name: _shown(value)})
 
 

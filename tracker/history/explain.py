@@ -119,7 +119,7 @@ class Explanation:
         self.account = state.access.account_of[one.key_ref]
         self.peer = pictures.peer_of(state, torrent, one.prev_seq)
         self.base = self._base()
-        evicted = pictures.peer_of(state, torrent, one.evicted.last_seq) if one.evicted else 0
+        evicted = self._evicted()
         path, _ = deciding(state, one.time_us)
         (event,) = event_json.narrate(one.frames[-1])
         self.shown = {
@@ -127,10 +127,32 @@ class Explanation:
             "request": {name: event[name] for name in _OF_REQUEST} | {"client": self._client()},
             "peer": self._who(evicted),
             "settings_seq": state.settings_seq if state.settings_seq >= 0 else None,
-            "rules": list(asked_rules.answers(state, path, one, torrent, self.peer, evicted)),
+            "rules": list(
+                asked_rules.answers(
+                    state, path, one, torrent, self.peer, self._in_place(torrent, evicted)
+                )
+            ),
             "before": self._picture(self.peer, self.base),
         }
         self.counting = Counting(state, one, self.account, self.peer, self.base)
+
+    def _evicted(self) -> int:
+        """Returns the peer that had to leave for this announce, 0 = none."""
+        record = self.one.evicted
+        if record is None:
+            return 0
+        torrent = self.state.swarms.lookup(record.info_hash)
+        return pictures.peer_of(self.state, torrent, record.last_seq)
+
+    def _in_place(self, torrent: int, evicted: int) -> int:
+        """Returns the peer that left if it had the very address and port of this announce, else
+        0: then it gave way by a limit.
+        """
+        one = self.one
+        if not evicted or one.address is None:
+            return evicted
+        there = self.state.swarms.find(torrent, one.address + one.port) if torrent else 0
+        return evicted if there == evicted else 0
 
     def _base(self) -> Base | None:
         one, bases = self.one, self.state.bases
@@ -181,7 +203,11 @@ class Explanation:
         elif one.rule == events.RULE_RESUMED and peer:
             yield "It was not listed any more, because it had been silent for too long."
         if one.evicted:
-            yield f"The peer of event {one.evicted.last_seq} had this address, so it had to leave."
+            torrent, evicted = self.state.swarms.lookup(one.info_hash), self._evicted()
+            why = "had this address, so it had to leave"
+            if not self._in_place(torrent, evicted):
+                why = "gave way, because the account was at a limit"
+            yield f"The peer of event {one.evicted.last_seq} {why}."
 
     def _why_restarted(self) -> Iterable[str]:
         one = self.one

@@ -76,6 +76,7 @@ from tracker.ports.ledger import (
     LedgerTotals,
     SumsPage,
 )
+from tracker.ports.limits import LimitsOfAccount, OwnLimits
 from tracker.ports.lists import AT_ONCE, ListCursor, ListQuery, chosen
 from tracker.ports.outages import Outage, OutagesPage
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel, Reruns
@@ -226,6 +227,7 @@ __all__ = [
     "LedgerSums",
     "LedgerTotals",
     "Ledgers",
+    "LimitsOfAccount",
     "ListCursor",
     "ListQuery",
     "Live",
@@ -240,6 +242,7 @@ __all__ = [
     "NotVouchedError",
     "Outage",
     "OutagesPage",
+    "OwnLimits",
     "Pardon",
     "Past",
     "Peer",

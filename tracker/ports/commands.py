@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from tracker.ports.cases import CaseClosing
     from tracker.ports.hit_and_run import JudgingRule, Pardon
+    from tracker.ports.limits import OwnLimits
     from tracker.ports.sanctions import ClientRule, ClientRuleTerms
     from tracker.ports.settings import SettingsChange
     from tracker.ports.tokens import IssuedToken, NewToken
@@ -238,6 +239,13 @@ class Commands(Protocol):
 
     async def end_client_rule(self, number: int, by: Actor) -> int:
         """Ends a rule about a client. Also raises `UnknownSanctionError`."""
+        ...
+
+    async def limit(self, account: int, own: OwnLimits, by: Actor) -> int:
+        """Gives an account these limits of its own, in place of all former ones.
+
+        It needs `by.reason`, and returns the seq of its event. Raises as sanctions do.
+        """
         ...
 
     # Cases. Each returns the seq of its event. Raises `UnknownAccountError`. That there is such a

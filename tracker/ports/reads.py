@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         TransitionsPage,
     )
     from tracker.ports.ledger import BookPage, BookQuery, EntriesPage, SumsPage
+    from tracker.ports.limits import LimitsOfAccount
     from tracker.ports.lists import ListQuery
     from tracker.ports.outages import Outage, OutagesPage
     from tracker.ports.sanctions import (
@@ -194,6 +195,14 @@ class ReadModel(Protocol):
 
     def sanctions(self, after: int) -> Iterator[SanctionedAccount]:
         """Accounts with a sanction, with numbers larger than `after`, ascending."""
+        ...
+
+    def own_limits(self, after: int) -> Iterator[LimitsOfAccount]:
+        """Accounts with limits of their own, with numbers larger than `after`, ascending."""
+        ...
+
+    def limits_of(self, account: int) -> LimitsOfAccount | None:
+        """The limits of an account, and what it uses; None = there is no such account."""
         ...
 
     def blacklist(self, after: bytes) -> Iterator[Blacklisted]:

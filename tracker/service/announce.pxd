@@ -2,6 +2,7 @@ cimport cython
 from cpython.array cimport array
 from tracker.domain cimport choice, packed
 from tracker.domain.clients cimport Clients
+from tracker.domain.limits cimport Limits
 from tracker.domain.names cimport Names
 from tracker.domain.rules cimport Rules
 from tracker.domain.state cimport State
@@ -23,6 +24,7 @@ cdef class Announcing:
     cdef public Rate _account_rate, _rate
     cdef public State _state
     cdef public Clients _client_numbers
+    cdef public Limits _limits
     cdef public Py_ssize_t cap
     cdef public unsigned int _interval, _jitter, apart
     cdef public dict _keys, _named
@@ -53,7 +55,7 @@ cdef class Announcing:
         swarms=Swarms, rules=Rules, refusal=cython.int, barred=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
         endpoint=cython.p_char, what=cython.int, early=cython.bint, went_down=cython.bint, v6=cython.bint,
         _there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, seq=cython.ulonglong,
-        account=cython.uint, key_ref=cython.uint, client=cython.int, state=State, base=Py_ssize_t, seen_us=cython.ulonglong, _=cython.ulonglong, _mark=cython.int, _seen_us=cython.ulonglong,
+        way=Py_ssize_t, account=cython.uint, key_ref=cython.uint, client=cython.int, state=State, base=Py_ssize_t, seen_us=cython.ulonglong, _=cython.ulonglong, _mark=cython.int, _seen_us=cython.ulonglong,
     )
     cdef Py_ssize_t _announce_keyed(
         self, Holder holder, int listener, int path, char *address, char *port, char *info_hash, char *peer_id,

@@ -100,6 +100,7 @@ class Announcing:
         "_jitter",
         "_keys",
         "_leaves_out_own",
+        "_limits",
         "_listed",
         "_log",
         "_named",
@@ -146,6 +147,7 @@ class Announcing:
         self._swarms = state.swarms
         self._whitelist = state.access.whitelist
         self._blacklist = state.sanctions.names
+        self._limits = state.limits
         self.barred_for = ""
         self.apart = 0
         self._client_numbers = state.clients
@@ -277,7 +279,7 @@ class Announcing:
         early = False
         if self._policed:
             rules = self._rules
-            refusal = rules.refusal(swarms, torrent, peer, port, peer_id, event, 0, 0)
+            refusal = rules.refusal(swarms, torrent, peer, port, peer_id, event, 0)
             if refusal:
                 return refusal
             early = rules.early(swarms, peer, endpoint, v6, event, self._now_us)
@@ -482,18 +484,26 @@ class Announcing:
         early = False
         if self._policed:
             rules = self._rules
-            refusal = rules.refusal(swarms, torrent, peer, port, peer_id, event, account, evicted)
+            refusal = rules.refusal(swarms, torrent, peer, port, peer_id, event, evicted)
             if refusal:
                 self._log_refusal(holder.key_ref, refusal, info_hash[:20])
                 return refusal
             early = rules.early(swarms, peer, endpoint, v6, event, self._now_us)
             if event == 1 and not (self._listed or rules.counts(swarms, torrent, info_hash)):
                 event = 0  # as in `decide`
+        if self._limits.active and event != 3:
+            way = self._limits.decide(
+                swarms, torrent, peer, account, endpoint, v6, left == 0, evicted, self._now_us
+            )
+            if way < 0:
+                self._log_refusal(holder.key_ref, way, info_hash[:20])
+                return way
+            evicted = way or evicted
         client = self._client_numbers.find(peer_id, agent)
         if not client and (agent or packed.prefix(peer_id)):
             client = self._name_client(peer_id[:20], agent, account)
         if evicted:
-            self._evict(info_hash[:20], evicted)
+            self._evict(evicted)
         state = self._state
         base = 0
         if peer:
@@ -562,13 +572,13 @@ class Announcing:
             append_record(self._log, self._state, record)
         return len(clients.pairs)
 
-    def _evict(self, info_hash: bytes, peer: int) -> None:
+    def _evict(self, peer: int) -> None:
         """Logs and applies that a peer leaves because another one announced from its address."""
         swarms = self._swarms
-        last_seq = swarms.peer(peer).last_seq
-        place = swarms.place_of(swarms.lookup(info_hash), peer)
+        row = swarms.peer(peer)
+        place = swarms.place_of(row.torrent, peer)
         with self._interrupted():
-            record = Evicted(self._now_us, info_hash, place, last_seq)
+            record = Evicted(self._now_us, swarms.hash_of(row.torrent), place, row.last_seq)
             append_record(self._log, self._state, record)
 
     def _log_refusal(self, key_ref: int, refusal: int, info_hash: bytes) -> None:

@@ -8,12 +8,15 @@ from hmac import compare_digest
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING, Protocol
 
+from attrs import evolve
+
 from tracker import ports
 from tracker.config import logged
 from tracker.domain import events, packed
 from tracker.domain.factors import GROUP
 from tracker.domain.freeleech import EXPIRED
 from tracker.domain.hidden_peers import NO_PORT
+from tracker.domain.limits import LOCATIONS, SLOTS
 from tracker.domain.origins import named as origins_named
 from tracker.domain.refusals import name_of
 from tracker.domain.sanctions import KINDS, ClientRule, Sanction
@@ -408,6 +411,29 @@ class Projection:
             found = (sanctions.accounts.get((account, flag)) for flag in KINDS)
             shown = (one and ports.Sanction(*one) for one in found)
             yield ports.SanctionedAccount(account, owner_of.get(account), *shown)
+
+    def own_limits(self, after: int) -> Iterator[ports.LimitsOfAccount]:
+        for account in sorted(each for each in self._state.limits.accounts if each > after):
+            found = self.limits_of(account)
+            if found is not None:
+                yield found
+
+    def limits_of(self, account: int) -> ports.LimitsOfAccount | None:
+        if not self._state.access.has_account(account):
+            return None
+        limits, swarms = self._state.limits, self._state.swarms
+        used = sum(not swarms.seeds(peer) for peer in swarms.peers_of(account))
+        found = ports.LimitsOfAccount(
+            account, self.owner(account), limits.of(account, SLOTS), used,
+            limits.of(account, LOCATIONS), ports.OwnLimits(),
+        )  # fmt: skip
+        one = limits.accounts.get(account)
+        if one is None:
+            return found
+        own = ports.OwnLimits(one.slots, one.locations)
+        return evolve(
+            found, own=own, seq=one.seq, since_us=one.since_us, by=one.by, reason=one.reason
+        )
 
     def blacklist(self, after: bytes) -> Iterator[ports.Blacklisted]:
         found = self._state.sanctions.blacklist

@@ -49,6 +49,10 @@ REMARKS = [
         "set on_reverse_proxy or proxy_protocol in its network table"),
     ),
     (
+        "policy.leeching_slots = 2",
+        "policy.leeching_slots: has no effect where there are no keys (core.private = false)",
+    ),
+    (
         "policy.peers_per_account = 2",
         "policy.peers_per_account: has no effect where there are no keys (core.private = false)",
     ),

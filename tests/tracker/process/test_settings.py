@@ -30,7 +30,12 @@ def test_bases_do_not_outlive_the_keys(remember_days: int, shred_days: int, days
     assert settings_of(config).policy.remember_days == days
 
 
-LATER = {"history_days": 3, "contact": "https://example.org", "leave_out_own_clients": True}
+LATER = {
+    "history_days": 3,
+    "contact": "https://example.org",
+    "leave_out_own_clients": True,
+    "leeching_slots": 5,
+}
 
 
 def test_all_later_keys() -> None:

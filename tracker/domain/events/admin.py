@@ -38,6 +38,7 @@ from tracker.domain.events.registry import (
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, GROUP, Factor
 from tracker.domain.freeleech import NEVER, Token
 from tracker.domain.hit_and_run import Rule  # noqa: TC001  # cattrs needs it, as above
+from tracker.domain.limits import MOST, Exemption
 from tracker.domain.sanctions import HIDDEN, LEECH_OFF, ClientRule, Sanction
 from tracker.domain.settings import KNOWN_RULES, Settings
 from tracker.domain.staying import ADDRESSES_LOST, BLACKLISTED, DELISTED, REVOKED
@@ -766,6 +767,29 @@ class OwnerKeysRevoked(AdminEvent):
             if key_hash is None or key_hash not in to.access.keys:
                 raise ReplayError(f"event {seq} revokes key {key_ref}, which is not in force")
             _revoke(to, key_hash)
+
+
+# Limits.
+
+
+@admin_event(105, "limits_set")
+@frozen
+class LimitsSet(AdminEvent):
+    """An account has limits of its own in place of the policy's: 0 = none, None = the policy's."""
+
+    account: Account
+    slots: int | None = None  # torrents that it leeches at once
+    locations: int | None = None  # its peers on one torrent
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        by = self.by or {}
+        since_us = to.dates.of(time_us)
+        own = Exemption(
+            seq, since_us, by.get("token", ""), by.get("reason", ""), self.slots, self.locations
+        )
+        if not (0 <= (self.slots or 0) <= MOST and 0 <= (self.locations or 0) <= MOST):
+            raise ReplayError(f"event {seq} sets a limit above {MOST}")
+        to.limit(self.account, own)
 
 
 def _idempotency(by: dict[str, str] | None) -> tuple[str, str]:

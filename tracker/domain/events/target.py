@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracker.domain.factors import Factors
     from tracker.domain.freeleech import Freeleech
     from tracker.domain.hidden_peers import Hidden
+    from tracker.domain.limits import Exemption
     from tracker.domain.listing import Listing
     from tracker.domain.sanctions import ClientRule, Sanction
     from tracker.domain.settings import Settings
@@ -73,6 +74,9 @@ class Target(Accounting, Protocol):
 
     def sanction(self, account: int, flag: int, sanction: Sanction | None) -> None:
         """Imposes a sanction on an account; None = lifts it. `flag`: of `sanctions`."""
+
+    def limit(self, account: int, own: Exemption) -> None:
+        """Gives an account limits of its own."""
 
     def ban(self, info_hash: bytes, sanction: Sanction | None) -> None:
         """Blacklists a torrent; None = takes it off the blacklist."""

@@ -8,6 +8,7 @@ from tracker.service.commands.credit import CreditCommands
 from tracker.service.commands.freeleech import FreeleechCommands
 from tracker.service.commands.hit_and_run import HitAndRunCommands
 from tracker.service.commands.keys import KeyCommands
+from tracker.service.commands.limits import LimitCommands
 from tracker.service.commands.looks import LookCommands
 from tracker.service.commands.sanctions import SanctionCommands
 from tracker.service.commands.settings import SettingCommands
@@ -25,6 +26,7 @@ class ServiceCommands(
     HitAndRunCommands,
     LookCommands,
     SanctionCommands,
+    LimitCommands,
     CaseCommands,
     SettingCommands,
     TokenCommands,

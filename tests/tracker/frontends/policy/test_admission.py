@@ -99,8 +99,8 @@ async def test_enforce_interval_min_of_several_addresses() -> None:
 
 @both
 async def test_peers_per_account(protocol: str) -> None:
-    """`peers_per_account` limits new peers. Known peers continue, and a restarted client keeps its
-    place."""
+    """`peers_per_account` limits new peers. Known peers continue, and a client that comes back at
+    another port takes the place of the account's oldest peer at its address."""
     async with serving(Policy(peers_per_account=2), private=True) as site:
         mine, theirs = site.rig.issue(0, "anna"), site.rig.issue(1)
         other_key = site.rig.issue(2, "anna")
@@ -109,7 +109,9 @@ async def test_peers_per_account(protocol: str) -> None:
             assert not (await site.announce(protocol, port, key=key, peer_id=peer_id)).failure
         text = "too many clients with your key on this torrent"
         for key in (mine, other_key):
-            await refused(site, protocol, text, 30, port=3, key=key, peer_id=ids[2])
+            await refused(
+                site, protocol, text, 30, port=3, key=key, peer_id=ids[2], source="127.0.0.2"
+            )
         assert (await site.announce(protocol, 2, key=mine, peer_id=ids[1])).leechers == 2
         assert (await site.announce(protocol, 2, key=mine, peer_id=ids[2])).leechers == 2
         assert (await site.announce(protocol, 3, key=theirs, peer_id=ids[3])).leechers == 3

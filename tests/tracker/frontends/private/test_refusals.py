@@ -55,6 +55,7 @@ class Row:
     before: bool = False  # another peer announced another torrent, and this one, before
 
 
+ELSEWHERE = bytes([127, 0, 0, 8])
 ROWS = {
     "log full": Row(refusals.LOG_FULL, "cannot record announces now"),
     "never listed": Row(refusals.NOT_WHITELISTED, f"{UNLISTED.hex()}, is not whitelisted", info_hash=UNLISTED, settings=BOTH),
@@ -69,6 +70,7 @@ ROWS = {
     "swarm": Row(refusals.SWARM_FULL, "this torrent takes no more peers", policy={"max_peers_per_torrent": 1}, before=True),
     "peers": Row(refusals.PEERS_FULL, "takes no more peers now", policy={"max_peers": 1}, before=True),
     "account": Row(refusals.ACCOUNT_FULL, "too many clients with your key", policy={"peers_per_account": 1}, before=True),
+    "slots": Row(refusals.SLOTS_FULL, "as many torrents as it may", policy={"leeching_slots": 1}, before=True),
     "blacklisted": Row(refusals.TORRENT_BLACKLISTED, f"{BANNED.hex()}, is blacklisted: a virus", info_hash=BANNED),
     "blocked": Row(refusals.NETWORK_BLOCKED, "your network is blocked here"),
     "version": Row(refusals.CLIENT_RULED_OUT, "this version of your client is not allowed here: -XX0000 to -XX0009"),
@@ -94,7 +96,8 @@ def refuse(row: Row, contact: str) -> dict[str, str]:
         front.rig.service.append(ClientRuleSet(1, "-XX", "0000", "0009", 0), BY)
     if row.before:
         other = announce(row.key).replace(b"XX0001.abc", b"YY0001.abc").replace(b"6881", b"6882")
-        front.http(other, V4)
+        limited = row.refusal in (refusals.ACCOUNT_FULL, refusals.SLOTS_FULL)
+        front.http(other, ELSEWHERE if limited else V4)
     front.rig.log.room = row.refusal != refusals.LOG_FULL
     path = b"/announce/" + row.key if row.key else b""
     said = {
