@@ -75,6 +75,13 @@ SHAPES = {
     "settings set": (["policy.max_peers=9", *WHY], ONE),
     "settings show": ([], LIST),
     "settings history": ([], LIST),
+    "client refuse": (["qB", *WHY], ONE),
+    "client preview": (["qB"], ONE),
+    "client list": ([], LIST),
+    "client end": (["1", *WHY], LIST),
+    "token add": (["mona", "--scope", "read", *WHY], ONE),
+    "token list": ([], LIST),
+    "token revoke": (["mona", *WHY], LIST),
     "stats": ([], ONE),
     "webhook list": ([], LIST),
     "events": (["--limit", "9"], LIST),
@@ -128,7 +135,7 @@ def test_every_command_is_here() -> None:
     assert with_option("--json") >= with_option("--log") - {"export"}
     reading = {words for words in with_option("--url") if not words.endswith(("export",))}
     changing = with_option("--reason")
-    assert reading - changing - with_option("--log") == {"webhook list"}
+    assert reading - changing - with_option("--log") == {"webhook list", "token list"}
 
 
 @pytest.fixture(scope="module")

@@ -81,5 +81,5 @@ def issued(tracker: Tracker, label: str, scope: str) -> str:
     done = tracker.command("token", "add", label, "--scope", scope, "--reason", "joined")
     assert done.returncode == 0, done
     text = done.stdout.strip()
-    assert len(text) == 32
+    assert len(text) == 48
     return text

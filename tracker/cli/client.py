@@ -59,7 +59,8 @@ def _terms(options: argparse.Namespace) -> dict[str, str]:
 
 
 def refuse_client(options: argparse.Namespace) -> None:
-    form = {**_terms(options), "from": options.begin, "public": options.public}
+    terms = {name: text or None for name, text in _terms(options).items()}
+    form = {**terms, "from": options.begin, "public": options.public}
     rule = client(options).rule_client(form)
     if options.json:
         say_json(rule)

@@ -42,7 +42,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--until", metavar="TIME", type=when, help="until ended unless said")
     put.add_argument("--label", type=line, help="a name for people")
     add_change(put, set_factor)
-    listing = "list those in force and to come: number, account, torrent, percentages, times, label"
+    listing = (
+        "list those in force or to come: number, account, torrent, percentages, times, label, group"
+    )
     shown = commands.add_parser("list", help=listing)
     add_list(shown)
     add_client(shown, list_factors)

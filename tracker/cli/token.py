@@ -36,7 +36,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_change(add, add_token, reason_needed=True)
     listing = commands.add_parser("list", help="list those that were issued")
     add_list(listing)
-    add_client(listing, list_tokens)
+    add_client(listing, list_tokens, of_log=False)
     revoke = commands.add_parser("revoke", help="revoke access tokens, at once")
     add_many(revoke, "tokens", "NUMBER|LABEL", line, "their numbers or labels")
     add_change(revoke, revoke_tokens, reason_needed=True)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tracker.domain.events.registry import Subject
 
 RANDOM_BYTES: Final = 24
-"""Random bytes of a token: 192 bits, 32 letters, digits, `-` and `_`."""
+"""Random bytes of a token: 192 bits, 48 hexadecimal digits. Base64 has `-`, and a token that begins
+with it would be taken for an option on a command line."""
 MOST_TOKENS: Final = 100
 """Most tokens in force, because a request is compared with each."""
 
@@ -39,7 +40,7 @@ class TokenCommands(Writing):
                 text = f"{MOST_TOKENS} access tokens are in force: revoke one first"
                 raise ports.InvalidTokenError(text)
             self._need_room()
-            text, number = secrets.token_urlsafe(RANDOM_BYTES), state.access_tokens.next_number
+            text, number = secrets.token_hex(RANDOM_BYTES), state.access_tokens.next_number
             token_hash = sha256(text.encode()).digest()
             self._append(TokenIssued(number, token_hash, new.label, new.scope, until_us), by)
         return ports.IssuedToken(text, number)
