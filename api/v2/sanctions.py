@@ -245,6 +245,8 @@ class Sanctions:
         terms = ClientRuleTerms(
             given.get("client", ""), given.get("first", ""), given.get("last", "")
         )
+        if problem := terms.problem():
+            raise Problem(400, problem)
         found, _ = await gather(self.reads.each(ReadModel.client_use, terms), 1, lambda _: True)
         return json_text(encode(asdict(found[0])))
 

@@ -6,6 +6,8 @@ from typing import Final
 
 from attrs import frozen
 
+NAMING: Final = 8
+"""Characters at the beginning of a peer id that name the client and its version (BEP 20)."""
 ACCOUNT_SANCTIONS: Final = ("leech_off", "hidden")
 """The sanctions that an account can have."""
 
@@ -70,6 +72,19 @@ class ClientRuleTerms:
     last: str = ""
     from_us: int | None = None  # a date; None = at once
     public: bool = False
+
+    def problem(self) -> str | None:
+        """Says why these terms name no client or no versions; None = they do."""
+        name, first, last = self.client, self.first, self.last
+        if not (0 < len(name) <= NAMING and name.isascii() and name.isprintable()):
+            return f"client: expected the beginning of its peer ids, 1 to {NAMING} characters"
+        versions = len(first) == len(last) <= NAMING - len(name) and (first + last).isascii()
+        if not (versions and (first + last).isprintable() and first <= last):
+            return (
+                "first, last: expected two versions of the same length, as in a peer id "
+                "(4500 and 4599 of -qB4500-), the lower one first"
+            )
+        return None
 
 
 @frozen

@@ -90,6 +90,13 @@ REFUSED: dict[str, tuple[Callable[[ServiceCommands], Any], type[Exception], str]
                                "expected a network such as 198.51.100.0/24: 10.0.0.1/8 has host bits set"),
     "mapped": (lambda to: to.block("::ffff:10.0.0.1", None, False, BY),
                ports.InvalidSanctionError, "name the IPv4 network itself, without ::ffff:"),
+    "everybody": (lambda to: to.block("0.0.0.0/0", None, False, BY),
+                  ports.InvalidSanctionError, "0.0.0.0/0 is larger than /8, the largest network that can be blocked"),
+    "no client": (lambda to: to.rule_client(ports.ClientRuleTerms(""), BY),
+                  ports.InvalidSanctionError, "client: expected the beginning of its peer ids, 1 to 8 characters"),
+    "one version": (lambda to: to.rule_client(ports.ClientRuleTerms("-qB", "4500"), BY), ports.InvalidSanctionError,
+                    "first, last: expected two versions of the same length, as in a peer id (4500 and 4599 of -qB4500-), the lower one first"),
+    "no rule": (lambda to: to.end_client_rule(7, BY), ports.UnknownSanctionError, "there is no rule 7 about a client"),
     "no owner": (lambda to: to.revoke_owner("carl", BY),
                  ports.UnknownAccountError, "no account has the owner carl"),
 }  # fmt: skip

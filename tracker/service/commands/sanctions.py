@@ -5,7 +5,6 @@ from __future__ import annotations
 from ipaddress import IPv6Network, ip_network
 
 from tracker import ports
-from tracker.domain.clients import PREFIX_BYTES
 from tracker.domain.events.admin import (
     ClientRuleEnded,
     ClientRuleSet,
@@ -23,6 +22,8 @@ from tracker.service.commands.writing import Writing
 from tracker.service.read_model import rule_seen
 
 _EVENTS = {"leech_off": LeechOffChanged, "hidden": HidingChanged}
+LEAST_PREFIX = {4: 8, 6: 16}
+"""Shortest prefixes of blocks, in bits, by the version of IP. A slip must not block everybody."""
 MOST_CLIENT_RULES = 100
 """Largest number of rules about clients, because each announce looks at all that are in force."""
 _MAPPED = IPv6Network("::ffff:0:0/96")
@@ -80,7 +81,8 @@ class SanctionCommands(Writing):
         sanctions, now = self._service.state.sanctions, self._service.date_us()
         async with self._answer():
             self._check(by)
-            _check_client(terms)
+            if problem := terms.problem():
+                raise ports.InvalidSanctionError(problem)
             from_us = max(now, terms.from_us or 0)
             if from_us >= END_US:
                 raise ports.InvalidSanctionError("it would begin after the year 9999")
@@ -114,21 +116,6 @@ class SanctionCommands(Writing):
             raise ports.UnknownAccountError
 
 
-def _check_client(terms: ports.ClientRuleTerms) -> None:
-    """Raises `InvalidSanctionError` for terms that name no client or no versions."""
-    name = terms.client
-    if not (0 < len(name) <= PREFIX_BYTES and name.isascii() and name.isprintable()):
-        text = f"client: expected the beginning of its peer ids, 1 to {PREFIX_BYTES} characters"
-        raise ports.InvalidSanctionError(text)
-    first, last = terms.first, terms.last
-    versions = len(first) == len(last) <= PREFIX_BYTES - len(name) and (first + last).isascii()
-    if not (versions and (first + last).isprintable() and first <= last):
-        raise ports.InvalidSanctionError(
-            "first, last: expected two versions of the same length, as in a peer id "
-            "(4500 and 4599 of -qB4500-), the lower one first"
-        )
-
-
 def network_of(text: str) -> str:
     """Returns a network as the log names it. Raises `InvalidSanctionError`."""
     try:
@@ -137,6 +124,11 @@ def network_of(text: str) -> str:
         raise ports.InvalidSanctionError(
             f"expected a network such as 198.51.100.0/24: {error}"
         ) from None
+    if found.prefixlen < LEAST_PREFIX[found.version]:
+        raise ports.InvalidSanctionError(
+            f"{found} is larger than /{LEAST_PREFIX[found.version]}, the largest network that can "
+            "be blocked"
+        )
     if isinstance(found, IPv6Network) and found.subnet_of(_MAPPED):
         raise ports.InvalidSanctionError("name the IPv4 network itself, without ::ffff:")
     return str(found)
