@@ -98,8 +98,7 @@ def test_tokens_and_groups_by_commands(new_tracker: Callable[..., Tracker]) -> N
         assert b"8:interval" in get(tracker.http[0], f"/announce/{key}?{target[10:]}")
 
     def credited() -> int:
-        shown = tracker.command("account", "show", "anna", "--json").stdout
-        return int(json.loads(shown)["credited_downloaded"])
+        return int(api(tracker, "/api/v2/accounts/1")["credited_downloaded"])
 
     give = ("freeleech", "give", "anna", FREE.hex(), "--max-bytes", "700", "--reason", "she won")
     assert [tracker.command(*give).stdout for _ in range(2)] == ["1\n", "1\n"]
@@ -108,6 +107,7 @@ def test_tokens_and_groups_by_commands(new_tracker: Callable[..., Tracker]) -> N
     for moved in (0, 500):
         moves(FREE, moved)
     assert credited() == 0
+    tracker.events_until(lambda events: len(events) == 2, "--type", "announced")  # they are durable
     tracker.kill()
     tracker.start()
     moves(FREE, 1000)
@@ -119,6 +119,7 @@ def test_tokens_and_groups_by_commands(new_tracker: Callable[..., Tracker]) -> N
     assert tracker.command("account", "group", "anna", "--name", "vip").returncode == 0
     moves(FREE, 1200)
     assert credited() == 400
+    tracker.events_until(lambda events: len(events) == 4, "--type", "announced")
     ledger = tracker.command("ledger", "anna", "--json").stdout.splitlines()
     rules = [entry["rule"] for entry in map(json.loads, ledger) if entry.get("rule")]
     assert rules[1:3] == [

@@ -180,7 +180,7 @@ def test_rows_outlive_the_announces(idle: Tracker) -> None:
         for row in filter(lambda one: one["info_hash"], rows):
             path = f"/api/v2/torrents/{row['info_hash']}/accounts{query}"
             assert ask(tracker, "GET", path).json["accounts"][0] == {
-                "account": 1, **{name: row[name] for name in row if name != "info_hash"}
+                "account": 1, "owner": "anna", **{name: row[name] for name in row if name != "info_hash"}
             }  # fmt: skip
     refused = ask(tracker, "GET", f"/api/v2/accounts/1/torrents?at={first - 1}")
     assert refused.status == 410
