@@ -86,6 +86,7 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
         yield receiver
 
 
+@pytest.mark.faults
 def test_a_site_that_keeps_its_own_table(
     new_tracker: Callable[..., Tracker], receiver: Receiver, tmp_path: Path
 ) -> None:
