@@ -190,7 +190,7 @@ def play(
             TORRENTS[number], member, 6001 + member, uploaded=said[0], downloaded=said[1], left=1000 - said[1]
         )  # fmt: skip
         get(tracker.http[0], f"/announce/{keys[member]}?{target[10:]}{event}")
-    (first,) = ask(tracker, "GET", "/api/v2/events?type=announced&limit=1").json["events"]
+    first = tracker.events_until(bool, "--type", "announced")[0]
     body = {"uploaded": 5, "corrects": first["seq"]}
     corrected = f"/api/v2/accounts/{rng.randrange(MEMBERS) + 1}/corrections"
     assert ask(tracker, "POST", corrected, body, X_Reason="a present").status == 201

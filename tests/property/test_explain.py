@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tracker.store.address_keys import Keyring
     from tracker.store.moments import ForwardReplay
 
+EARLY = "it came too early"
 PURE = Sources()
 
 
@@ -97,8 +98,11 @@ def check_hidden(shown: dict[str, Any], unread: dict[str, Any]) -> None:
     assert unread["decided_again"].startswith("not possible")
     assert "the address cannot be read" in unread["decided_again"]
     assert unread["numbers"] == shown["numbers"]
-    assert unread["reply"] == shown["reply"]
-    assert [one["seq"] for one in unread["peers"]] == [one["seq"] for one in shown["peers"]]
+    if unread["reply"]["because"] != EARLY or shown["reply"]["because"] == EARLY:
+        assert unread["reply"] == shown["reply"]
+        assert [one["seq"] for one in unread["peers"]] == [one["seq"] for one in shown["peers"]]
+    else:  # an address that cannot be read counts as the peer's own, and so may be too early
+        assert unread["peers"] == []
     assert all(one["address"] is None for one in unread["peers"])
     for picture in ("before", "after"):
         assert unread[picture]["swarm"] == shown[picture]["swarm"]

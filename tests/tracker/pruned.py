@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from tests.support import keys_of
+from tracker.store.book_files import BookError
 from tracker.upkeep import pruning, retention
 from tracker.upkeep.retention import Pruner
 
@@ -23,7 +24,10 @@ class InlinePruner(Pruner):
 
     async def _make(self, seq: int) -> pruning.Made:
         keys = keys_of(self.secrets)
-        made = await trio.to_thread.run_sync(pruning.make, self.log.path, seq, keys)
+        try:
+            made = await trio.to_thread.run_sync(pruning.make, self.log.path, seq, keys)
+        except BookError as error:  # as the process says it
+            raise retention.PruningError(str(error)) from None
         await trio.to_thread.run_sync(pruning.adopt, self.log.path, made)
         return made
 
