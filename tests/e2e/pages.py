@@ -103,7 +103,8 @@ def run(text: str, folder: Path) -> list[tuple[Command, list[str]]]:
 def _output(script: str, folder: Path) -> str:
     """Returns what a script says, and ends what it has left running."""
     process = subprocess.Popen(
-        ["bash", "-c", script],
+        # So that a page that hangs ends even where this process was killed.
+        ["timeout", "-s", "KILL", str(SECONDS), "bash", "-c", script],
         cwd=folder,
         env=clean_environment(),
         stdin=subprocess.DEVNULL,
