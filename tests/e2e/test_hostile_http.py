@@ -149,6 +149,7 @@ def test_a_request_before_nonsense(shared_tracker: Tracker, witness: Witness) ->
     witness.check_http()
 
 
+@pytest.mark.faults  # it waits for the ends of slow requests
 def test_slow_clients(slow_clients: list[socket.socket], witness: Witness) -> None:
     """Clients that never finish their request delay no other client and are soon closed."""
     witness.check_http()

@@ -125,7 +125,14 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+QUICK = "one EIO", "a short write", "ENOSPC from then on"
+"""Faults that every run tries. The others run with `--faults`, because each takes seconds."""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(one, marks=() if one in QUICK else pytest.mark.faults) for one in KINDS],
+)
 def test_a_fault_at_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """Whichever call fails: the next start finds an exact prefix, and all that was acknowledged.
 

@@ -219,7 +219,7 @@ def check_book(frames: list[Frame], state: State, ledgers: dict[Any, list[int]])
         assert found == [*gained[:4], now[4] - then[4], now[9] - then[9], *gained[5:7]]
 
 
-@few_or_many(30, 400)
+@few_or_many(15, 400)
 def test_all_that_count_agree(count: int) -> None:
     """The live state, its replays with and without keys, from images and from an opening, the
     ledgers by account and by torrent, and the independent count.

@@ -54,7 +54,7 @@ def settings(values: dict[str, Any]) -> Settings:
     return Settings(**core, tick_ms=min(10_000, cleanup * 1000), policy=Policy(**policy))
 
 
-@few_or_many(60, 600)
+@few_or_many(30, 600)
 def test_the_newest_change_wins(count: int) -> None:
     try_examples(count, lives, history=st.lists(steps, min_size=1, max_size=12))
 
