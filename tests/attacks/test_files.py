@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("unsynced")
 KEPT, SEGMENT = 64, 192  # bytes of the headers in a file of kept frames
 
 

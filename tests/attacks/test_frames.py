@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("unsynced")
-
 
 def test_what_was_not_changed_is_accepted(tmp_path: Path) -> None:
     """Taking a log apart and putting it together changes no byte, so the other tests mean what they

@@ -34,8 +34,6 @@ from tracker.store.tag_keys import OtherKeyError, TagKeys
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("unsynced")
-
 
 def note_of(files: Files) -> str:
     (name,) = (name for name in files if "/reached/" in name)

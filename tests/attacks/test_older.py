@@ -37,8 +37,6 @@ from tracker.upkeep import pruning
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.usefixtures("unsynced")
-
 
 def with_a_snapshot(folder: Path) -> Files:
     """Returns the files of a site whose newest segment alone comes after a snapshot."""

@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-import pytest
 import trio
 
 from eventlog import Reader, open_log
@@ -34,8 +33,6 @@ from tracker.store.replay import replay
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytestmark = pytest.mark.usefixtures("unsynced")
 
 
 def test_a_log_of_format_1_with_another_id(tmp_path: Path) -> None:

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
     from eventlog import EventLog
 
-pytestmark = pytest.mark.usefixtures("unsynced")
-
 
 def seals(files: Files) -> list[str]:
     return sorted(name for name in files if "/seal/" in name)

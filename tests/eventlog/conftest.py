@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,17 +15,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "log"
-
-
-@pytest.fixture
-def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes sync calls do nothing, for tests that open thousands of logs and cut no power."""
-
-    def nothing(_descriptor: int) -> None:
-        pass
-
-    monkeypatch.setattr(os, "fsync", nothing)
-    monkeypatch.setattr(os, "fdatasync", nothing)
 
 
 @pytest.fixture

@@ -104,7 +104,6 @@ def go_on(folder: Path, record: bytes) -> int:
 
 
 @pytest.mark.faults
-@pytest.mark.usefixtures("unsynced")
 def test_truncated_at_every_byte(image: Image) -> None:
     """Recovery leaves an exact prefix with all durable events, and keeps the cut bytes."""
     ends = [0, SEGMENT_HEADER, *(place.end for place in image.places)]
@@ -120,7 +119,6 @@ def test_truncated_at_every_byte(image: Image) -> None:
         assert image.quarantined() == ([torn] if torn or size < SEGMENT_HEADER else []), size
 
 
-@pytest.mark.usefixtures("unsynced")
 def test_truncation_takes_no_more_than_the_torn_frame(image: Image) -> None:
     """A cut between frames loses no whole frame, and nothing goes to quarantine."""
     for number, place in enumerate(image.places):
@@ -130,7 +128,6 @@ def test_truncation_takes_no_more_than_the_torn_frame(image: Image) -> None:
         assert image.quarantined() == []
 
 
-@pytest.mark.usefixtures("unsynced")
 @pytest.mark.parametrize("bit", [0, 3, 7])
 def test_a_flipped_bit_anywhere(image: Image, bit: int) -> None:
     """A start refuses damage and touches nothing, or cuts only frames that no header calls
@@ -165,7 +162,6 @@ def test_damage_before_the_watermark_is_refused(image: Image) -> None:
     assert "Nothing was changed" in str(caught.value)
 
 
-@pytest.mark.usefixtures("unsynced")
 def test_damage_in_an_older_segment(folder: Path) -> None:
     """Every flipped bit of an older segment is refused, at opening or by the reader."""
     write(folder, [b"r" * 16], [b"s" * 16], [b"t" * 16], segment_bytes=1)
@@ -399,7 +395,6 @@ async def test_one_writer_at_a_time(folder: Path) -> None:
         assert log.next_seq == 1
 
 
-@pytest.mark.usefixtures("unsynced")
 def test_a_record_cannot_imitate_a_frame_header(folder: Path) -> None:
     """A record with the bytes of a frame header does not make a torn tail look like damage, because
     strangers choose the content of records.

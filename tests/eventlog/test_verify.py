@@ -149,7 +149,6 @@ def test_an_empty_log(folder: Path) -> None:
 STEPS = [pytest.param(1, marks=pytest.mark.faults), 23]
 
 
-@pytest.mark.usefixtures("unsynced")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_truncated(log: Damaged, number: int, step: int) -> None:
@@ -163,7 +162,6 @@ def test_truncated(log: Damaged, number: int, step: int) -> None:
         assert found == (number < 2), size
 
 
-@pytest.mark.usefixtures("unsynced")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
     "behind", [bytes(200), b"EVF1" * 50, b"\xff" * 7], ids=["zeros", "magic", "ones"]
@@ -177,7 +175,6 @@ def test_truncated_and_something_behind(log: Damaged, behind: bytes, step: int) 
         assert not agree(log, size)
 
 
-@pytest.mark.usefixtures("unsynced")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_flipped_bits(log: Damaged, number: int, step: int) -> None:
@@ -205,7 +202,6 @@ def rearranged(frames: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
             yield f"swap {one} {other}", swapped
 
 
-@pytest.mark.usefixtures("unsynced")
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_frames_out_of_place(log: Damaged, number: int) -> None:
     """Whole frames at wrong places are found, except the last watermark, which no later header
@@ -220,7 +216,6 @@ def test_frames_out_of_place(log: Damaged, number: int) -> None:
         assert agree(log, what) != harmless, what
 
 
-@pytest.mark.usefixtures("unsynced")
 @pytest.mark.faults
 def test_lost_sectors(log: Damaged) -> None:
     """Any set of 64-byte pieces of the newest segment zeroed: damage is found exactly where a start

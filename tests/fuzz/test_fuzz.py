@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.eventlog.conftest import unsynced as unsynced
 from tests.fuzz import asked, files, given, wire
 from tests.fuzz.engine import bounded, hunt
 from tests.fuzz.found import FOUND
@@ -40,12 +39,10 @@ def prepared(tmp_path: Path) -> Iterator[Callable[[str], Target]]:
 @pytest.mark.parametrize("name", TARGETS)
 def test_hunt(
     prepared: Callable[[str], Target],
-    unsynced: None,
     capfd: pytest.CaptureFixture[str],
     name: str,
 ) -> None:
     """No input raises another error than a refusal, takes seconds, or fills the memory."""
-    del unsynced
     target = prepared(name)
     chance, seeds = Random(f"{name} {SEED}"), target.seeds
     corpus = Path(CORPUS, name) if CORPUS else None
@@ -63,9 +60,8 @@ def test_hunt(
 
 
 @pytest.mark.parametrize(("name", "data"), FOUND)
-def test_found(prepared: Callable[[str], Target], unsynced: None, name: str, data: bytes) -> None:
+def test_found(prepared: Callable[[str], Target], name: str, data: bytes) -> None:
     """What went wrong once goes well."""
-    del unsynced
     target = prepared(name)
     with bounded():
         target.run(data)

@@ -96,9 +96,8 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", READERS)
-def test_forged_files(tmp_path: Path, unsynced: None, name: str, seed: int) -> None:
+def test_forged_files(tmp_path: Path, name: str, seed: int) -> None:
     """Each reader reads a forged log, or refuses it with a sentence."""
-    del unsynced
     chance = Random(f"{name} {seed}")
     for number in range(ROUNDS):
         site = tmp_path / "site"
@@ -126,9 +125,8 @@ def test_an_event_that_does_not_exist() -> None:
         list(event_json.narrate(one))
 
 
-def test_brackets_without_end(tmp_path: Path, unsynced: None) -> None:
+def test_brackets_without_end(tmp_path: Path) -> None:
     """A snapshot whose JSON is nested too deeply is passed over; so are identity and seal told."""
-    del unsynced
     files = whole(pruned=False)
     for name in sorted(files):
         if name.endswith(".snap"):

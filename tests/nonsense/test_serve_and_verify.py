@@ -54,9 +54,8 @@ def _accident(files: Files, name: str, chance: Random) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_they_agree(tmp_path: Path, unsynced: None, seed: int) -> None:
+def test_they_agree(tmp_path: Path, seed: int) -> None:
     """A start never refuses what verifying calls whole."""
-    del unsynced
     chance = Random(seed)
     refused = 0
     for number in range(ROUNDS):
@@ -71,9 +70,8 @@ def test_they_agree(tmp_path: Path, unsynced: None, seed: int) -> None:
 
 
 @pytest.mark.parametrize("pruned", [False, True])
-def test_a_segment_in_the_middle(tmp_path: Path, pruned: bool, unsynced: None) -> None:
+def test_a_segment_in_the_middle(tmp_path: Path, pruned: bool) -> None:
     """A start tells from the neighbours and the note that a segment and its seal are gone."""
-    del unsynced
     names = [one for one in whole(pruned=pruned) if one.endswith(".evl")]
     for name in names[1:-1]:
         files = dict(whole(pruned=pruned))
@@ -100,9 +98,8 @@ IN_PLACE: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("what", IN_PLACE)
-def test_no_file(tmp_path: Path, unsynced: None, what: str) -> None:
+def test_no_file(tmp_path: Path, what: str) -> None:
     """In the place of any file: nobody waits for a pipe or reads a device, and both agree."""
-    del unsynced
     files = whole(pruned=True)
     kinds = {name.rpartition("/")[0]: name for name in files}  # the last file of each folder
     newest_seal = max(name for name in files if name.endswith(".evl"))
@@ -120,9 +117,8 @@ def test_no_file(tmp_path: Path, unsynced: None, what: str) -> None:
     assert not _damage(tmp_path / "site")
 
 
-def test_folders_where_files_are_removed(tmp_path: Path, unsynced: None) -> None:
+def test_folders_where_files_are_removed(tmp_path: Path) -> None:
     """They stay, and do not keep a removal from its end."""
-    del unsynced
     files = whole(pruned=True)
     put(tmp_path / "site", files)
     log = tmp_path / "site" / "log"
@@ -147,9 +143,8 @@ def test_a_secret_that_is_gone(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("left", [None, 0, 64, 127])
-def test_the_newest_segment(tmp_path: Path, unsynced: None, left: int | None) -> None:
+def test_the_newest_segment(tmp_path: Path, left: int | None) -> None:
     """The seal of the segment before shows that it is gone, or that its header was whole once."""
-    del unsynced
     files = {name: data for name, data in whole(pruned=False).items() if "/reached/" not in name}
     drop(files, ".snap")
     newest = max(name for name in files if name.endswith(".evl"))
