@@ -85,6 +85,7 @@ class Endpoint:
     headers: tuple[Parameter, ...] = field(kw_only=True)
     body: Schema | None = field(default=None, kw_only=True)  # of the JSON in the request
     body_required: bool = field(default=True, kw_only=True)
+    by_name: bool = field(default=False, kw_only=True)  # names may stand for numbers
     needs_token: bool = field(default=True, kw_only=True)
     scope: str = field(kw_only=True)  # the least that a token needs: one of `TOKEN_SCOPES`
 

@@ -8,7 +8,7 @@ from html import escape
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from api.openapi.shapes import IN_PATHS
+from api.openapi.shapes import IN_PATHS, Schema, or_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,7 +44,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
         "responses": {str(status): _response(one, status) for status in sorted(one.responses)},
     }
     if one.body is not None:
-        content = {"application/json": {"schema": one.body}}
+        content = {"application/json": {"schema": _asked(one, "", one.body)}}
         described["requestBody"] = {"content": content, "required": one.body_required}
     if one.needs_token:
         described["x-scope"] = one.scope
@@ -55,7 +55,8 @@ def _operation(one: Endpoint) -> dict[str, Any]:
 
 def _path_parameters(one: Endpoint) -> Iterator[dict[str, Any]]:
     for name in re.findall(r"{(\w+)}", one.path):
-        yield {"name": name, "in": "path", "required": True, "schema": IN_PATHS[name]}
+        schema = _asked(one, name, IN_PATHS[name])
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _named_parameters(one: Endpoint) -> Iterator[dict[str, Any]]:
@@ -64,10 +65,14 @@ def _named_parameters(one: Endpoint) -> Iterator[dict[str, Any]]:
             described = {
                 "name": each.name,
                 "in": place,
-                "schema": each.schema,
+                "schema": _asked(one, each.name, each.schema),
                 "description": each.description,
             }
             yield {**described, "required": True} if each.required else described
+
+
+def _asked(one: Endpoint, name: str, schema: Schema) -> Schema:
+    return or_name(name, schema) if one.by_name else schema
 
 
 def _response(one: Endpoint, status: int) -> dict[str, Any]:
@@ -97,12 +102,12 @@ def page(endpoints: Iterable[Endpoint]) -> str:
 
 def _section(one: Endpoint) -> str:
     rows = "".join(
-        f"<tr><td><code>{escape(each.name)}</code><td><code>{escape(json.dumps(each.schema))}</code>"
+        f"<tr><td><code>{escape(each.name)}</code><td><code>{escape(json.dumps(_asked(one, each.name, each.schema)))}</code>"
         f"<td>{escape(each.description)}"
         for each in (*one.query, *one.headers)
     )
     table = f"<table>{rows}</table>" if rows else ""
-    body = "" if one.body is None else f"<p>Body</p>{_pretty(one.body)}"
+    body = "" if one.body is None else f"<p>Body</p>{_pretty(_asked(one, '', one.body))}"
     answers = "".join(
         f"<p>{status} {escape(', '.join(content) or 'empty')}</p>"
         + "".join(map(_pretty, content.values() if status < 300 else ()))

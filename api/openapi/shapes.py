@@ -39,7 +39,7 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "seconds": {**WHOLE, "maximum": 10**9},
     "key_ref": NUMBER,
     "token": NUMBER,
-    "account": {"anyOf": [NUMBER, {"type": "string", "pattern": "^owner:[^/]+$"}]},
+    "account": NUMBER,
     "detector": DETECTOR,
     "factor": NUMBER,
     "rule": NUMBER,
@@ -50,6 +50,21 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "table": {"type": "string", "pattern": "^[a-z_]{1,40}$"},
 }
 """The schemas of parameters in paths, by name."""
+NAMES: Final[dict[str, Schema]] = {
+    "account": {"type": "string", "pattern": "^owner:[^/]+$"},
+    "info_hash": {"type": "string", "pattern": "^label:[^/]+$"},
+}
+"""What endpoints of version 2 take in place of a number or an info hash."""
+
+
+def or_name(member: str, schema: Schema) -> Schema:
+    """Adds the name that may stand in place of a member; of an object, in all its members."""
+    if "properties" in schema:
+        inner = {name: or_name(name, each) for name, each in schema["properties"].items()}
+        return {**schema, "properties": inner}
+    if "items" in schema:
+        return {**schema, "items": or_name(member.replace("hashes", "hash"), schema["items"])}
+    return {"anyOf": [schema, NAMES[member]]} if member in NAMES else schema
 
 
 def nullable(schema: Schema) -> Schema:

@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 from quart import request
 
 from api import times
+from api.v2.names import numbered
+from api.v2.params import NUMBER_MAX
 from api.v2.problems import Problem
 from tracker.ports import is_line
 
@@ -20,11 +22,16 @@ Members = dict[str, Any]
 
 
 async def members(*names: str) -> Members:
-    """Returns the JSON object of the current request, with members of `names` only."""
+    """Returns the JSON object of the current request, with members of `names` only.
+
+    It has the numbers of accounts and the info hashes of torrents where the body names them.
+    """
     if not request.is_json:
         raise Problem(415, "expected a body of application/json")
     body = await request.get_data(cache=True, as_text=False, parse_form_data=False)
-    return known(_loads(body), "", *names)
+    document = _loads(body)
+    await numbered(document)
+    return known(document, "", *names)
 
 
 async def members_or_none(*names: str) -> Members:
@@ -134,4 +141,12 @@ def info_hash(value: object, place: str) -> bytes:
     """Reads 40 hexadecimal digits of either case: 20 bytes."""
     if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{40}", value):
         return bytes.fromhex(value)
-    raise Problem(422, f"{place}: expected 40 hexadecimal digits")
+    raise Problem(422, f"{place}: expected 40 hexadecimal digits, or `label:` and a label")
+
+
+def account(given: Members) -> int | None:
+    """Reads the member `account`: its number."""
+    value = given.get("account")
+    if isinstance(value, str):
+        raise Problem(422, "account: expected its number, or `owner:` and an owner")
+    return whole(given, "account", NUMBER_MAX)

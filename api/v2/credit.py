@@ -122,7 +122,7 @@ class Factors:
         return response
 
     async def end(self, factor: str) -> Response:
-        """Ends a factor: 204, also when it is over already."""
+        """Ends a factor: 204. One that is over already is a 404."""
         with commanded():
             await self.commands.end_factor(params.number(factor, "factor"), actor())
         return empty(204)
@@ -236,7 +236,7 @@ class Accounts:
 def _terms(given: dict[str, Any]) -> FactorTerms:
     info_hash = given.get("info_hash")
     return FactorTerms(
-        account=bodies.whole(given, "account", params.NUMBER_MAX),
+        account=bodies.account(given),
         info_hash=None if info_hash is None else bodies.info_hash(info_hash, "info_hash"),
         upload_percent=bodies.whole(given, "upload_percent", MOST_PERCENT),
         download_percent=bodies.whole(given, "download_percent", MOST_PERCENT),

@@ -28,7 +28,7 @@ from api.v2.ledgers import Ledgers
 from api.v2.limits import Limits
 from api.v2.looks import Looks
 from api.v2.member import Member
-from api.v2.names import by_owner
+from api.v2.names import by_name
 from api.v2.outages import Outages
 from api.v2.ready import ReadyLists
 from api.v2.reruns import Reruns
@@ -99,7 +99,7 @@ def version_2(ports: Ports, known: Known, described: Sequence[Endpoint]) -> list
         row if row.method == "GET" else evolve(row, handler=_without_parameters(row.handler))
         for row in under(problems.PREFIX, problems.DESCRIBED, rows)
     ]
-    return [evolve(row, handler=by_owner(row.handler, ports.live)) for row in rows]
+    return [evolve(row, handler=by_name(row.handler, ports.live), by_name=True) for row in rows]
 
 
 def _without_parameters(handler: Handler) -> Handler:

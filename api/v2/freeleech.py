@@ -93,14 +93,14 @@ class Freeleech:
         return response
 
     async def withdraw(self, token: str) -> Response:
-        """Withdraws a token: 204, also when it is over already."""
+        """Withdraws a token: 204. One that is over already is a 404."""
         with commanded():
             await self.commands.withdraw_freeleech(params.number(token, "token"), actor())
         return empty(204)
 
 
 def _terms(given: dict[str, Any]) -> FreeleechTerms:
-    account = bodies.whole(given, "account", params.NUMBER_MAX)
+    account = bodies.account(given)
     if account is None:
         raise Problem(422, "account: missing; whom the token is for")
     if given.get("info_hash") is None:

@@ -219,7 +219,7 @@ class HitAndRun:
         """Pardons violations: all that are in each that is named. `preview`: only shows them."""
         given = await bodies.members("account", "info_hash", "from", "until", "preview")
         what = Pardon(
-            account=_account(given),
+            account=bodies.account(given),
             info_hash=_torrent(given),
             from_us=bodies.time_us(given, "from"),
             until_us=bodies.time_us(given, "until"),
@@ -241,7 +241,7 @@ class HitAndRun:
         given = await bodies.members("info_hash", "account")
         info_hash = bodies.info_hash(given.get("info_hash"), "info_hash")
         with commanded():
-            return _done(await self.commands.void(info_hash, _account(given), actor()))
+            return _done(await self.commands.void(info_hash, bodies.account(given), actor()))
 
     async def make_immune(self, account: str) -> Response:
         """Makes an account immune `from` a time on, or at once."""
@@ -276,10 +276,6 @@ def _after(text: str) -> tuple[int, bytes]:
     if found is None or int(found[1]) > params.NUMBER_MAX:
         raise Problem(400, "after: expected the `next` of the page before")
     return int(found[1]), bytes.fromhex(found[2])
-
-
-def _account(given: bodies.Members) -> int | None:
-    return bodies.whole(given, "account", params.NUMBER_MAX)
 
 
 def _torrent(given: bodies.Members) -> bytes | None:

@@ -1,6 +1,6 @@
 """Puts names beside numbers: the owner of an account, and what the site calls a torrent.
 
-Paths and queries take an owner in place of an account's number, as `owner:anna`.
+Paths, queries and bodies take names in place of numbers: `owner:anna`, and `label:Debian 13`.
 """
 
 from __future__ import annotations
@@ -8,18 +8,26 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
-from quart import request
+from quart import g, request
 from werkzeug.datastructures import ImmutableMultiDict
 
+from api.v2.pages import gather
 from api.v2.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from api.endpoint import Handler
     from api.replies import Response
     from tracker.ports import Live, ReadModel
 
 OWNER: Final = "owner:"
 """What stands before an owner, so that one whose name is a number is not taken for an account."""
+LABEL: Final = "label:"
+"""What stands before a label, so that one of 40 digits is not taken for an info hash."""
+_MOST_TORRENTS: Final = 100_000  # with labels that are asked for; many may have the same one
+_IN_LISTS: Final = {"info_hashes": "info_hash"}
+"""Members that are lists, and what each item is."""
 
 
 def named(value: Any, model: ReadModel) -> Any:
@@ -41,26 +49,71 @@ def named(value: Any, model: ReadModel) -> Any:
     return found
 
 
-def by_owner(handler: Handler, live: Live) -> Handler:
-    """Has a handler take an owner in place of an account, in its path and query."""
+Place = tuple[Any, Any, str]
+"""A dictionary or list, the key of a value in it, and the member that the value is of."""
 
-    def number(text: str) -> str:
-        if not text.startswith(OWNER):
-            return text
-        found = live.now().account_of(text.removeprefix(OWNER))
-        if found is None:
-            raise Problem(404, f"no account has the owner {text.removeprefix(OWNER)}")
-        return str(found)
+
+def by_name(handler: Handler, live: Live) -> Handler:
+    """Has a handler take names in its path and query. For a body `numbered` does that."""
 
     @wraps(handler)
     async def checked(**in_path: str) -> Response:
-        if "account" in in_path:
-            in_path["account"] = number(in_path["account"])
-        if any(each.startswith(OWNER) for each in request.args.getlist("account")):
-            items = request.args.items(multi=True)
-            request.args = ImmutableMultiDict(
-                (name, number(text) if name == "account" else text) for name, text in items
-            )
-        return await handler(**in_path)
+        g.live = live
+        query = [list(each) for each in request.args.items(multi=True)]
+        places: list[Place] = [(in_path, name, name) for name in in_path]
+        places += [(pair, 1, pair[0]) for pair in query]
+        if await _replaced(places):
+            request.args = ImmutableMultiDict((name, str(value)) for name, value in query)
+        return await handler(**{name: str(value) for name, value in in_path.items()})
 
     return checked
+
+
+async def numbered(document: object) -> None:
+    """Puts numbers and info hashes in place of the names in a JSON body, also of those in lists."""
+    if isinstance(document, dict):
+        await _replaced(list(_places(document)))
+
+
+def _places(document: dict[str, Any]) -> Iterator[Place]:
+    for name, value in document.items():
+        yield document, name, name
+        for at, item in enumerate(value) if isinstance(value, list) else ():
+            yield value, at, _IN_LISTS.get(name, "")
+            if isinstance(item, dict):
+                yield from ((item, each, each) for each in item)
+
+
+async def _replaced(places: list[Place]) -> bool:
+    """Replaces the names at these places; returns whether there were any. Raises `Problem`."""
+    owners, labels = (
+        [
+            (where, at, where[at].removeprefix(prefix))
+            for where, at, each in places
+            if each == member and isinstance(where[at], str) and where[at].startswith(prefix)
+        ]
+        for member, prefix in (("account", OWNER), ("info_hash", LABEL))
+    )
+    for where, at, owner in owners:
+        where[at] = g.live.now().account_of(owner)
+        if where[at] is None:
+            raise Problem(404, f"no account has the owner {owner}")
+    torrents = await _labelled({label for _, _, label in labels})
+    for where, at, label in labels:
+        where[at] = torrents[label]
+    return bool(owners or labels)
+
+
+async def _labelled(labels: set[str]) -> dict[str, str]:
+    """Finds the info hashes of labels. Raises `Problem` unless each is that of one torrent."""
+    if not labels:
+        return {}
+    found: dict[str, str] = {}
+    torrents, _ = await gather(g.live.now().labelled(labels), _MOST_TORRENTS, lambda _: True)
+    for label, info_hash in torrents:
+        if label in found:
+            raise Problem(409, f"several torrents have the label {label}: give an info hash")
+        found[label] = info_hash.hex()
+    for label in labels - found.keys():
+        raise Problem(404, f"no torrent has the label {label}")
+    return found

@@ -99,7 +99,12 @@ def shared_app() -> QuartTrio:
     return create_app(ports, tokens)
 
 
-@pytest.fixture
-def app(ports: Ports) -> QuartTrio:
+def running(ports: Ports) -> QuartTrio:
+    """Returns the application over these fakes."""
     _running[:] = [ports]
     return shared_app()
+
+
+@pytest.fixture
+def app(ports: Ports) -> QuartTrio:
+    return running(ports)

@@ -65,7 +65,9 @@ steps = st.one_of(
     st.tuples(st.just("label"), refs, st.sampled_from(LABELS)),
     st.tuples(st.just("list"), st.lists(st.sampled_from(HASHES), max_size=4)),
     st.tuples(st.just("delist"), st.sampled_from(HASHES)),
-    st.tuples(st.just("token"), st.sampled_from("ab"), st.sampled_from([None, 20, 10**15])),
+    st.tuples(
+        st.just("token"), st.sampled_from(["a", "b", "shred"]), st.sampled_from([None, 20, 10**15])
+    ),
     st.tuples(st.just("revoke token"), st.integers(1, 3)),
     st.tuples(st.just("use token"), st.integers(1, 3)),
     st.tuples(st.just("restart")),
@@ -277,7 +279,7 @@ class Admin:
     async def token(self, label: str, seconds: int | None) -> None:
         def expected() -> None:
             same = any(one.label == label and self.valid(one) for _, one in self.tokens.values())
-            if seconds == 10**15 or same:
+            if seconds == 10**15 or same or label == "shred":
                 raise ports.InvalidTokenError
 
         now = self.service.date_us()
@@ -291,14 +293,13 @@ class Admin:
 
     async def revoke_token(self, number: int) -> None:
         def expected() -> None:
-            if number not in self.tokens:
+            if number not in self.tokens or self.tokens[number][1].revoked_us is not None:
                 raise ports.UnknownTokenError
 
         ask = partial(self.commands.revoke_token, number, by(""))
         if await self.same_error(self.done(ask), expected):
             text, info = self.tokens[number]
-            revoked_us = info.revoked_us or self.service.date_us()
-            self.tokens[number] = text, evolve(info, revoked_us=revoked_us)
+            self.tokens[number] = text, evolve(info, revoked_us=self.service.date_us())
 
     async def use_token(self, number: int) -> None:
         """Uses a token twice on a date: the log has that once."""

@@ -176,12 +176,12 @@ class _Parser(argparse.ArgumentParser):
     """Refuses unknown arguments itself, so that the usage shown is that of the subcommand.
 
     Takes what begins with a minus and a digit for a value: a time such as `-3m`, or a negative
-    number.
+    number. So it does with a minus before a long word: a key or a token.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._negative_number_matcher = re.compile(r"-\d")
+        self._negative_number_matcher = re.compile(r"-\d|-[^-\s]\S{8,}$")
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         """Has an error name the value that is wrong."""

@@ -289,7 +289,7 @@ class Client:
     def end_hit_and_run_rule(self) -> dict[str, Any]:
         return self._judge("DELETE", "hit-and-run/rule")
 
-    def judged(self, account: int | None, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    def judged(self, account: object, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """Yields the downloads of an account; None = of all."""
         path = "hit-and-run" if account is None else f"accounts/{account}/hit-and-run"
         return self._pages("downloads", filters, path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eventlog import border
 from tracker.cli.api_client import ApiError, Client, Endpoint, endpoint_at, endpoint_of
@@ -19,10 +19,13 @@ from tracker.config import ConfigError, load
 from tracker.ports import is_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from tracker.config import HttpApi
+
+
+TORRENT = "its info hash, the beginning of it, or its label"
 
 
 def add_change(
@@ -151,6 +154,27 @@ def naming(item: str) -> Iterator[None]:
         raise ApiError(f"{item}: {error}") from None
 
 
+def named(api: Client, options: argparse.Namespace) -> dict[str, int | str]:
+    """Returns `account` and `info_hash` of what `--account` and `--torrent` name, where they are
+    given. Raises `ApiError` for a name of nothing.
+    """
+    found: dict[str, int | str] = {}
+    if options.account is not None:
+        found["account"] = api.account_of(options.account)
+    if options.torrent is not None:
+        found["info_hash"] = api.torrent_of(options.torrent)
+    return found
+
+
+def hashes_of(options: argparse.Namespace) -> list[str]:
+    """Returns the info hashes of the torrents that the options name, before anything is done."""
+    api, found = client(options), []
+    for one in options.torrents:
+        with naming(one):
+            found.append(api.torrent_of(one))
+    return found
+
+
 # Output.
 
 
@@ -160,6 +184,20 @@ def say_done(options: argparse.Namespace, what: str, name: object) -> None:
         say_json({what: name})
     else:
         say(f"{what} {name}")
+
+
+def do_each(
+    options: argparse.Namespace,
+    things: Iterable[Any],
+    done: str,
+    ask: Callable[[Client, Any], None],
+) -> None:
+    """Asks for a change of each thing, and says that it is `done`."""
+    api = client(options)
+    for one in things:
+        with naming(str(one)):
+            ask(api, one)
+        say_done(options, done, str(one))
 
 
 # Types of arguments.

@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import re
 
+from tracker.cli.api_client import Client
 from tracker.cli.api_options import (
+    TORRENT,
     add_change,
     add_client,
     client,
+    do_each,
     line,
-    naming,
+    named,
     number,
-    say_done,
     say_json,
 )
-from tracker.cli.options import add_many, info_hash
+from tracker.cli.options import add_many
 from tracker.cli.output import say
 from tracker.cli.tables import HASH, NUMBER, TIME, Column, add_list, by_name, say_list
 from tracker.cli.time_options import when as when
@@ -33,7 +35,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     put = commands.add_parser("set", help="set a factor and print its number")
     put.add_argument("--account", type=line, help="for this account alone: its number or owner")
     put.add_argument("--group", type=line, help="for the accounts of this group alone")
-    put.add_argument("--torrent", metavar="HASH", type=info_hash, help="for this torrent alone")
+    put.add_argument(
+        "--torrent", metavar="TORRENT", type=line, help=f"for this torrent alone: {TORRENT}"
+    )
     put.add_argument("--upload", metavar="PERCENT", type=_percent, help="what uploads count")
     put.add_argument(
         "--download", metavar="PERCENT", type=_percent, help="what downloads count; 0 is freeleech"
@@ -56,9 +60,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 def set_factor(options: argparse.Namespace) -> None:
     api = client(options)
     form = {
-        "account": None if options.account is None else api.account_of(options.account),
+        **named(api, options),
         "group": options.group,
-        "info_hash": options.torrent,
         "upload_percent": options.upload,
         "download_percent": options.download,
         "from": options.begin,
@@ -77,11 +80,7 @@ def list_factors(options: argparse.Namespace) -> None:
 
 
 def end_factors(options: argparse.Namespace) -> None:
-    api = client(options)
-    for one in options.factors:
-        with naming(str(one)):
-            api.end_factor(one)
-        say_done(options, "ended", str(one))
+    do_each(options, options.factors, "ended", Client.end_factor)
 
 
 def _percent(text: str) -> int:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracker.cli.api_client import Client
 from tracker.cli.api_options import (
+    TORRENT,
     add_change,
     add_client,
     client,
+    do_each,
     line,
-    naming,
+    named,
     number,
-    say_done,
     say_json,
 )
-from tracker.cli.options import add_many, info_hash
+from tracker.cli.options import add_many
 from tracker.cli.output import say
 from tracker.cli.tables import BYTES, HASH, NUMBER, TIME, Column, add_list, by_name, say_list
 from tracker.cli.time_options import when
@@ -33,7 +35,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     give = commands.add_parser("give", help="give an account a token for a torrent")
     give.add_argument("account", type=line, help="its number or owner")
-    give.add_argument("info_hash", metavar="HASH", type=info_hash)
+    give.add_argument("torrent", metavar="TORRENT", type=line, help=TORRENT)
     give.add_argument("--until", metavar="TIME", type=when, help="until then")
     give.add_argument("--max-bytes", metavar="BYTES", type=number, help="until so many are free")
     give.add_argument(
@@ -43,7 +45,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_change(give, give_token)
     listing = commands.add_parser("list", help="list tokens, and what they freed")
     listing.add_argument("--account", type=line, help="of this account: its number or owner")
-    listing.add_argument("--torrent", metavar="HASH", type=info_hash, help="for this torrent")
+    listing.add_argument(
+        "--torrent", metavar="TORRENT", type=line, help=f"for this torrent: {TORRENT}"
+    )
     states = ("unused", "in_use", "used_up", "completed", "withdrawn", "expired")
     listing.add_argument("--state", choices=states, help="only such tokens")
     add_list(listing)
@@ -57,8 +61,7 @@ def give_token(options: argparse.Namespace) -> None:
     api = client(options)
     token = api.give_freeleech(
         {
-            "account": api.account_of(options.account),
-            "info_hash": options.info_hash,
+            **named(api, options),
             "until": options.until,
             "max_bytes": options.max_bytes,
             "until_completed": options.until_completed or None,
@@ -73,16 +76,11 @@ def give_token(options: argparse.Namespace) -> None:
 
 def list_tokens(options: argparse.Namespace) -> None:
     api = client(options)
-    given = {"info_hash": options.torrent, "state": options.state}
-    filters = {name: text for name, text in given.items() if text}
-    if options.account is not None:
-        filters["account"] = str(api.account_of(options.account))
+    filters = {name: str(value) for name, value in named(api, options).items()}
+    if options.state:
+        filters["state"] = options.state
     say_list(options, _COLUMNS, api.freeleech(filters), by_name(_COLUMNS))
 
 
 def withdraw_tokens(options: argparse.Namespace) -> None:
-    api = client(options)
-    for one in options.tokens:
-        with naming(str(one)):
-            api.withdraw_freeleech(one)
-        say_done(options, "withdrew", str(one))
+    do_each(options, options.tokens, "withdrew", Client.withdraw_freeleech)

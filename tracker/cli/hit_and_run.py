@@ -10,8 +10,17 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.api_options import add_change, add_client, client, line, naming, say_json
-from tracker.cli.options import add_many, info_hash
+from tracker.cli.api_options import (
+    TORRENT,
+    add_change,
+    add_client,
+    client,
+    line,
+    named,
+    naming,
+    say_json,
+)
+from tracker.cli.options import add_many
 from tracker.cli.output import say
 from tracker.cli.tables import HASH, NUMBER, TIME, Column, add_list, by_name, say_list
 from tracker.cli.time_options import at, length, when
@@ -56,7 +65,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     listing.add_argument(
         "--state", metavar="STATES", type=_states, help="only these, with commas between them"
     )
-    listing.add_argument("--torrent", metavar="HASH", type=info_hash, help="only of this one")
+    listing.add_argument(
+        "--torrent", metavar="TORRENT", type=line, help=f"only of this one: {TORRENT}"
+    )
     listing.add_argument(
         "--at", metavar="SEQ|TIME", type=at, help="as it was after that event, or at that time"
     )
@@ -64,11 +75,13 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_client(listing, list_downloads)
     show = commands.add_parser("show", help="print all that became of a download")
     show.add_argument("account", type=line, help="its number or owner")
-    show.add_argument("torrent", metavar="INFO_HASH", type=info_hash)
+    show.add_argument("torrent", metavar="TORRENT", type=line, help=TORRENT)
     add_client(show, show_download)
     pardon = commands.add_parser("pardon", help="pardon violations; name at least one of these")
     pardon.add_argument("--account", type=line, help="of this account alone: its number or owner")
-    pardon.add_argument("--torrent", metavar="HASH", type=info_hash, help="of this torrent alone")
+    pardon.add_argument(
+        "--torrent", metavar="TORRENT", type=line, help=f"of this torrent alone: {TORRENT}"
+    )
     pardon.add_argument(
         "--from", dest="begin", metavar="TIME", type=when, help="violated from then on"
     )
@@ -77,7 +90,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_list(pardon)
     add_change(pardon, pardon_violations, reason_needed=True)
     void = commands.add_parser("void", help="do not judge a torrent's downloads that have begun")
-    void.add_argument("torrent", metavar="INFO_HASH", type=info_hash)
+    void.add_argument("torrent", metavar="TORRENT", type=line, help=TORRENT)
     void.add_argument("--account", type=line, help="of this account alone: its number or owner")
     add_change(void, void_downloads, reason_needed=True)
     immune = commands.add_parser("immune", help="do not judge accounts, or judge them again")
@@ -118,15 +131,15 @@ def end_rule(options: argparse.Namespace) -> None:
 
 def list_downloads(options: argparse.Namespace) -> None:
     api = client(options)
-    filters = {"state": options.state, "info_hash": options.torrent, "at": options.at}
-    account = None if options.account is None else api.account_of(options.account)
-    given = {name: value for name, value in filters.items() if value is not None}
-    _list(options, api.judged(account, given))
+    whose = named(api, options)
+    filters = {"state": options.state, "info_hash": whose.get("info_hash"), "at": options.at}
+    given = {name: str(value) for name, value in filters.items() if value is not None}
+    _list(options, api.judged(whose.get("account"), given))
 
 
 def show_download(options: argparse.Namespace) -> None:
     api = client(options)
-    found = api.judged_history(api.account_of(options.account), options.torrent)
+    found = api.judged_history(api.account_of(options.account), api.torrent_of(options.torrent))
     if options.json:
         say_json(found)
         return
@@ -143,8 +156,7 @@ def show_download(options: argparse.Namespace) -> None:
 def pardon_violations(options: argparse.Namespace) -> None:
     api = client(options)
     form = {
-        "account": None if options.account is None else api.account_of(options.account),
-        "info_hash": options.torrent, "from": options.begin, "until": options.until,
+        **named(api, options), "from": options.begin, "until": options.until,
         "preview": options.preview or None,
     }  # fmt: skip
     answer = api.pardon({name: value for name, value in form.items() if value is not None})
@@ -156,10 +168,7 @@ def pardon_violations(options: argparse.Namespace) -> None:
 
 def void_downloads(options: argparse.Namespace) -> None:
     api = client(options)
-    form = {"info_hash": options.torrent}
-    if options.account is not None:
-        form["account"] = api.account_of(options.account)
-    _done(options, api.void(form))
+    _done(options, api.void(named(api, options)))
 
 
 def change_immunity(options: argparse.Namespace) -> None:

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventlog import parse_json
+from tracker.cli.api_client import Client
 from tracker.cli.api_options import (
+    TORRENT,
     add_change,
     add_client,
     client,
+    do_each,
+    hashes_of,
     line,
     naming,
     number,
-    say_done,
     say_json,
 )
 from tracker.cli.lists import add_query, say_rows
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-_TORRENT = "its info hash, the beginning of it, or its label"
 _COLUMNS = (
     Column("info_hash", HASH), Column("label"), Column("seeders", NUMBER), Column("leechers", NUMBER),
     Column("completed", NUMBER), Column("size", BYTES), Column("added", TIME),
@@ -45,19 +47,19 @@ _AT_ONCE = 40_000  # bytes of torrents in one request, because the API takes 64 
 def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     show = commands.add_parser("show", help="print a torrent's counts and facts")
-    show.add_argument("torrent", metavar="TORRENT", type=line, help=_TORRENT)
+    show.add_argument("torrent", metavar="TORRENT", type=line, help=TORRENT)
     add_client(show, show_torrent)
     listing = commands.add_parser("list", help="list torrents that the tracker knows")
     listing.add_argument("--present", action="store_true", help="only those with peers")
     add_query(listing, list_torrents)
     members = commands.add_parser("members", help="list what each account did in a torrent")
-    members.add_argument("torrent", metavar="TORRENT", type=line, help=_TORRENT)
+    members.add_argument("torrent", metavar="TORRENT", type=line, help=TORRENT)
     members.add_argument(
         "--snatched", action="store_true", help="only who completed it, the last one seen first"
     )
     add_query(members, list_members, searched=False)
     put = commands.add_parser("describe", help="say these facts, in place of all said before")
-    add_many(put, "torrents", "TORRENT", line, f"{_TORRENT}; all get the same facts")
+    add_many(put, "torrents", "TORRENT", line, f"{TORRENT}; all get the same facts")
     put.add_argument("--label", type=line, help="its name for people")
     put.add_argument("--size", metavar="BYTES", type=number, help="bytes of its files")
     put.add_argument("--site-id", metavar="N", type=number, help="the site's number of it")
@@ -72,10 +74,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_change(many, import_torrents)
     forget = commands.add_parser("forget", help="take back all facts about torrents")
-    add_many(forget, "torrents", "TORRENT", line, _TORRENT)
+    add_many(forget, "torrents", "TORRENT", line, TORRENT)
     add_change(forget, forget_torrents)
     ban = commands.add_parser("blacklist", help="refuse torrents in all modes, or no longer")
-    add_many(ban, "torrents", "TORRENT", line, _TORRENT)
+    add_many(ban, "torrents", "TORRENT", line, TORRENT)
     how = ban.add_mutually_exclusive_group()
     how.add_argument("--public", action="store_true", help="clients get the reason")
     how.add_argument("--lift", action="store_true", help="take them off the blacklist")
@@ -150,11 +152,7 @@ def import_torrents(options: argparse.Namespace) -> None:
 
 
 def forget_torrents(options: argparse.Namespace) -> None:
-    api = client(options)
-    for one in options.torrents:
-        with naming(one):
-            api.forget_torrent(api.torrent_of(one))
-        say_done(options, "forgot", one)
+    do_each(options, hashes_of(options), "forgot", Client.forget_torrent)
 
 
 def _batches(path: Path) -> Iterator[tuple[int, list[object]]]:

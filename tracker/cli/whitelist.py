@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.cli.api_options import add_change, add_client, client, naming, say_done
-from tracker.cli.options import add_many, info_hash
+from tracker.cli.api_client import Client
+from tracker.cli.api_options import (
+    TORRENT,
+    add_change,
+    add_client,
+    client,
+    do_each,
+    hashes_of,
+    line,
+)
+from tracker.cli.options import add_many
 from tracker.cli.tables import HASH, Column, add_list, by_name, say_list
 
 if TYPE_CHECKING:
@@ -17,22 +26,18 @@ _COLUMNS = (Column("info_hash", HASH),)
 def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add = commands.add_parser("add", help="whitelist torrents")
-    add_many(add, "hashes", "HASH", info_hash, "info hashes")
+    add_many(add, "torrents", "TORRENT", line, TORRENT)
     add_change(add, add_torrents)
     listing = commands.add_parser("list", help="list whitelisted torrents")
     add_list(listing)
     add_client(listing, list_torrents)
     remove = commands.add_parser("remove", help="take torrents off the whitelist")
-    add_many(remove, "hashes", "HASH", info_hash, "info hashes")
+    add_many(remove, "torrents", "TORRENT", line, TORRENT)
     add_change(remove, remove_torrents)
 
 
 def add_torrents(options: argparse.Namespace) -> None:
-    api = client(options)
-    for one in options.hashes:
-        with naming(one):
-            api.whitelist_add(one)
-        say_done(options, "whitelisted", one)
+    do_each(options, hashes_of(options), "whitelisted", Client.whitelist_add)
 
 
 def list_torrents(options: argparse.Namespace) -> None:
@@ -41,8 +46,4 @@ def list_torrents(options: argparse.Namespace) -> None:
 
 
 def remove_torrents(options: argparse.Namespace) -> None:
-    api = client(options)
-    for one in options.hashes:
-        with naming(one):
-            api.whitelist_remove(one)
-        say_done(options, "delisted", one)
+    do_each(options, hashes_of(options), "delisted", Client.whitelist_remove)

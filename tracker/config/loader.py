@@ -23,6 +23,7 @@ from tracker.config.schema import (
 )
 from tracker.config.structure import ConfigError, structure
 from tracker.config.values import Address, UnixAddress
+from tracker.domain.access_tokens import OWN_LABELS
 
 _Listener = UdpTracker | HttpTracker | HttpApi | HealthCheckApi
 
@@ -206,5 +207,7 @@ def _advice(config: Config, seen: translate.Translation) -> Iterator[str]:
     tokens = config.http_api.access_tokens if config.http_api else {}
     if config.http_api and not tokens:
         yield "http_api.access_tokens: there is none, so the API refuses every request"
+    for label in tokens.keys() & {*OWN_LABELS}:
+        yield f"http_api.access_tokens: {label} is also the author of the tracker's own changes"
     if len(set(tokens.values())) < len(tokens):
         yield "http_api.access_tokens: two labels share a token; the log can name only one of them"

@@ -10,6 +10,10 @@ from typing import Any, NamedTuple
 READ, MODERATOR, FULL = "read", "moderator", "full"
 SCOPES = (READ, MODERATOR, FULL)
 """Each may do what those before it may."""
+OWN_LABELS = ("shred", "shred_days", "import", "change-server-key", "keep_days", "keep_bytes")
+"""Authors of what the tracker and its commands write of themselves. No token that is issued has
+such a label, because the log could not tell who it was.
+"""
 
 
 class AccessToken(NamedTuple):

@@ -102,10 +102,7 @@ class Commands(Protocol):
         ...
 
     async def end_factor(self, number: int, by: Actor) -> None:
-        """Ends a factor before its time; does nothing when it is over.
-
-        Raises `UnknownFactorError`.
-        """
+        """Ends a factor before its time. Raises `UnknownFactorError`, also when it is over."""
         ...
 
     async def group_account(self, account: int, group: str | None, by: Actor) -> None:
@@ -125,7 +122,7 @@ class Commands(Protocol):
         ...
 
     async def withdraw_freeleech(self, number: int, by: Actor) -> None:
-        """Ends a freeleech token; does nothing when it is over. Raises `UnknownFreeleechError`."""
+        """Ends a freeleech token. Raises `UnknownFreeleechError`, also when it is over."""
         ...
 
     async def correct(self, asked: Correction, by: Actor) -> int:
@@ -156,7 +153,7 @@ class Commands(Protocol):
         ...
 
     async def revoke_token(self, number: int, by: Actor) -> None:
-        """Revokes an access token; does nothing when it is. Raises `UnknownTokenError`."""
+        """Revokes an access token. Raises `UnknownTokenError`, also when it is revoked."""
         ...
 
     def use_token(self, number: int) -> None:

@@ -40,11 +40,11 @@ class InvalidFreeleechError(CommandError):
 
 
 class UnknownFreeleechError(CommandError):
-    """There is no such freeleech token, or it was over long ago."""
+    """There is no such freeleech token, or it is over."""
 
 
 class UnknownFactorError(CommandError):
-    """No credit factor was ever set under this number."""
+    """No credit factor was ever set under this number, or it is over."""
 
 
 class UnknownAccountError(CommandError):
@@ -88,7 +88,7 @@ class InvalidTokenError(CommandError):
 
 
 class UnknownTokenError(CommandError):
-    """No access token was ever issued under this number."""
+    """No access token was ever issued under this number, or it is revoked already."""
 
 
 class LogUnavailableError(CommandError):

@@ -7,7 +7,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Callable,
+        Container,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from tracker.ports.cases import CasesPage, CasesQuery, CaseTold, Detector
     from tracker.ports.hit_and_run import (
@@ -95,6 +103,10 @@ class ReadModel(Protocol):
 
     def label(self, info_hash: bytes) -> str | None:
         """What the site calls a torrent; None = nothing."""
+        ...
+
+    def labelled(self, labels: Container[str]) -> Iterator[tuple[str, bytes] | None]:
+        """The torrents that the site calls so, each with its label."""
         ...
 
     def peers(self, info_hash: bytes) -> Iterator[Peer | None]:

@@ -14,7 +14,7 @@ from tracker.domain.swarms import BUCKETS
 from tracker.ports import AT_ONCE, Account, KeyInfo, ListQuery, Torrent, chosen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from tracker.domain.state import State
     from tracker.service.read_model import Projection
@@ -86,6 +86,14 @@ def torrents(
 
     for one in chosen(rows(), query, bytes, get):
         yield model.torrent(one) if one else None
+
+
+def labelled(state: State, labels: Container[str]) -> Iterator[tuple[str, bytes] | None]:
+    for info_hash in _paused(tuple(state.facts)):
+        if info_hash is None:
+            yield None
+        elif (label := _said(state.facts.get(info_hash, ""), "label")) in labels:
+            yield str(label), info_hash
 
 
 def _said(facts: str, field: str) -> int | str | None:

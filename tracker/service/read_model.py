@@ -26,7 +26,7 @@ from tracker.store.address_keys import day_of
 from tracker.wire.clients import client_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from tracker.domain import swarms
     from tracker.domain.access import Key
@@ -235,6 +235,9 @@ class Projection:
     def label(self, info_hash: bytes) -> str | None:
         said = self._state.facts.get(info_hash)
         return json.loads(said).get("label") if said else None
+
+    def labelled(self, labels: Container[str]) -> Iterator[tuple[str, bytes] | None]:
+        return lists.labelled(self._state, labels)
 
     def keys(self, after: int) -> Iterator[ports.KeyInfo]:
         for key_ref in range(after + 1, self._state.access.next_key_ref):

@@ -62,10 +62,10 @@ def test_many_keys_are_revoked(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("whitelist add @{folder}/bad", "whitelist add: error: argument HASH: {folder}/bad, line 3: 'zz': expected 40"),
-        ("whitelist add @{folder}/none", "error: argument HASH: cannot read {folder}/none: No such file"),
+        ("block lift @{folder}/bad", "block lift: error: argument NETWORK: {folder}/bad, line 3: expected a network"),
+        ("whitelist add @{folder}/none", "error: argument TORRENT: cannot read {folder}/none: No such file"),
         ("whitelist remove @{folder}/odd", "cannot read {folder}/odd: it is no text in UTF-8"),
-        ("whitelist add xyz", "argument HASH: 'xyz': expected 40 hexadecimal digits"),
+        ("events --info-hash xyz", "argument --info-hash: 'xyz': expected 40 hexadecimal digits"),
         ("key add --seconds soon", "tracker key add: error: argument --seconds: 'soon': expected a time such as"),
         ("shred --before soon", "tracker shred: error: argument --before: 'soon': expected a date such as"),
         ("swarm x --at 5..9", "argument --at: '5..9': expected one moment, and not an interval"),
@@ -84,7 +84,7 @@ def test_many_keys_are_revoked(
 def test_an_error_names_the_command_and_the_value(
     arguments: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "bad").write_text(f"{HASHES[0]}\n\nzz\n")
+    (tmp_path / "bad").write_text("192.0.2.7\n\nzz\n")
     (tmp_path / "odd").write_bytes(b"\xff")
     with pytest.raises(SystemExit, match="2"):
         main(arguments.format(folder=tmp_path).split())

@@ -136,7 +136,7 @@ def test_times_as_people_type_them(
 
 @pytest.mark.parametrize(
     ("command", "one"),
-    [("whitelist add", HASHES[1]), ("whitelist remove", HASHES[1]), ("factor end", "9")],
+    [("freeleech withdraw", "7"), ("factor end", "9")],
 )
 def test_a_command_for_several_names_the_one_at_fault(
     api: Api, config: str, capsys: pytest.CaptureFixture[str], command: str, one: str

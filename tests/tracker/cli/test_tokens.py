@@ -40,6 +40,15 @@ def test_revoke(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> No
     assert (code, error) == (1, "tracker: bert: no access token with this label is in force\n")
 
 
+def test_a_token_with_a_dash(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A token or a key that begins with a minus is no option."""
+    api.answer = b'{"keys":[{"key_ref":7}],"next":null}'
+    key = "-" + "k" * 31
+    told = run(capsys, "key", "revoke", key, "--config", config, "--token", "-MyAccessToken")
+    assert told == (0, f"revoked {key}\n", "")
+    assert api.requests[-1].headers["authorization"] == "Bearer -MyAccessToken"
+
+
 def test_list(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each, separated by tabs."""
     api.answer = json.dumps({"tokens": [TOKEN]}).encode()

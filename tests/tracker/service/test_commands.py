@@ -386,7 +386,7 @@ NOTHING: dict[str, tuple[Ask, object]] = {
     ),
     "same factor": (lambda commands: commands.set_factor(TERMS, BY), 1),
     "no factor": (lambda commands: commands.end_factor(7, BY), ports.UnknownFactorError),
-    "over": (lambda commands: commands.end_factor(2, BY), None),
+    "over": (lambda commands: commands.end_factor(2, BY), ports.UnknownFactorError),
     "corrected": (lambda commands: commands.correct(CORRECTION, ONCE_MORE), 8),
 }
 

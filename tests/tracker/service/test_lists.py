@@ -164,6 +164,14 @@ def test_a_page_by_name_looks_at_no_other_rows(
     assert looked[-1] == found[-1].info_hash[:1]
 
 
+@pytest.mark.parametrize("labels", [{"Debian 13"}, {'a "size": 7', "Ärger\\"}, {"nobody's"}])
+def test_torrents_of_labels(model: Projection, labels: set[str]) -> None:
+    """Every torrent that the site calls so is found, whether it has peers or not."""
+    said = {(one.facts.label, one.info_hash) for one in rows(model, "torrents")}
+    found = [one for one in model.labelled(labels) if one]
+    assert sorted(found) == sorted((label, one) for label, one in said if label in labels)
+
+
 def test_an_owner_of_a_key_that_was_issued_again() -> None:
     """An account keeps its owner, although its first key belongs to another one now."""
     rig = Rig.with_settings(private=True)

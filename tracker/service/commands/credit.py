@@ -29,9 +29,8 @@ class CreditCommands(Writing):
     async def end_factor(self, number: int, by: ports.Actor) -> None:
         async with self._answer(pending.factor(number)):
             event = crediting.factor_to_end(self._service.state, number, self._service.date_us())
-            if event is not None:
-                self._need_room()
-                self._append(event, by)
+            self._need_room()
+            self._append(event, by)
 
     async def correct(self, asked: ports.Correction, by: ports.Actor) -> int:
         fingerprint = fingerprint_of("correct", {**asdict(asked), "reason": by.reason})

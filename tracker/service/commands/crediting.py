@@ -111,15 +111,14 @@ def _check(terms: ports.FactorTerms, now: int) -> None:
         raise ports.InvalidFactorError(problem)
 
 
-def factor_to_end(state: State, number: int, now: int) -> CreditFactorEnded | None:
-    """Returns the event that ends a factor, or None if the factor is over already.
-
-    Raises `UnknownFactorError`.
-    """
+def factor_to_end(state: State, number: int, now: int) -> CreditFactorEnded:
+    """Returns the event that ends a factor. Raises `UnknownFactorError`, also if it is over."""
     if not 0 < number < state.factors.next_number:
         raise ports.UnknownFactorError
     factor = state.factors.current.get(number)
-    return None if factor is None or factor.is_over(now) else CreditFactorEnded(number)
+    if factor is None or factor.is_over(now):
+        raise ports.UnknownFactorError("that factor is over already")
+    return CreditFactorEnded(number)
 
 
 def correction(

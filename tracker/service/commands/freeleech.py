@@ -63,9 +63,11 @@ class FreeleechCommands(Writing):
         if token is None:
             raise ports.UnknownFreeleechError
         async with self._answer(pending.account(token.account)):
-            if token.state(self._service.now_us()) in (UNUSED, IN_USE):
-                self._need_room()
-                self._append(FreeleechWithdrawn(number), by)
+            is_now = token.state(self._service.now_us())
+            if is_now not in (UNUSED, IN_USE):
+                raise ports.UnknownFreeleechError(f"that freeleech token is over: {is_now}")
+            self._need_room()
+            self._append(FreeleechWithdrawn(number), by)
 
 
 def _with_ends(state: State, terms: ports.FreeleechTerms) -> ports.FreeleechTerms:

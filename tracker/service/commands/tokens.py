@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from tracker import ports
+from tracker.domain.access_tokens import OWN_LABELS
 from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import TokenIssued, TokenRevoked, TokenUsed
 from tracker.service.commands.crediting import END_US
@@ -32,6 +33,9 @@ class TokenCommands(Writing):
                 until_us = now + new.seconds_valid * 1_000_000
             if until_us is not None and not now < until_us < END_US:
                 raise ports.InvalidTokenError("it would end before now, or after the year 9999")
+            if new.label in OWN_LABELS:
+                text = f"the label {new.label} is that of the tracker's own changes"
+                raise ports.InvalidTokenError(text)
             valid = [one for one in state.access_tokens.by_number.values() if one.valid(now)]
             if any(one.label == new.label for one in valid):
                 text = f"an access token with the label {new.label} is in force: revoke it first"
@@ -51,9 +55,10 @@ class TokenCommands(Writing):
             token = self._service.state.access_tokens.by_number.get(number)
             if token is None:
                 raise ports.UnknownTokenError
-            if token.revoked_us is None:
-                self._need_room()
-                self._append(TokenRevoked(number, token.label), by)
+            if token.revoked_us is not None:
+                raise ports.UnknownTokenError("that access token is revoked already")
+            self._need_room()
+            self._append(TokenRevoked(number, token.label), by)
 
     def use_token(self, number: int) -> None:
         """Notes a use, unless one of the same date is noted, or the log has no room."""
