@@ -58,7 +58,13 @@ from eventlog.history import at as history_at
 from eventlog.kept_frames import keep_frames, kept_digests, kept_path, read_kept_frames
 from eventlog.nonsense import border, parse_json
 from eventlog.pool import FRAME_BYTES, OpenFrame, Pool
-from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
+from eventlog.reader import (
+    Reader,
+    first_and_last_frame,
+    frame_at,
+    holds_frame,
+    placed_frames,
+)
 from eventlog.removal import remove_before
 from eventlog.repeated_warning import RepeatedWarning
 from eventlog.seals import (
@@ -68,6 +74,7 @@ from eventlog.seals import (
     lost_its_end,
     seal_path,
     sealed_history,
+    trusted_mac,
     write_missing,
     wrong_by_seal,
 )
@@ -169,6 +176,7 @@ __all__ = [
     "open_log",
     "opening_path",
     "parse_json",
+    "placed_frames",
     "read_file",
     "read_identity",
     "read_kept_frames",
@@ -178,6 +186,7 @@ __all__ = [
     "segments_of",
     "sync_directory",
     "to_the_end",
+    "trusted_mac",
     "unreadable",
     "write_all",
     "write_missing",

@@ -20,10 +20,15 @@ from eventlog.files import open_file
 from eventlog.first_event import first_seq, segments_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from eventlog.encryption import Keys
+
+    Picks = Callable[[Path, Path], Iterable[tuple[int, int]] | None]
+    """Takes a finished segment and the one after it, and says which frames are wanted: the byte
+    where each begins, and its first event, ascending. None = all. It must know that the segment is
+    sealed. It goes on only when all wanted frames before were given."""
 
 BACK_US = 2 * LEAD_US
 """Microseconds by which dates go back within a segment at most."""
@@ -48,6 +53,7 @@ class Reader:
         to_end: bool = False,
         keys: Keys | None = None,
         decrypt: bool = True,
+        picks: Picks | None = None,
     ) -> None:
         self.path = path
         self._log_id = folder.read_identity(path)
@@ -56,6 +62,7 @@ class Reader:
         self._to_end = to_end
         self._keys = keys
         self._decrypt = decrypt
+        self._picks = picks
         self._current: segment.Walk | None = None
         self._held: deque[frame.Frame] = deque()
         self._segments: list[
@@ -71,6 +78,9 @@ class Reader:
         """
         yield from self._released()
         for found in self._walk_while_there():
+            if found is None:
+                yield from self._released()
+                continue
             self.durable_seq = max(self.durable_seq, found.header.durable_seq)
             if found.header.records and found.header.next_seq > self._from_seq:
                 self._held.append(found)
@@ -91,7 +101,7 @@ class Reader:
     def _given(self, found: frame.Frame) -> frame.Frame:
         return decrypt_frame(self._log_id, found, self._keys) if self._decrypt else found
 
-    def _walk_while_there(self) -> Iterator[frame.Frame]:
+    def _walk_while_there(self) -> Iterator[frame.Frame | None]:
         try:
             yield from self._walk()
         except FileNotFoundError:
@@ -100,7 +110,8 @@ class Reader:
                 raise LogPrunedError(self.path) from None
             raise
 
-    def _walk(self) -> Iterator[frame.Frame]:
+    def _walk(self) -> Iterator[frame.Frame | None]:
+        """Yield the frames of all segments; None = all frames so far are durable."""
         doubted = -1
         while True:
             walk = self._current or self._open_first()
@@ -110,8 +121,17 @@ class Reader:
             end = segment.end_before(following, walk.header.epoch) if following else None
             if end and walk.next_seq >= end[0] and not _leads_to(walk, end):
                 walk = self._back_to(walk, end)
-            with open_file(walk.path) as file:
-                yield from walk.frames(file, end)
+            picked = self._picked(walk, following) if following else None
+            if following is not None and picked is not None:
+                # It is sealed, so all of it is durable. Whoever picks frames may go by those before
+                # them, so these are given first.
+                yield None
+                self.durable_seq = max(self.durable_seq, segment.base_seq_of(following))
+                with open_file(walk.path) as file:
+                    yield from walk.picked(file, picked, segment.begin_of(following))
+            else:
+                with open_file(walk.path) as file:
+                    yield from walk.frames(file, end)
             if following is None:
                 if self._following(walk) is not None:
                     continue
@@ -131,6 +151,12 @@ class Reader:
                 with open_file(walk.path) as file:
                     walk.check_left_over(file)
             self._enter(following, walk)
+
+    def _picked(self, walk: segment.Walk, following: Path) -> Iterable[tuple[int, int]] | None:
+        """Ask which frames of a segment are wanted; None = all."""
+        if self._picks is None or walk.offset > walk.header.size:
+            return None
+        return self._picks(walk.path, following)
 
     def _was_durable(self, walk: segment.Walk) -> bool:
         """Tells whether the bytes that stopped the walk had been durable."""
@@ -188,6 +214,25 @@ def _leads_to(walk: segment.Walk, end: segment.End) -> bool:
     rest = copy(walk)
     with open_file(walk.path) as file:
         return not any(one.header.records for one in rest.frames(file, end)) and rest.end == end
+
+
+def placed_frames(path: Path, keys: Keys | None) -> Iterator[tuple[int, frame.Frame]]:
+    """Yield the frames of a finished segment with records, each with the byte where it begins. All
+    are checked.
+
+    Raises the errors of `Reader`, also where the segment does not lead to the next one.
+    """
+    end = segment.end_of_finished(path)
+    with open_file(path) as file:
+        walk = segment.Walk(path, file, keys)
+        at = walk.offset
+        for found in walk.frames(file, end):
+            if found.header.records:
+                yield at, found
+            at = walk.offset
+    if walk.end != end:
+        what = walk.stopped or "it ends before the place where the next segment goes on"
+        raise LogCorruptError(path, walk.offset, what)
 
 
 def first_and_last_frame(path: Path) -> tuple[frame.Frame, frame.Frame] | None:

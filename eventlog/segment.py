@@ -59,7 +59,7 @@ from eventlog.frame import MAGIC as FRAME_MAGIC
 from eventlog.tags import FORGED, NO_TAG_KEY, tag_holds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from io import BufferedReader
     from pathlib import Path
 
@@ -247,6 +247,13 @@ def end_before(following: Path, epoch: int) -> End | None:
     return None if header.epoch == epoch else (header.base_seq, header.previous)
 
 
+def begin_of(path: Path) -> End:
+    """Read the place in the log where a segment begins, from its header. Raises the errors of
+    `open_header`."""
+    header = open_header(path)
+    return header.base_seq, header.previous
+
+
 def headers_from_the_end(path: Path, header: SegmentHeader) -> Iterator[tuple[int, Header]]:
     """Yield offset and header of the frames with intact headers, the last one first.
 
@@ -320,6 +327,15 @@ def end_of(path: Path) -> End | None:
     return end_before(later[0], epoch_of(path)) if later else None
 
 
+def end_of_finished(path: Path) -> End:
+    """Find the place where a finished segment ends: the next one says it. Raises the errors of
+    `open_header`, and `FileNotFoundError` without a next one."""
+    later = [each for each in list_segments(path.parent) if each.name > path.name]
+    if not later:
+        raise FileNotFoundError(f"no segment follows {path}")
+    return begin_of(later[0])
+
+
 class Walk:
     """Walks over the frames of one open segment, and checks them.
 
@@ -366,6 +382,29 @@ class Walk:
         while (end is None or self.end != end) and (found := self._next(file)) is not None:
             yield found
 
+    def picked(
+        self, file: BufferedReader, places: Iterable[tuple[int, int]], end: End
+    ) -> Iterator[Frame]:
+        """Yield some frames of a finished segment, ascending: the byte where each begins, and its
+        first event. Then go to the segment's end, which is `end`.
+
+        Each one is checked for itself, and not that nothing is missing between two of them. Raises
+        `LogCorruptError`.
+        """
+        self._seen = os.fstat(file.fileno()).st_size
+        file.seek(self.offset)
+        for offset, seq in places:
+            if offset != self.offset:
+                file.seek(offset)
+                self.offset = offset
+            found = self._next(file, seq)
+            if found is None:
+                raise LogCorruptError(self.path, offset, self.stopped or "no frame begins here")
+            yield found
+        self.stopped = None
+        self.offset = self._seen
+        self.next_seq, self.chain = end
+
     def check_left_over(self, file: BufferedReader) -> None:
         """Check the bytes after the accepted part, if a segment of another epoch continues there.
 
@@ -395,12 +434,16 @@ class Walk:
         """Tells whether the file has grown since `frames` began."""
         return self.path.stat().st_size > self._seen
 
-    def _next(self, file: BufferedReader) -> Frame | None:
+    def _next(self, file: BufferedReader, picked_seq: int | None = None) -> Frame | None:
+        """Read the next frame. `picked_seq`: its first event, because frames before it were passed
+        over."""
         head = file.read(FRAME_HEADER_SIZES[self.header.format])
         if not head:
             return None
         try:
             header = parse_header(head, self._crc_start)
+            if picked_seq is not None:
+                self.next_seq, self.chain = picked_seq, header.previous
             self._check_place(header)
             size = header.payload_size
             payload = file.read(size)

@@ -77,7 +77,8 @@ def find_account(who: str, frames: Iterable[Frame]) -> int | None:
 
 
 class Ledger:
-    """Yields the entries of one account. It needs all frames of the log, from the first on.
+    """Yields the entries of one account. It needs all frames of the log, from the first on, but
+    for announces of other keys than `keys`, whose time goes to `passed`.
 
     If the log's oldest events were removed, call `opening` first, with the frames that were kept.
 
@@ -98,7 +99,7 @@ class Ledger:
         self._decrypt = decrypt or (lambda frame: frame)
         self._account = account
         self._info_hash = info_hash
-        self._keys: set[int] = set()
+        self.keys: set[int] = set()  # of the account so far, by number
         self._rules = AccountingRules()
         self._torrent_of = _Torrents()
         self._clients = Clients()
@@ -194,7 +195,7 @@ class Ledger:
     def _begin(self, state: State) -> None:
         """Takes from the state: keys, rules, and announces that a later one may continue."""
         account_of = state.access.account_of
-        self._keys = {ref for ref, owner in enumerate(account_of) if owner == self._account}
+        self.keys = {ref for ref, owner in enumerate(account_of) if owner == self._account}
         self._rules.go_on(state, state.accounts, lambda account, _: account == self._account)
         self._clients = state.clients
 
@@ -206,7 +207,7 @@ class Ledger:
             kind = frame.header.kind
             if kind == events.ADMIN:
                 found = self._corrections(frame)
-            elif kind == events.ANNOUNCE and self._keys:
+            elif kind == events.ANNOUNCE and self.keys:
                 found = self._announces(frame)
             elif kind == ClientNamed.kind:
                 for one in ClientNamed.unpack(newest(frame).plain):
@@ -218,6 +219,10 @@ class Ledger:
                 self._rules.note(frame)
             if self._rules.gains:
                 self._take_gains()
+
+    def passed(self, time_us: int) -> None:
+        """Takes the log time of announces of other accounts, in place of their frame."""
+        self._rules.announced(time_us)
 
     def _take_gains(self) -> None:
         gains, self._rules.gains = self._rules.gains, []
@@ -235,7 +240,7 @@ class Ledger:
             self._rules.apply(event, seq, record.time_us)
             if isinstance(event, KeyIssued):
                 if event.account == self._account:
-                    self._keys.add(event.key_ref)
+                    self.keys.add(event.key_ref)
             elif isinstance(event, CreditCorrected) and event.account == self._account:
                 yield self._correction(seq, record.time_us, event)
 
@@ -251,7 +256,7 @@ class Ledger:
         older = not current(frame)
         if older:
             frame = newest(self._decrypt(frame))
-        if not (numbers := _with_keys(frame.plain, self._keys)):  # true of most frames
+        if not (numbers := _with_keys(frame.plain, self.keys)):  # true of most frames
             return
         protected = frame.protected if older else self._decrypt(frame).protected
         for number in numbers:

@@ -216,9 +216,14 @@ class AccountingRules:
                 self._evicted(one)  # type: ignore[arg-type]  # of this kind
         size = codec.PLAIN.size if kind == events.ANNOUNCE else RECORDS[kind].layout.size
         last = len(frame.plain) - size
-        self.time_us = int.from_bytes(frame.plain[last : last + _TIME], "little")
+        time_us = int.from_bytes(frame.plain[last : last + _TIME], "little")
         if kind in (events.ANNOUNCE, Evicted.kind):
-            self.listing.awake_us = self.time_us
+            self.announced(time_us)
+        self.time_us = time_us
+
+    def announced(self, time_us: int) -> None:
+        """Has log time go on to an announce, whoever made it."""
+        self.time_us = self.listing.awake_us = time_us
 
     def _evicted(self, record: Evicted) -> None:
         stay = self._latest.get(record.last_seq)

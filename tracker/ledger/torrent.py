@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 class Contributions:
     """A `walk.Listener` that yields no entries. `sums` returns the result."""
 
+    keys = None  # it needs all announces
+
     def __init__(self, info_hash: bytes) -> None:
         self._info_hash = info_hash
         self._account_of: dict[int, int] = {}  # by key_ref
@@ -83,6 +85,9 @@ class Contributions:
             accounts.keep_credit()
         self._rules.go_on(state, accounts, lambda _, info_hash: info_hash == self._info_hash)
         yield from ()
+
+    def passed(self, time_us: int) -> None:
+        """Is never called, because it needs all announces."""
 
     def entries(self, frames: Iterable[Frame]) -> Iterator[None]:
         for frame in frames:

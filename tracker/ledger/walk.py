@@ -1,16 +1,19 @@
 """Feeds the log to a ledger, from its beginning to a given event, and later from there on.
 
+Announces of keys that are not the ledger's are passed over where the index of frames knows them.
 Blocking. A protected section stays encrypted until the ledger needs it, because most frames hold
 nothing for the ledger, and decrypting costs more than skipping.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from eventlog import NOT_ENCRYPTED, Reader, decrypt_frame, read_identity
+from tracker.domain import events
 from tracker.store import checked_segments, opening_balance
 from tracker.store.book import open_beginning
+from tracker.store.frame_index import Picker
 from tracker.store.frames import reading
 from tracker.store.moments import split
 
@@ -22,12 +25,22 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
     from tracker.ports import BookRead
     from tracker.store.address_keys import Keyring
+    from tracker.store.frame_index import FrameIndex
 
 Entry = TypeVar("Entry", covariant=True)
 
 
 class Listener(Protocol[Entry]):
     """Takes frames and yields entries: `Ledger`, `Contributions`."""
+
+    @property
+    def keys(self) -> set[int] | None:
+        """The keys whose announces it needs now, by number; None = it needs all."""
+        ...
+
+    def passed(self, time_us: int) -> None:
+        """Takes the log time of announces that it does not need, and so does not get."""
+        ...
 
     def opening(
         self, kept: Iterable[Frame], state: State, book: BookRead | None = None
@@ -57,7 +70,10 @@ class Walk:
     def __init__(self, folder: Path, decrypt: Decryption) -> None:
         self._folder = folder
         self._decrypt = decrypt
-        self._reader = Reader(folder, keys=decrypt.keys, decrypt=False)
+        picks = Picker(decrypt.keys, self._wanted, self._passed)
+        self._reader = Reader(folder, keys=decrypt.keys, decrypt=False, picks=picks)
+        self._listener: Listener[Any] | None = None
+        self._end: int | None = None
         self._frames: Iterator[Frame] | None = None
         self._rest: Frame | None = None
         self.first_seq = self.seq = self._reader.first_seq
@@ -73,6 +89,7 @@ class Walk:
         between two frames, if `hurried` returns true.
         """
         self.paused = False
+        self._listener, self._end = listener, end
         with reading(self.seq):
             if not self._begun:
                 self._begun = True
@@ -110,6 +127,27 @@ class Walk:
             self.seq = header.next_seq
             yield frame
         self.paused = True
+
+    def _wanted(self, index: FrameIndex) -> Callable[[int], bool]:
+        known, numbers = set[int](), set[int]()
+
+        def wanted(number: int) -> bool:
+            keys = self._listener.keys if self._listener else None
+            if keys is None or index.kinds[number] != events.ANNOUNCE:
+                return True
+            if self._end is not None and index.next_seq(number) > self._end:
+                return True  # the walk ends in it or before it
+            for key_ref in keys - known:
+                known.add(key_ref)
+                numbers.update(index.with_key(key_ref))
+            return number in numbers
+
+        return wanted
+
+    def _passed(self, index: FrameIndex, number: int) -> None:
+        self.seq = index.next_seq(number)
+        if self._listener is not None:
+            self._listener.passed(index.lasts[number])
 
     def _next(self) -> Frame | None:
         rest, self._rest = self._rest, None

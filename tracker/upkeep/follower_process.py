@@ -1,5 +1,6 @@
 """Runs the follower: a process that replays the durable log as it grows, writes snapshots, the book
-and the index of stays, finds cases where that is wanted, and seals finished segments.
+and the index of stays, finds cases where that is wanted, and seals finished segments and indexes
+their frames.
 
 So the tracker never pauses for a snapshot, and never hashes its log.
 
@@ -44,6 +45,7 @@ from tracker.domain.state import ReplayError
 from tracker.store import opening_balance, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.book_files import BookError
+from tracker.store.frame_index import index_path, write_next
 from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.server_secret import SecretError
 from tracker.upkeep import bookkeeping
@@ -143,6 +145,9 @@ class Follower:
         self._remember_from = 0.0  # when what the detectors remember is due
         self._seal_from = 0.0  # when the next look for finished segments is due
         self._all_sealed = False  # since the start, all older segments got theirs
+        self._frames_from = 0.0  # when the next look for segments without an index is due
+        self._all_indexed = False  # since the start, all older segments got theirs
+        self._frames_failed = False  # an index of frames could not be written
 
     def _stay_keeper(self) -> StayKeeper | None:
         """Goes on with the index of stays; None = that is not possible, and all else goes on."""
@@ -199,6 +204,32 @@ class Follower:
             self._write_stays()
             self._write_cases(remember=now >= self._remember_from)
         self._seal_if_due()
+        self._index_frames_if_due()
+
+    def _index_frames_if_due(self) -> None:
+        """Writes the index of one segment, because that takes a fifth of a second."""
+        now = time.monotonic()
+        if now < self._frames_from:
+            return
+        newest = segments_of(self._log)[-2:-1]
+        if self._all_indexed and all(os.path.lexists(index_path(path)) for path in newest):
+            self._frames_from = now + SEAL_SECONDS
+            return
+        try:
+            self._all_indexed = not write_next(self._log, self._keys)
+        except (FileNotFoundError, LogPrunedError):
+            return  # the tracker removed old segments meanwhile
+        except (LogError, OSError, SecretError) as error:
+            self._frames_from = now + RETRY_SECONDS
+            if not self._frames_failed:
+                self._refused(
+                    f"The index of frames cannot be written, so ledgers take longer: {error}"
+                )
+            self._frames_failed = True
+            return
+        self._frames_failed = False
+        if self._all_indexed:
+            self._frames_from = now + SEAL_SECONDS
 
     def _seal_if_due(self) -> None:
         now = time.monotonic()

@@ -1,0 +1,268 @@
+"""Writes and reads the index of frames: for each sealed segment, which frames have which kind and
+which keys, so that a reader of one account passes over all others.
+
+    <log>/frames/<base_seq>.<epoch>.index   a line of JSON, then arrays of little-endian numbers
+
+    offsets   4 bytes a frame      where it begins in the segment
+    firsts    8 bytes a frame      its first event
+    lasts     8 bytes a frame      log time of its last record, microseconds
+    kinds     1 byte a frame       its kind; 0 = whoever reads the log needs it
+    keys      4 bytes a key        `key_ref`, ascending
+    starts    4 bytes a key + 4    where its frames begin in the next array
+    places    2 or 4 bytes each    numbers of frames, ascending for each key
+
+The MAC in the JSON covers all of it, the log's id and the seal of the segment: a reader that trusts
+the index passes over frames without a look at them. Each file can be deleted at any time: readers
+then read all frames, and the follower writes it again. Blocking.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from hashlib import sha256
+from hmac import compare_digest
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from eventlog import (
+    LogError,
+    border,
+    make_folder,
+    parse_json,
+    placed_frames,
+    read_file,
+    read_identity,
+    seal_path,
+    segments_of,
+    trusted_mac,
+    write_new,
+)
+from tracker.domain import events
+from tracker.domain.events import codec
+from tracker.store.frames import current
+from tracker.store.snapshot_file import SPARE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from eventlog import Frame
+    from tracker.store.address_keys import Keyring
+
+FOLDER = "frames"
+FORMAT = 1
+NEEDED = 0
+"""In the place of a kind: the records are of an older schema, so nobody may pass over the frame."""
+_OURS = re.compile(r"[0-9]{20}\.[0-9]{10}\.index(\.tmp)?")
+_PURPOSE = b"frames"
+_KEY_WORD, _WORDS = 60 // 4, codec.PLAIN.size // 4
+"""Where `key_ref` stands in a record of an announce, and the length of that, both in words."""
+_MOST_BYTES = 1 << 32  # of a segment, because offsets have 4 bytes
+_MOST_SHORT = 1 << 16  # frames that 2 bytes can number
+
+
+class FrameIndexError(Exception):
+    """A file is no usable index of its segment."""
+
+
+class FrameIndex:
+    """The index of one segment, whose MAC was checked."""
+
+    def __init__(self, head: dict[str, Any], body: bytes) -> None:
+        """Raises `FrameIndexError`, `ValueError`."""
+        frames, keys, places = (int(head[name]) for name in ("frames", "keys", "places"))
+        short = "H" if frames <= _MOST_SHORT else "I"
+        at, found = 0, []
+        for code, count in zip(
+            ("I", "Q", "Q", "B", "I", "I", short),
+            ([frames] * 4 + [keys, keys + 1, places]),
+            strict=True,
+        ):
+            numbers = array(code)
+            size = numbers.itemsize * count
+            numbers.frombytes(body[at : at + size])
+            if sys.byteorder == "big":
+                numbers.byteswap()
+            found.append(numbers)
+            at += size
+        if at != len(body):
+            raise FrameIndexError("it has another length than it says")
+        (
+            self.offsets,
+            self.firsts,
+            self.lasts,
+            self.kinds,
+            self._keys,
+            self._starts,
+            self._places,
+        ) = found
+        self.end = int(head["end"])
+        """The event after the segment."""
+
+    def next_seq(self, number: int) -> int:
+        """Returns the event after a frame."""
+        return self.firsts[number + 1] if number + 1 < len(self.firsts) else self.end
+
+    def with_key(self, key_ref: int) -> array[int]:
+        """Returns the numbers of the frames in which a key announces."""
+        at = bisect_left(self._keys, key_ref)
+        if at == len(self._keys) or self._keys[at] != key_ref:
+            return array("H")
+        return self._places[self._starts[at] : self._starts[at + 1]]
+
+
+def index_path(segment: Path) -> Path:
+    return segment.parent.parent / FOLDER / f"{segment.stem}.index"
+
+
+def read(segment: Path, following: Path, keys: Keyring | None) -> FrameIndex | None:
+    """Reads the index of a finished segment; None = all of the segment must be read, because there
+    is no index that fits, or nobody can tell without `keys`.
+
+    Raises `FileNotFoundError` where a segment was removed, `OSError`.
+    """
+    if keys is None:
+        return None
+    path = index_path(segment)
+    if not path.is_file():
+        return None
+    try:
+        with border(FrameIndexError, FrameIndexError):
+            return _read(path, segment, following, keys)
+    except (FrameIndexError, LogError):
+        return None
+
+
+def _read(path: Path, segment: Path, following: Path, keys: Keyring) -> FrameIndex:
+    try:
+        line, _, body = read_file(path).partition(b"\n")
+    except OSError as error:
+        raise FrameIndexError(str(error)) from None
+    head: Any = parse_json(line)
+    mac = bytes.fromhex(head.pop("mac"))
+    signed = _signed(read_identity(segment.parent.parent), segment, head, body)
+    expected = keys.mac_of(bytes.fromhex(head["key"]), _PURPOSE, signed)
+    if expected is None or not compare_digest(expected, mac):
+        raise FrameIndexError("its MAC does not match")
+    if head["format"] != FORMAT or head["seal"] != trusted_mac(segment, following, keys):
+        raise FrameIndexError("it is of another format, or of another segment")
+    return FrameIndex(head, body)
+
+
+def _signed(log_id: bytes, segment: Path, head: dict[str, Any], body: bytes) -> bytes:
+    hasher = sha256(log_id + segment.stem.encode() + json.dumps(head).encode() + b"\n")
+    hasher.update(body)
+    return hasher.digest()
+
+
+def write_next(log: Path, keys: Keyring) -> bool:
+    """Writes the newest index that is missing, and removes those of segments that are gone. Returns
+    whether another one is missing.
+
+    Raises `LogError`, `SecretError`, `OSError`.
+    """
+    folder, pairs = log / FOLDER, list(pairwise(segments_of(log)))
+    make_folder(folder)
+    wanted = {index_path(path).name for path, _ in pairs}
+    there = {path.name for path in folder.iterdir() if _OURS.fullmatch(path.name)}
+    for name in there - wanted:
+        (folder / name).unlink(missing_ok=True)
+    missing = [
+        (path, following)
+        for path, following in reversed(pairs)
+        if index_path(path).name not in there and os.path.lexists(seal_path(path))
+    ]
+    for number, (path, following) in enumerate(missing):
+        seal = trusted_mac(path, following, keys)
+        if seal and path.stat().st_size < _MOST_BYTES:  # else it is of format 1, or too long
+            _write(log, path, seal, keys)
+            return number + 1 < len(missing)
+    return False
+
+
+def _write(log: Path, segment: Path, seal: str, keys: Keyring) -> None:
+    room, size = os.statvfs(log), segment.stat().st_size
+    if room.f_bavail * room.f_frsize < SPARE_BYTES + size // 8:
+        raise OSError("too little free space for the index of frames")
+    numbers = {"format": FORMAT, "seal": seal, "key": keys.tags.key_id.hex()}
+    more, body = _packed(placed_frames(segment, keys))
+    head = {**numbers, **more}
+    mac = keys.tags.mac(_PURPOSE, _signed(read_identity(log), segment, head, body))
+    line = json.dumps({**head, "mac": mac.hex()}).encode() + b"\n"
+    write_new(index_path(segment), line + body)
+
+
+def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, int], bytes]:
+    """Returns the counts for the JSON, and the arrays."""
+    offsets, firsts, lasts, kinds = array("I"), array("Q"), array("Q"), array("B")
+    frames_of: defaultdict[int, list[int]] = defaultdict(list)
+    end = 0
+    for number, (offset, frame) in enumerate(found):
+        header, end = frame.header, frame.header.next_seq
+        known = current(frame) and header.kind != events.ADMIN
+        offsets.append(offset)
+        firsts.append(header.base_seq)
+        lasts.append(_last_us(frame) if known else header.time_us)
+        kinds.append(header.kind if current(frame) else NEEDED)
+        if known and header.kind == events.ANNOUNCE:
+            for key_ref in _keys_of(frame):
+                frames_of[key_ref].append(number)
+    frames_of.pop(0, None)  # announces without a key are nobody's
+    keys = array("I", sorted(frames_of))
+    starts, places = array("I", [0]), array("H" if len(kinds) <= _MOST_SHORT else "I")
+    for key_ref in keys:
+        places.extend(frames_of[key_ref])
+        starts.append(len(places))
+    body = bytearray()
+    for numbers in (offsets, firsts, lasts, kinds, keys, starts, places):
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        body += numbers.tobytes()
+    return {"frames": len(kinds), "keys": len(keys), "places": len(places), "end": end}, bytes(body)
+
+
+def _keys_of(frame: Frame) -> set[int]:
+    words = array("I")
+    words.frombytes(frame.plain)
+    words = words[_KEY_WORD::_WORDS]
+    if sys.byteorder == "big":
+        words.byteswap()
+    return set(words)
+
+
+def _last_us(frame: Frame) -> int:
+    at = codec.RECORD_SIZES[frame.header.kind] * (frame.header.records - 1)
+    return int.from_bytes(frame.plain[at : at + 8], "little")
+
+
+class Picker:
+    """Makes the `picks` of a `Reader`: passes over frames by their index."""
+
+    def __init__(
+        self,
+        keys: Keyring | None,
+        begin: Callable[[FrameIndex], Callable[[int], bool]],
+        passed: Callable[[FrameIndex, int], None],
+    ) -> None:
+        """`begin` gets the index of a segment, and returns what tells by a frame's number whether
+        it is wanted. `passed` is told of each frame that is not.
+        """
+        self._keys, self._begin, self._passed = keys, begin, passed
+
+    def __call__(self, segment: Path, following: Path) -> Iterator[tuple[int, int]] | None:
+        index = read(segment, following, self._keys)
+        return None if index is None else self._wanted(index)
+
+    def _wanted(self, index: FrameIndex) -> Iterator[tuple[int, int]]:
+        wanted = self._begin(index)
+        for number, kind in enumerate(index.kinds):
+            if kind == NEEDED or wanted(number):
+                yield index.offsets[number], index.firsts[number]
+            else:
+                self._passed(index, number)
