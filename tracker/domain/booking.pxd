@@ -13,7 +13,7 @@ cdef class Booking:
     cdef public array rows
     cdef public list ended
     cdef public Judge judge
-    cdef public object seeded
+    cdef public object seeded, milestones
     cdef public Daily daily
     cdef public unsigned long long day, cut
     cdef public long long lead_us
@@ -21,11 +21,11 @@ cdef class Booking:
     cdef unsigned int _seeders, _leechers
 
     cpdef begin(self, Accounts accounts, unsigned int account, Swarms swarms, Py_ssize_t torrent)
-    @cython.locals(rows=array, at=Py_ssize_t, up=cython.ulonglong, down=cython.ulonglong, snatched=cython.ulonglong, date_us=cython.longlong)
-    cpdef announced(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long time_us, int client, Swarms swarms, Py_ssize_t peer)
+    @cython.locals(rows=array, at=Py_ssize_t, up=cython.ulonglong, down=cython.ulonglong, snatched=cython.ulonglong, date_us=cython.longlong, seeders=cython.uint)
+    cpdef announced(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long seq, unsigned long long time_us, int client, Swarms swarms, Py_ssize_t peer)
     @cython.locals(at=Py_ssize_t, date_us=cython.longlong)
-    cpdef left(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long seen_us, unsigned long long time_us, Swarms swarms, Py_ssize_t peer)
-    cpdef _seeders_now(self, unsigned int account, bytes info_hash, unsigned long long date_us, unsigned int seeders)
+    cpdef left(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long seen_us, unsigned long long seq, unsigned long long time_us, Swarms swarms, Py_ssize_t peer)
+    cpdef _seeders_now(self, unsigned int account, bytes info_hash, unsigned long long seq, unsigned long long date_us, unsigned int seeders)
     @cython.locals(down=cython.ulonglong, credited=cython.ulonglong)
     cpdef tuple gained(self, Accounts accounts, unsigned int account)
     cpdef Judge judging(self)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tracker.domain.accounts import Accounts
     from tracker.domain.judging import Judge
+    from tracker.domain.milestones import Milestones
     from tracker.domain.seeded import Seeded
     from tracker.domain.swarms import Swarms
 
@@ -37,8 +38,9 @@ class Booking:
 
     `daily`: the same gains by day, of accounts and of torrents, for their series.
 
-    `judge`: judges downloads by what is noted; `seeded`: remembers who seeds first and last. None =
-    nobody wants that.
+    `judge`: judges downloads by what is noted; `seeded`: remembers who seeds first and last;
+    `milestones`: notes that, and what was completed, in the order of the log. None = nobody wants
+    that.
 
     `lead_us`: log time less dates now. `day`: the present day of `BookDays`. A row of a day before
     `cut` is over, and does not go on: what it had goes to `ended`, as account and words.
@@ -62,13 +64,19 @@ class Booking:
         "ended",
         "judge",
         "lead_us",
+        "milestones",
         "numbers",
         "rows",
         "seeded",
     )
 
-    def __init__(self, judge: Judge | None = None, seeded: Seeded | None = None) -> None:
-        self.judge, self.seeded = judge, seeded
+    def __init__(
+        self,
+        judge: Judge | None = None,
+        seeded: Seeded | None = None,
+        milestones: Milestones | None = None,
+    ) -> None:
+        self.judge, self.seeded, self.milestones = judge, seeded, milestones
         self.daily = Daily()
         self.day = self.cut = self.lead_us = 0
         self.clear()
@@ -115,6 +123,7 @@ class Booking:
         accounts: Accounts,
         account: int,
         info_hash: bytes,
+        seq: int,
         time_us: int,
         client: int,
         swarms: Swarms,
@@ -139,6 +148,8 @@ class Booking:
             packed.plus(rows, at + 7, snatched)
             if not packed.u64(rows, at + 11):
                 packed.put_u64(rows, at + 11, date_us)
+            if self.milestones is not None:
+                self.milestones.completed(account, info_hash, seq, date_us)
         packed.plus(rows, at + 8, 1)
         if not packed.u64(rows, at + 9):
             packed.put_u64(rows, at + 9, date_us)
@@ -146,7 +157,8 @@ class Booking:
         packed.put_u64(rows, at + 12, client)
         self._enter_day(accounts, account, info_hash, date_us, swarms, peer)
         if self.seeded is not None:
-            self._seeders_now(account, info_hash, date_us, swarms.counts_of(info_hash)[0])
+            seeders = swarms.counts_of(info_hash)[0]
+            self._seeders_now(account, info_hash, seq, date_us, seeders)
 
     def left(
         self,
@@ -154,6 +166,7 @@ class Booking:
         account: int,
         info_hash: bytes,
         seen_us: int,
+        seq: int,
         time_us: int,
         swarms: Swarms,
         peer: int,
@@ -164,7 +177,7 @@ class Booking:
         date_us = max(1, time_us - self.lead_us)
         self._enter_day(accounts, account, info_hash, date_us, swarms, 0)
         if self.seeded is not None and swarms.rows[peer * 72 + 20] & 0x10:  # MARK_SEEDER
-            self._seeders_now(account, info_hash, date_us, self._seeders - 1)
+            self._seeders_now(account, info_hash, seq, date_us, self._seeders - 1)
         if packed.u64(accounts.seeding_us, account) != self._seeding_us or (
             accounts.partial_us and packed.u64(accounts.partial_us, account) != self._partial_us
         ):
@@ -173,10 +186,15 @@ class Booking:
             if not packed.u64(self.rows, at + 8):  # else it has the date of an announce
                 packed.put_u64(self.rows, at + 10, seen_us)
 
-    def _seeders_now(self, account: int, info_hash: bytes, date_us: int, seeders: int) -> None:
+    def _seeders_now(
+        self, account: int, info_hash: bytes, seq: int, date_us: int, seeders: int
+    ) -> None:
         """Enters the number of seeders after an event, where it came from or to 0."""
-        if (self._seeders > 0) != (seeders > 0) and self.seeded is not None:
-            self.seeded.counted(info_hash, account, date_us, seeders)
+        if (self._seeders > 0) == (seeders > 0) or self.seeded is None:
+            return
+        self.seeded.counted(info_hash, account, date_us, seeders)
+        if self.milestones is not None:
+            self.milestones.counted(account, info_hash, seq, date_us, seeders)
 
     def gained(self, accounts: Accounts, account: int) -> tuple[int, int, int, int, int]:
         """Returns what an account gained since `begin`: raw bytes up and down, credited bytes down,

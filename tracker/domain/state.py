@@ -242,7 +242,7 @@ class State:
                 if book is not None:
                     client = packed.client(plain, number)
                     book.announced(
-                        self.accounts, account, info_hash[:20], time_us, client, swarms, peer
+                        self.accounts, account, info_hash[:20], seq, time_us, client, swarms, peer
                     )
                     if judge is not None:
                         judge.announced(
@@ -366,7 +366,9 @@ class State:
                 )  # fmt: skip
                 if book is not None:
                     client = packed.client(plain, number)
-                    book.announced(self.accounts, account, info_hash, time_us, client, swarms, peer)
+                    book.announced(
+                        self.accounts, account, info_hash, seq, time_us, client, swarms, peer
+                    )
                     if judge is not None:
                         judge.announced(
                             self, account, info_hash, seq, time_us, left, was, seeded != 0, peer != 0,
@@ -531,7 +533,8 @@ class State:
             if book is not None:
                 info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
                 last_us = self.dates.of(last_us)
-                book.left(self.accounts, account, info_hash, last_us, time_us, swarms, peer)
+                seq = self.seq - 1
+                book.left(self.accounts, account, info_hash, last_us, seq, time_us, swarms, peer)
                 judge = book.judging()
                 if judge is not None:
                     end_us = seen_us
@@ -546,7 +549,8 @@ class State:
         elif book is not None and swarms.identified(peer):  # accounting rules 1 count nothing
             info_hash, account = swarms.hash_of(torrent), swarms.account_of(peer)
             book.begin(self.accounts, account, swarms, torrent)
-            book.left(self.accounts, account, info_hash, 0, self.time_us, swarms, peer)
+            seq, time_us = self.seq - 1, self.time_us
+            book.left(self.accounts, account, info_hash, 0, seq, time_us, swarms, peer)
         swarms.remove(torrent, peer)
 
     def expire(self, torrent: int, peer: int) -> None:

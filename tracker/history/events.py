@@ -129,7 +129,10 @@ class LogEvents:
             raise ports.UnreadableLogError(str(error)) from None
 
     async def follow(
-        self, after: int | None, wanted: ports.EventFilter
+        self,
+        after: int | None,
+        wanted: ports.EventFilter,
+        n: int | None = None,  # noqa: ARG002  # events show nothing here
     ) -> AsyncGenerator[ports.Followed, None]:
         part = ports.LogPart(first=self.end if after is None else after + 1)
         begin: int | None = await self._begin()

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
         CasesPage,
         CasesQuery,
         CaseTold,
+        DerivedPage,
+        DerivedPlace,
+        DerivedQuery,
         Detector,
         EntriesPage,
         JudgedPage,
@@ -153,6 +156,24 @@ class LogLedgers:
                 if page.transitions:
                     last = page.transitions[-1].transition
                     after = TransitionPlace(last.epoch, last.seq, last.n)
+                yield page
+            if page is None or not page.more:
+                with trio.move_on_after(POLL_SECONDS):
+                    await self._stopping.wait()
+
+    async def derived(self, after: DerivedPlace, query: DerivedQuery) -> DerivedPage:
+        found = await self._ask(Question("derived", (after, query)), self._books)
+        return cast("DerivedPage", found)
+
+    async def follow_derived(
+        self, after: DerivedPlace, query: DerivedQuery
+    ) -> AsyncGenerator[DerivedPage, None]:
+        while not self._stopping.is_set():
+            page = None
+            with suppress(BusyError):  # a later question will do
+                page = await self.derived(after, query)
+            if page is not None:
+                after = page.reached
                 yield page
             if page is None or not page.more:
                 with trio.move_on_after(POLL_SECONDS):

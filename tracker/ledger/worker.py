@@ -19,11 +19,20 @@ from attrs import evolve
 from eventlog import read_identity
 from tracker.ledger import rows
 from tracker.ledger.cases import CaseList, detectors
+from tracker.ledger.derived import Derivations
 from tracker.ledger.judged import Judgements
 from tracker.ledger.pages import EntryPages, SumsPages
 from tracker.ledger.seeded import SeededTorrents
 from tracker.ledger.walk import Decryption
-from tracker.ports import BookPage, CasesPage, JudgedPage, SeededPage, SeriesPage, TransitionsPage
+from tracker.ports import (
+    BookPage,
+    CasesPage,
+    DerivedPage,
+    JudgedPage,
+    SeededPage,
+    SeriesPage,
+    TransitionsPage,
+)
 from tracker.store import book_files
 from tracker.store.address_keys import Keyring
 from tracker.store.book import open_newest
@@ -36,6 +45,8 @@ if TYPE_CHECKING:
         BookQuery,
         CasesQuery,
         CaseTold,
+        DerivedPlace,
+        DerivedQuery,
         Detector,
         EntriesPage,
         JudgedQuery,
@@ -63,6 +74,7 @@ class LedgerWorker(Worker):
         self._newest: list[Path] = []  # the list of the book that was opened last
         self._judged: Judgements | None = None  # what that book says
         self._seeded: SeededTorrents | None = None  # likewise
+        self._derived: Derivations | None = None  # likewise
         self._case_list: CaseList | None = None  # as it was read last
 
     def entries(
@@ -146,6 +158,12 @@ class LedgerWorker(Worker):
             return TransitionsPage([], False, None, read_identity(self._log).hex(), -1)
         return found.transitions(after, limit)
 
+    def derived(self, after: DerivedPlace, query: DerivedQuery) -> DerivedPage:
+        self._judgements()
+        if self._derived is None:
+            return DerivedPage([], after, False, read_identity(self._log).hex())
+        return self._derived.page(after, query)
+
     def seeded(self, query: ListQuery) -> SeededPage:
         self._judgements()
         return self._seeded.page(query) if self._seeded else SeededPage([], None, -1, -1)
@@ -165,6 +183,7 @@ class LedgerWorker(Worker):
             book = open_newest(self._log, self._keys)
             self._newest, self._judged = newest, Judgements(book) if book else None
             self._seeded = SeededTorrents(book) if book else None
+            self._derived = Derivations(book) if book else None
         return self._judged
 
     def cases(self, query: CasesQuery) -> CasesPage:
@@ -196,7 +215,7 @@ class LedgerWorker(Worker):
 
     def forget(self) -> None:
         self._walks.clear()
-        self._newest, self._judged, self._seeded = [], None, None
+        self._newest, self._judged, self._seeded, self._derived = [], None, None, None
 
     def _end(self, moment: Moment | None) -> tuple[int | None, Outage | None]:
         """Returns the number of the first event after the moment (None = the end of the log), and

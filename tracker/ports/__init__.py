@@ -17,6 +17,7 @@ from tracker.ports.cases import (
 from tracker.ports.changes import Changes, ChangesPage, ChangesQuery
 from tracker.ports.commands import Commands
 from tracker.ports.consumers import Consumer, Consumers
+from tracker.ports.derived import Derived, DerivedPage, DerivedPlace, DerivedQuery
 from tracker.ports.errors import (
     TAKES_NOTHING_IN,
     BusyError,
@@ -185,6 +186,10 @@ __all__ = [
     "Consumers",
     "Correction",
     "DeadLetter",
+    "Derived",
+    "DerivedPage",
+    "DerivedPlace",
+    "DerivedQuery",
     "Detector",
     "DuplicateKeyError",
     "EntriesPage",

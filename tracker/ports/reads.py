@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
 
     from tracker.ports.cases import CasesPage, CasesQuery, CaseTold, Detector
+    from tracker.ports.derived import DerivedPage, DerivedPlace, DerivedQuery
     from tracker.ports.hit_and_run import (
         JudgedPage,
         JudgedQuery,
@@ -421,9 +422,11 @@ class Events(Protocol):
         """
         ...
 
-    def follow(self, after: int | None, wanted: EventFilter) -> AsyncGenerator[Followed, None]:
+    def follow(
+        self, after: int | None, wanted: EventFilter, n: int | None = None
+    ) -> AsyncGenerator[Followed, None]:
         """Events beyond `after` (None = from now on) as they become durable, until the tracker
-        stops.
+        stops. `n`: and what `after` itself shows beyond that number; None = nothing of that.
 
         Yields several times a second, also when there are no events. A slow reader costs no memory:
         its events wait in the log.
@@ -514,6 +517,19 @@ class Ledgers(Protocol):
 
         A page is empty while there is nothing new. It ends when the tracker stops.
         """
+
+    async def derived(self, after: DerivedPlace, query: DerivedQuery) -> DerivedPage:
+        """What was made from events, after a place in the log, by the newest book."""
+        ...
+
+    def follow_derived(
+        self, after: DerivedPlace, query: DerivedQuery
+    ) -> AsyncGenerator[DerivedPage, None]:
+        """Yields what was made from events after a place, and what is made from then on.
+
+        A page is empty while there is nothing new. It ends when the tracker stops.
+        """
+        ...
 
     async def cases(self, query: CasesQuery) -> CasesPage:
         """Cases as the follower found them, which lags behind the log."""

@@ -15,6 +15,7 @@ from tracker.history.events import LogEvents
 from tracker.history.past import PastReads
 from tracker.history.reruns import LogReruns
 from tracker.ledger.client import LogLedgers
+from tracker.ledger.mixed import Mixed
 from tracker.metrics.gauges import LiveGauges
 from tracker.service.clock import LogClock
 from tracker.service.rate_limits import Bans
@@ -139,7 +140,7 @@ def build(
     ledgers = LogLedgers(
         event_log, secrets_path, lambda: settings.follower == "on" and not follower.alarm, stop
     )
-    hooks = Hooks(config.webhooks, told, event_log.path, ledgers)
+    hooks = Hooks(config.webhooks, Mixed(told, ledgers), event_log.path)
     log_id = read_identity(event_log.path).hex()
     consumers = Consumers.load(event_log.path, log_id, told, hooks.all)
     pruner.consumers, pruner.wait_days = consumers, settings.wait_for_consumers_days

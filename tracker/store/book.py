@@ -171,6 +171,8 @@ class Book:
         self.series = None if series is None else DailyRows(log, series.parts, series.begun)
         seeded = listed.seeded
         self.seeded = None if seeded is None else SeededRows(log, seeded.parts, check=True)
+        milestones = listed.milestones.parts if listed.milestones else ()
+        self.milestones = PlacedRows(log, milestones, check=True)
 
     @property
     def upto(self) -> int:

@@ -92,7 +92,7 @@ BOOK = Layout(ROW_SIZE, PAIR_SIZE, PAIR_SIZE)
 JUDGED = Layout(JUDGED_SIZE, 58, 37)
 """What is known of downloads, and in the place of pairs their transitions: see `judged_rows`."""
 PLACED = Layout(50, 1, 1)
-"""Transitions in the order of the log; there are no pairs: see `placed_rows`."""
+"""Transitions, or milestones, in the order of the log; there are no pairs: see `placed_rows`."""
 SERIES = Layout(DAY_SIZE, 1, 1)
 """Rows of the daily series, and no pairs: see `daily_rows`."""
 SEEDED = Layout(SEEDED_SIZE, 1, 1)
@@ -122,7 +122,7 @@ class Judged(NamedTuple):
 
 
 class Series(NamedTuple):
-    """What a list says of the daily series, and of when torrents were seeded."""
+    """What a list says of the daily series, of when torrents were seeded, and of milestones."""
 
     parts: tuple[Part, ...]  # the oldest first
     begun: int  # the first event that is counted
@@ -148,6 +148,7 @@ class Listed(NamedTuple):
     judged: Judged | None = None  # None = there never was a rule
     series: Series | None = None  # None = of a version without series
     seeded: Series | None = None  # likewise
+    milestones: Series | None = None  # likewise
 
     @property
     def files(self) -> tuple[Part, ...]:
@@ -155,7 +156,8 @@ class Listed(NamedTuple):
         judged, series = self.judged, self.series
         found = self.parts + (judged.parts + (judged.placed or ()) if judged else ())
         found += series.parts if series else ()
-        return found + (self.seeded.parts if self.seeded else ())
+        found += self.seeded.parts if self.seeded else ()
+        return found + (self.milestones.parts if self.milestones else ())
 
 
 def found(log: Path) -> list[Path]:
@@ -203,16 +205,18 @@ def read_list(path: Path, log_id: bytes, keys: Keyring | None, digest: str | Non
         parts = _parts(said["parts"], BOOK)
         facts = Facts(*(said[each] for each in Facts._fields))
         facts = facts._replace(days=BookDays(*said["days"]))
-        judged = series = seeded = None
+        judged = None
         if (told := said.get("judged")) is not None:
             own, placed = _parts(told.pop("parts"), JUDGED), told.pop("placed", None)
             judged = Judged(own, None if placed is None else _parts(placed, PLACED), told)
-        if (told := said.get("series")) is not None:
-            series = Series(_parts(told["parts"], SERIES), told["begun"])
-        if (told := said.get("seeded")) is not None:
-            seeded = Series(_parts(told["parts"], SEEDED), told["begun"])
+        more = [
+            Series(_parts(told["parts"], layout), told["begun"])
+            if (told := said.get(name))
+            else None
+            for name, layout in (("series", SERIES), ("seeded", SEEDED), ("milestones", PLACED))
+        ]
         digest = sha256(data).hexdigest()
-        return Listed(path, digest, position, parts, facts, judged, series, seeded)
+        return Listed(path, digest, position, parts, facts, judged, *more)
 
 
 def _told(parts: Iterable[Part]) -> list[list[Any]]:
@@ -425,6 +429,7 @@ def write_list(
     judged: Judged | None = None,
     series: Series | None = None,
     seeded: Series | None = None,
+    milestones: Series | None = None,
 ) -> Path:
     """Writes a list, whole and durable or not at all. `path`: in place of its own name.
 
@@ -436,7 +441,7 @@ def write_list(
         more["judged"] = {"parts": _told(judged.parts), **judged.data}
         if judged.placed is not None:
             more["judged"]["placed"] = _told(judged.placed)
-    for name, one in (("series", series), ("seeded", seeded)):
+    for name, one in (("series", series), ("seeded", seeded), ("milestones", milestones)):
         if one is not None:
             more[name] = {"parts": _told(one.parts), "begun": one.begun}
     body = json.dumps(

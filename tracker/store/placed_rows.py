@@ -1,8 +1,8 @@
-"""Rows of the book with all transitions of downloads in the order of the log, for those who follow
-them.
+"""Rows of the book in the order of the log, for those who follow it: all transitions of downloads,
+and milestones of torrents.
 
-`judged_rows` has the same transitions by download. Each part has the transitions of later events
-than the part before it, so they are read one part after the other.
+`judged_rows` has the same transitions by download. Each part has the rows of later events than the
+part before it, so they are read one part after the other.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracker.domain.judging import Transition
+    from tracker.domain.milestones import Milestone
     from tracker.store.book_files import Part
     from tracker.store.book_rows import Run
     from tracker.store.judged_rows import Told
@@ -32,16 +33,16 @@ if _ROW.size != PLACED.row:
 
 
 class Placed(NamedTuple):
-    """A transition where it stands."""
+    """A transition, or a milestone, where it stands."""
 
     place: TransitionPlace
-    name: bytes  # of the download
-    state: int
+    name: bytes  # of the account and the torrent
+    state: int  # or the number of the milestone
     date_us: int
 
 
-def pack(made: Iterable[Transition | Told]) -> bytes:
-    """Returns the rows of some transitions, sorted."""
+def pack(made: Iterable[Transition | Told | Milestone]) -> bytes:
+    """Returns the rows of some of them, sorted."""
     return b"".join(
         sorted(
             _ROW.pack(one.epoch, one.seq, one.n, one.name, one.state, max(0, one.date_us))
@@ -58,7 +59,7 @@ class PlacedRows:
         self._runs = Opened(log, parts, check=check).rows
 
     def after(self, place: TransitionPlace | None) -> Iterator[Placed]:
-        """Yields the transitions after a position; None = all."""
+        """Yields what is after a position; None = all."""
         if place is not None and place.epoch == ANY_EPOCH:
             found = (_beyond(place.seq, place.n, run) for run in self._runs)
         else:
@@ -74,6 +75,19 @@ class PlacedRows:
             return None
         run = self._runs[-1]
         return TransitionPlace(*_PLACE.unpack_from(run.at(run.count - 1)))
+
+
+def since(log: Path, parts: tuple[Part, ...], begin: int) -> tuple[Part, ...]:
+    """Returns the parts without the first ones of which every row is of an event before `begin`.
+
+    Raises `BookError`, `OSError`.
+    """
+    while parts:
+        last = PlacedRows(log, parts[:1]).last()
+        if last is not None and last.seq >= begin:
+            break
+        parts = parts[1:]
+    return parts
 
 
 def _beyond(seq: int, n: int, run: Run) -> Iterator[bytes]:

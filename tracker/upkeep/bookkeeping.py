@@ -12,6 +12,7 @@ import os
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from hashlib import sha256
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from eventlog import (
@@ -25,6 +26,7 @@ from tracker.domain.accounts import NOTHING
 from tracker.domain.book_days import BookDays
 from tracker.domain.booking import Booking
 from tracker.domain.events import DAY_US
+from tracker.domain.milestones import Milestones
 from tracker.domain.seeded import Seeded
 from tracker.domain.state import State
 from tracker.store import (
@@ -56,6 +58,10 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 200_000
 """Rows with new amounts that are held in memory, about 60 MB; then they are written."""
+FULL_PART = 500_000
+"""Rows of a part of milestones that is not merged with newer ones, so that it can be removed when
+the log has none of its events: 25 MB.
+"""
 
 
 class Bookkeeper:
@@ -92,7 +98,10 @@ class Bookkeeper:
         self._series = (listed.series if listed else None) or Series((), seq)
         self._seeded = listed.seeded if listed else None  # None = it begins with the state
         self._torrents = Seeded()
-        self._booking = Booking(self._judge, self._torrents)
+        # A list without milestones is of an earlier version.
+        self._marks = (listed.milestones if listed else None) or Series((), seq)
+        self._milestones = Milestones()
+        self._booking = Booking(self._judge, self._torrents, self._milestones)
         self._booking.cut = self._days.cut
         self._last: Header | None = None  # of the last frame that was applied
         self._written_seq = seq
@@ -106,7 +115,8 @@ class Bookkeeper:
         """Tells whether anything was noted that is not written yet."""
         booking = self._booking
         any_rows = len(booking) + len(booking.daily) + len(self._opening_rows) > 0
-        return any_rows or self._judge.noted or len(self._torrents.changed) > 0
+        marks = len(self._milestones.made) + len(self._torrents.changed)
+        return any_rows or self._judge.noted or marks > 0
 
     @property
     def full(self) -> bool:
@@ -121,8 +131,8 @@ class Bookkeeper:
     @property
     def _held(self) -> int:
         booking = self._booking
-        torrents = len(self._torrents.changed)
-        return max(len(booking), len(booking.daily), len(self._judge.touched), torrents)
+        torrents, marks = len(self._torrents.changed), len(self._milestones.made)
+        return max(len(booking), len(booking.daily), len(self._judge.touched), torrents, marks)
 
     def apply(self, state: State, frame: Frame) -> None:
         """Applies a frame, and notes what it adds. Raises the errors of `frames.apply`."""
@@ -134,6 +144,7 @@ class Bookkeeper:
         booking.lead_us = header.lead_us
         booking.day = self._days.on((header.time_us - lead_us) // DAY_US)
         self._judge.epoch, self._judge.lead_us = header.epoch, lead_us
+        self._milestones.epoch = header.epoch
         frames.apply(state, frame)
         self._last = header
         if state.tally.ticks != ticks and state.book is not None:
@@ -180,27 +191,33 @@ class Bookkeeper:
         with self.locking():
             folder = self._log / book_files.FOLDER
             files = self._parts + self._judged + (self._placed or ()) + self._series.parts
-            files += self._seeded.parts if self._seeded else ()
+            files += self._marks.parts + (self._seeded.parts if self._seeded else ())
             if not all(os.path.lexists(folder / part.name) for part in files):
                 raise LogPrunedError(self._log)
             parts = self._with_noted(state)
-            before = self._judged, self._placed, self._series, self._seeded
+            before = self._judged, self._placed, self._series, self._seeded, self._marks
             try:
-                self._judged, self._placed = self._with_judged(state)
-                self._series = self._with_days(state)
-                self._seeded = self._with_seeded(state)
+                self._write_others(state)
                 self.path = self._list(state, parts, last.chain)
             except BaseException:
-                self._judged, self._placed, self._series, self._seeded = before
+                self._judged, self._placed, self._series, self._seeded, self._marks = before
                 raise
             self._note_written(parts)
             self._written_seq = state.seq
             book_files.clean(self._log, self._keys, self.path)
         return True
 
+    def _write_others(self, state: State) -> None:
+        """Writes what was noted beside the rows of accounts. No list has its parts yet."""
+        self._judged, self._placed = self._with_judged(state)
+        self._series = self._with_days(state)
+        self._seeded = self._with_seeded(state)
+        self._marks = self._with_milestones(state)
+
     def _note_written(self, parts: tuple[Part, ...]) -> None:
         self._parts, self._dropped, self._opening_rows = parts, self._days.cut, ()
         self._booking.clear()
+        self._milestones.made = []
         if self._torrents.changed and self._seeded:
             self._torrents.wrote(seeded_rows.SeededRows(self._log, self._seeded.parts))
         if self._judge.noted:
@@ -249,6 +266,18 @@ class Bookkeeper:
         parts = self._with_rows(state, self._seeded.parts, noted, book_files.SEEDED)
         return self._seeded._replace(parts=parts)
 
+    def _with_milestones(self, state: State) -> Series:
+        """Writes new milestones, and leaves out parts of which the log has no event any more."""
+        parts = self._marks.parts
+        if len(parts) > 1:
+            parts = placed_rows.since(self._log, parts, first_seq(self._log))
+        if self._milestones.made:
+            full = sum(1 for _ in takewhile(lambda part: part.rows >= FULL_PART, parts))
+            noted = placed_rows.pack(self._milestones.made), b""
+            newer = self._with_rows(state, parts[full:], noted, book_files.PLACED)
+            parts = parts[:full] + newer
+        return self._marks._replace(parts=parts)
+
     def _with_noted(self, state: State) -> tuple[Part, ...]:
         """Writes what was noted, and removes old rows once a day. Returns the parts, which no list
         has yet.
@@ -296,8 +325,9 @@ class Bookkeeper:
             now = {"time_us": state.time_us, "lead_us": state.dates.lead_us}
             judged = book_files.Judged(self._judged, self._placed, self._judge.as_data() | now)
         return book_files.write_list(
-            self._log, position, parts, facts, self._keys, path, judged, self._series, self._seeded
-        )
+            self._log, position, parts, facts, self._keys, path, judged, self._series, self._seeded,
+            self._marks,
+        )  # fmt: skip
 
     def flush(self, state: State) -> None:
         """Writes what was noted, without a list. The folder must stay locked until `name`.
@@ -305,9 +335,7 @@ class Bookkeeper:
         Raises `OSError`, `BookError`.
         """
         parts = self._with_noted(state)
-        self._judged, self._placed = self._with_judged(state)
-        self._series = self._with_days(state)
-        self._seeded = self._with_seeded(state)
+        self._write_others(state)
         self._note_written(parts)
 
     def name(self, state: State, chain: bytes) -> tuple[str, str]:

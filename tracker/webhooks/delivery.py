@@ -133,6 +133,9 @@ class Delivery:
         while first <= letter.last:
             part = LogPart(first=first, last=letter.last)
             page = await self.events.read(part, wanted, _EVENTS)
+            if page.following is None and page.end <= letter.last:
+                self._failed("what these events show is being found anew")
+                return False
             last = letter.last if page.following is None else page.following - 1
             if page.events and await self._attempt(page.events, first, last, None) is not None:
                 return False

@@ -7,36 +7,31 @@ from typing import TYPE_CHECKING
 import trio
 
 from eventlog import read_identity
-from tracker.domain.derived import HIT_AND_RUN
 from tracker.webhooks.delivery import Delivery
 from tracker.webhooks.place import load
 from tracker.webhooks.posting import Receiver
-from tracker.webhooks.transitions import Transitions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from tracker.config import Webhook
-    from tracker.ports import Events, Ledgers, WebhookState
+    from tracker.ports import Events, WebhookState
 
 
 class Hooks:
     """The webhooks of the configuration. `run` must be running."""
 
-    def __init__(
-        self, configured: Sequence[Webhook], events: Events, log: Path, ledgers: Ledgers
-    ) -> None:
-        """`log`: the folder of the log. `ledgers`: have what is made from events.
+    def __init__(self, configured: Sequence[Webhook], events: Events, log: Path) -> None:
+        """`log`: the folder of the log.
 
         Raises `OSError` where a place, or a file with certificate authorities, cannot be read.
         """
-        transitions = Transitions(events, ledgers)
         self._deliveries = {
             hook.name: Delivery(
                 hook=hook,
                 to=Receiver.of(hook.url, hook.ca_path),
-                events=transitions if HIT_AND_RUN in hook.types else events,
+                events=events,
                 place=load(log, hook.name, read_identity(log).hex(), events.end),
             )
             for hook in configured

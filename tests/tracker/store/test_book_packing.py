@@ -37,9 +37,10 @@ def noted(dice: random.Random) -> Booking:
         accounts.snatched[account] += dice.randrange(2)
         info_hash = hash_of(dice.randrange(40))
         if dice.random() < 0.2:
-            booking.left(accounts, account, info_hash, time_us, time_us, swarms, 0)
+            booking.left(accounts, account, info_hash, time_us, 1, time_us, swarms, 0)
         else:
-            booking.announced(accounts, account, info_hash, time_us, dice.randrange(9), swarms, 0)
+            client = dice.randrange(9)
+            booking.announced(accounts, account, info_hash, 1, time_us, client, swarms, 0)
     return booking
 
 

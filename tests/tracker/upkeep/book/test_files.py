@@ -203,7 +203,7 @@ def test_a_kill_at_any_step_of_writing(
             site.follow()
     site.follow()
     site.check()
-    assert len(site.files(".part")) <= 3 * book_files.KEPT
+    assert len(site.files(".part")) <= 4 * book_files.KEPT
     monkeypatch.undo()
 
 
