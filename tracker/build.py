@@ -17,6 +17,7 @@ MODULES = (
     "domain/addresses_by_day",
     "domain/bases",
     "domain/booking",
+    "domain/budgets",
     "domain/by_age",
     "domain/changes",
     "domain/clients",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, fields, frozen
 from quart import request
 
 from api.caller import actor
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from tracker.ports import Commands, LimitsOfAccount
 
 _NUMBER: Final = shapes.nullable(shapes.WHOLE)
-_OWN: Final = shapes.record(slots=_NUMBER, locations=_NUMBER)
+_MEMBERS: Final = tuple(each.name for each in fields(OwnLimits))
+_OWN: Final = dict.fromkeys(_MEMBERS, _NUMBER)
 _LIMITS: Final = shapes.record(
     account=shapes.NUMBER, owner=shapes.nullable(shapes.STRING), slots=shapes.WHOLE,
-    slots_used=shapes.WHOLE, locations=shapes.WHOLE, own=_OWN, seq=shapes.nullable(shapes.SEQ),
+    slots_used=shapes.WHOLE, locations=shapes.WHOLE, started_per_day=shapes.WHOLE,
+    started_today=shapes.WHOLE, own=shapes.record(**_OWN), seq=shapes.nullable(shapes.SEQ),
     since=shapes.nullable(shapes.TIME), by=shapes.nullable(shapes.STRING),
     reason=shapes.nullable(shapes.STRING),
 )  # fmt: skip
-_MEMBERS: Final = ("slots", "locations")
 _PATH: Final = "/accounts/{account}/limits"
 
 
@@ -55,7 +56,7 @@ class Limits:
                 "PUT", _PATH, self.limit,
                 "Give an account limits of its own in place of all former ones; needs `X-Reason`.",
                 answer(shapes.record(seq=shapes.SEQ)), headers=(evolve(REASON, required=True),),
-                body=shapes.form(slots=_NUMBER, locations=_NUMBER), body_required=False,
+                body=shapes.form(**_OWN), body_required=False,
             ),
         ]  # fmt: skip
 
@@ -90,7 +91,9 @@ def limits_json(one: LimitsOfAccount) -> dict[str, Any]:
         "slots": one.slots,
         "slots_used": one.slots_used,
         "locations": one.locations,
-        "own": {"slots": one.own.slots, "locations": one.own.locations},
+        "started_per_day": one.started_per_day,
+        "started_today": one.started_today,
+        "own": asdict(one.own),
         "seq": one.seq,
         "since": rfc3339(one.since_us),
         "by": one.by,

@@ -45,9 +45,10 @@ _DAYS: Final = 1  # whose refusals and networks are shown
 _MOST: Final = 1000  # downloads, refusals, stays that are looked at
 _SHOWN: Final = 20  # of the newest refusals, and of networks
 _OPEN: Final = ("liable", "at_risk", "violated")  # states of downloads that are shown one by one
+_USED: Final = shapes.record(used=shapes.WHOLE, limit=shapes.nullable(shapes.WHOLE))
 _PAGE: Final = shapes.record(
     account=shapes.ACCOUNT, missing_to_ratio_1=shapes.WHOLE, seeding=shapes.WHOLE,
-    leeching=shapes.WHOLE, slots=shapes.record(used=shapes.WHOLE, limit=shapes.nullable(shapes.WHOLE)),
+    leeching=shapes.WHOLE, slots=_USED, started_today=_USED,
     hit_and_run=shapes.record(states=shapes.ANYTHING, open=shapes.array(shapes.ANYTHING)),
     last_announce=shapes.nullable(shapes.record(info_hash=shapes.nullable(shapes.HASH), words=shapes.STRING)),
     refusals=shapes.array(shapes.ANYTHING), networks=shapes.nullable(shapes.array(shapes.ANYTHING)),
@@ -102,7 +103,8 @@ class Member:
         body["leeching"] = len(roles) - body["seeding"]
         limits = self.reads.live.now().limits_of(account)
         if limits is not None:
-            body["slots"] = {"used": limits.slots_used, "limit": limits.slots or None}
+            body["slots"] = _used(limits.slots_used, limits.slots)
+            body["started_today"] = _used(limits.started_today, limits.started_per_day)
 
     async def _judged(self, account: int, body: dict[str, Any]) -> None:
         page = await self.books.judged(JudgedQuery(account=account, limit=_MOST), None)
@@ -179,3 +181,7 @@ class Member:
         )
         page = await self.books.cases(query)
         body["open_cases"] = [case_json(one) for one in page.cases]
+
+
+def _used(used: int, limit: int) -> dict[str, int | None]:
+    return {"used": used, "limit": limit or None}

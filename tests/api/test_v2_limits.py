@@ -13,11 +13,13 @@ TIME = "2023-03-28T12:25:00.058085Z"
 PATH = "/api/v2/accounts/7/limits"
 ANNA = {
     "account": 7, "owner": "anna", "slots": 0, "slots_used": 12, "locations": 3,
-    "own": {"slots": 0, "locations": None}, "seq": 41, "since": TIME, "by": "admin", "reason": "ä",
+    "started_per_day": 0, "started_today": 0,
+    "own": {"slots": 0, "locations": None, "started_per_day": None}, "seq": 41, "since": TIME, "by": "admin", "reason": "ä",
 }  # fmt: skip
 OTHER = {
     "account": 9, "owner": None, "slots": 10, "slots_used": 0, "locations": 5,
-    "own": {"slots": None, "locations": 5}, "seq": 42, "since": TIME, "by": "admin", "reason": "",
+    "started_per_day": 20, "started_today": 6,
+    "own": {"slots": None, "locations": 5, "started_per_day": None}, "seq": 42, "since": TIME, "by": "admin", "reason": "",
 }  # fmt: skip
 
 
@@ -37,7 +39,7 @@ async def test_reading(app):
 @pytest.mark.parametrize(
     ("body", "own"),
     [
-        ({"slots": 0, "locations": 4}, OwnLimits(0, 4)),
+        ({"slots": 0, "locations": 4, "started_per_day": 5}, OwnLimits(0, 4, 5)),
         ({"slots": None}, OwnLimits()),
         (None, OwnLimits()),
     ],

@@ -587,7 +587,7 @@ def ruled(site: Site) -> None:
 
 
 async def limited_by_staff(run: Run) -> None:
-    policy = Policy(leeching_slots=2, peers_per_account=2)
+    policy = Policy(leeching_slots=2, peers_per_account=2, started_per_day=4)
     run.service.change_settings(evolve(PRIVATE, listed=False, policy=policy))
     for key, owner in (("A", "anna"), ("B", "bert")):
         await run.commands.issue_key(NewKey(key * 32, owner=owner), BY)
@@ -601,6 +601,11 @@ async def limited_by_staff(run: Run) -> None:
     run.time.advance(200 * SECOND)
     await run.announce(evolve(mine, info_hash=hash_of(4), endpoint=endpoint4(1, 7001)))
     await run.commands.limit(2, OwnLimits(), BY)
+    await run.announce(evolve(mine, info_hash=hash_of(5)))  # refused: the fifth of the day
+    await run.commands.limit(1, OwnLimits(slots=5, started_per_day=5), BY)
+    await run.announce(evolve(mine, info_hash=hash_of(5)))
+    run.time.advance(10 * SECOND)
+    run.service.tick()
 
 
 def limited(site: Site) -> None:

@@ -79,7 +79,7 @@ EVENTS = ("none", "completed", "started", "stopped", "paused")
 REASONS = (
     "malformed", "log_full", "not_whitelisted", "key_missing", "key_unknown", "key_expired", "key_revoked", "client_refused",
     "port_refused", "torrents_full", "swarm_full", "peers_full", "account_full", "rate_exceeded",
-    "torrent_blacklisted", "network_blocked", "client_ruled_out", "slots_full",
+    "torrent_blacklisted", "network_blocked", "client_ruled_out", "slots_full", "started_full",
 )  # fmt: skip
 RULES = {1: "first", 2: "continued", 3: "restarted"}
 

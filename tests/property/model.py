@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from ipaddress import ip_address, ip_network
 
 from attrs import define, evolve, field
@@ -97,8 +98,13 @@ class Model:
     # By number: client, first and last version, from which date, and whether it refuses by now.
     client_rules: dict[int, tuple[str, str, str, int, bool]] = field(factory=dict)
     blacklist: set[bytes] = field(factory=set)
-    # Limits of accounts of their own, slots and locations; None = the policy's.
-    limits: dict[int, tuple[int | None, int | None]] = field(factory=dict)
+    # Limits of accounts of their own, in the order of `limits_of`; None = the policy's.
+    limits: dict[int, tuple[int | None, ...]] = field(factory=dict)
+    # Where torrents that are started are limited: the day, what accounts announced in it with
+    # something left, and how many of these they started.
+    day: int | None = None
+    begun: set[tuple[int, bytes]] = field(factory=set)
+    started: Counter[int] = field(factory=Counter)
 
     def announce(self, one: Announce, now: int) -> str | None:
         """Returns why the announce was refused; None if taken, "early" if it was too soon."""
@@ -184,14 +190,22 @@ class Model:
             return "peers_full"
         return None
 
-    def limits_of(self, account: int) -> tuple[int, int]:
-        """Returns slots and locations of an account; 0 = no limit."""
+    def limits_of(self, account: int) -> tuple[int, ...]:
+        """Returns slots, locations and torrents a day of an account; 0 = no limit."""
         policy = self.settings.policy
-        slots, locations = self.limits.get(account, (None, None))
-        return (
-            policy.leeching_slots if slots is None else slots,
-            policy.peers_per_account if locations is None else locations,
-        )
+        of_all = policy.leeching_slots, policy.peers_per_account, policy.started_per_day
+        own = self.limits.get(account, (None,) * len(of_all))
+        return tuple(a if b is None else b for a, b in zip(of_all, own, strict=True))
+
+    def turn(self, date: int) -> None:
+        """Begins a day where a date is in another one, and forgets it where nobody is limited."""
+        limited = any(own[2] for own in self.limits.values())
+        limited = limited or (self.settings.private and self.settings.policy.started_per_day > 0)
+        day = date // events.DAY_US if limited else None
+        if day != self.day:
+            self.day = day
+            self.begun.clear()
+            self.started.clear()
 
     def leeching(self, account: int) -> list[Place]:
         """Returns the leeching peers of an account."""
@@ -207,8 +221,11 @@ class Model:
         identity = self._identity(one)
         account, peers = identity[0], self.torrents.get(one.info_hash, {})
         assert isinstance(account, int)
-        slots, locations = self.limits_of(account)
+        slots, locations, started = self.limits_of(account)
         known = peers.get(identity)
+        new = known is None and one.left and (account, one.info_hash) not in self.begun
+        if new and 0 < started <= self.started[account]:
+            return "started_full", None
         leaves = [e for e, p in peers.items() if one.endpoint in p.endpoints and e != identity]
         staying = [(one.info_hash, e) for e in peers if e[0] == account and e not in leaves]
         here = [place for place in staying if self._same_address(place, one)]
@@ -273,6 +290,10 @@ class Model:
         says_completed = one.event == events.COMPLETED
         if says_completed and before is not None and same_session and not before.completed:
             self.completed[one.info_hash] = self.completed.get(one.info_hash, 0) + 1
+        if key is not None and one.left and self.limits_of(key.account)[2]:
+            if (key.account, one.info_hash) not in self.begun:
+                self.started[key.account] += before is None
+            self.begun.add((key.account, one.info_hash))
         width, day = len(one.endpoint), now // events.DAY_US
         # The other family's address stays for a day after its last announce.
         elsewhere = {
@@ -351,6 +372,7 @@ class Model:
     def tick(self, now: int) -> None:
         tick, self.ticks = self.ticks, self.ticks + 1
         date = now - self.lead_us
+        self.turn(date)
         for number, (client, first, last, from_us, refuses) in self.client_rules.items():
             refuses = refuses or from_us <= date  # the value of now
             self.client_rules[number] = client, first, last, from_us, refuses

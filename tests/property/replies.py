@@ -45,6 +45,7 @@ _POLICY = {
     "enforce_interval_min": True,
     "peers_per_account": 3,
     "leeching_slots": 2,
+    "started_per_day": 3,
     "clients_denied": ("-TR",),
     "refused_ports": ("1000-1003",),
     "max_peers_per_torrent": 60,

@@ -113,7 +113,7 @@ def test_refusals() -> None:
     """A refusal in the log is explained by the rule behind it, which refuses again."""
     reasons: set[str] = set()
     for number in range(8):
-        frames, _ = replies.life(f"refused {number}", True, 2)
+        frames, _ = replies.life(f"refusal {number}", True, 2)
         each_reason = {each["reason"]: each for each in events_in(frames) if each["type"] == "announce_refused"}  # fmt: skip
         refused = [each for reason, each in each_reason.items() if reason not in reasons]
         found = replies.explanations(frames, [each["seq"] for each in refused])
@@ -127,6 +127,7 @@ def test_refusals() -> None:
         "client_refused",
         "account_full",
         "slots_full",
+        "started_full",
         "not_whitelisted",
         "network_blocked",
         "torrent_blacklisted",

@@ -53,6 +53,7 @@ from tracker.domain.events.admin import (
     TorrentWhitelisted,
     TrackerStarted,
 )
+from tracker.domain.limits import KINDS
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.ports import Actor
@@ -97,6 +98,7 @@ policies = st.builds(
     enforce_interval_min=st.booleans(),
     peers_per_account=st.sampled_from([0, 0, 1, 2]),
     leeching_slots=st.sampled_from([0, 0, 1, 2]),
+    started_per_day=st.sampled_from([0, 0, 1, 2]),
     clients_allowed=st.sampled_from([(), (), ("-XX",), ("-XX0001-a", "-qB")]),
     clients_denied=st.sampled_from([(), (), (), ("-XX0001-l",)]),
     refused_ports=st.sampled_from([(), (), ("6882",)]),
@@ -135,7 +137,10 @@ client_rules = st.tuples(
     st.sampled_from([-1, 0, 0, 1, 20]),  # seconds until it refuses
 )
 own_limits = st.tuples(
-    st.integers(1, 4), st.sampled_from([None, 0, 1, 2]), st.sampled_from([None, 0, 1, 3])
+    st.integers(1, 4),
+    st.sampled_from([None, 0, 1, 2]),
+    st.sampled_from([None, 0, 1, 3]),
+    st.sampled_from([None, None, 0, 2]),
 )
 NETWORKS = ["127.0.0.2/31", "127.0.0.3/32", "2001:db8::2/127"]
 batches = st.tuples(st.just("announce"), st.lists(announces, min_size=1, max_size=6))
@@ -273,10 +278,18 @@ class World:
         settings = evolve(self.state.settings, **changed)
         self.service.append(SettingsChanged(settings), Actor("anna", "", "", "why"))
         self.model.change_settings(settings)
+        self._turn()
 
     def _change(self, settings: Settings) -> None:
+        before = self.state.seq
         self.service.change_settings(settings)
         self.model.change_settings(settings)
+        if self.state.seq != before:
+            self._turn()
+
+    def _turn(self) -> None:
+        """Has the model begin a day, as an event does that may change limits."""
+        self.model.turn(self.state.dates.of(self.state.time_us))
 
     def _whitelist(self, info_hash: bytes) -> None:
         if info_hash not in self.state.access.whitelist:
@@ -409,11 +422,12 @@ class World:
             if on:
                 self.model.sanctions[account, event.flag] = until_us
 
-    def _limit(self, what: tuple[int, int | None, int | None]) -> None:
+    def _limit(self, what: tuple[int, *tuple[int | None, ...]]) -> None:
         account, *own = what
         if self.state.access.has_account(account):
             self.service.append(LimitsSet(*what))
-            self.model.limits[account] = (own[0], own[1])
+            self.model.limits[account] = tuple(own)
+            self._turn()
 
     def _revoke_owner(self, owner: str) -> None:
         access = self.state.access
@@ -537,10 +551,15 @@ class World:
     def _check_limits(self) -> None:
         """Checks the limits in force, and that the leeching peers are listed where they count."""
         swarms, limits = self.state.swarms, self.state.limits
+        begun = bytes(limits.budgets.torrents)
+        names = [begun[at : at + 24] for at in range(0, len(begun), 24)]
+        found = sorted((int.from_bytes(name[20:], "little"), name[:20]) for name in names)
+        assert found == sorted(self.model.begun)
         for account in range(1, self.state.access.next_key_ref):
             if self.model.settings.private:
-                found = (limits.of(account, 0), limits.of(account, 1))
-                assert found == self.model.limits_of(account)
+                limited = tuple(limits.of(account, word) for word in range(len(KINDS)))
+                assert limited == self.model.limits_of(account)
+            assert limits.budgets.used(account) == self.model.started[account]
             leeching = len(self.model.leeching(account))
             assert sum(not swarms.seeds(peer) for peer in swarms.peers_of(account)) == leeching
             if limits.counts_slots():

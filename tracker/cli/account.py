@@ -46,8 +46,11 @@ _SANCTIONS = {
 _LIMITS = {
     "slots": "torrents that they leech at once",
     "locations": "their peers on one torrent",
+    "started_per_day": "torrents that they start in a day",
 }
 """The limits by the names of the API."""
+_USED = "slots", "started_today"
+"""What `show` prints of what an account uses of its limits."""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +98,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     add_many(limit, "accounts", "ACCOUNT", line, "numbers or owners")
     for name, text in _LIMITS.items():
-        limit.add_argument(f"--{name}", metavar="N", type=number, help=f"{text}; 0 = no limit")
+        option = f"--{name.replace('_', '-')}"
+        limit.add_argument(option, metavar="N", type=number, help=f"{text}; 0 = no limit")
     limit.add_argument(
         "--lift", action="store_true", help="have the policy's; so has a limit that is not given"
     )
@@ -117,7 +121,7 @@ def show_account(options: argparse.Namespace) -> None:
         "missing_to_ratio_1": page["missing_to_ratio_1"],
         "seeding": page["seeding"],
         "leeching": page["leeching"],
-        "slots": f"{page['slots']['used']} of {page['slots']['limit'] or 'any number'}",
+        **{name: _used(page[name]) for name in _USED},
         "hit_and_run": [f"{count} {state}" for state, count in states.items()],
         "last_announce": last and f"{last['time']} {last['words']}",
         "networks": [one["network"] or one["pseudonym"] for one in page["networks"] or ()],
@@ -127,6 +131,10 @@ def show_account(options: argparse.Namespace) -> None:
         which = one["label"] or one["info_hash"] or "no torrent"
         facts[f"refusal_{at}"] = f"{one['time']} {one['reason']}: {which}"
     say_facts(options, facts)
+
+
+def _used(one: dict[str, int | None]) -> str:
+    return f"{one['used']} of {one['limit'] or 'any number'}"
 
 
 def list_accounts(options: argparse.Namespace) -> None:
@@ -189,7 +197,7 @@ def limit_accounts(options: argparse.Namespace) -> None:
 def list_limits(options: argparse.Namespace) -> None:
     listed = client(options).limits(moment(options))
     rows = ({**one, **one["own"], "until": None} for one in listed)
-    names = (Column(name, NUMBER) for name in ("slots_used", *_LIMITS))
+    names = (Column(name, NUMBER) for name in ("slots_used", "started_today", *_LIMITS))
     say_standing(options, (Column("account", NUMBER), Column("owner"), *names), rows)
 
 

@@ -1,5 +1,5 @@
-"""Limits what an account does at once: torrents that it leeches (slots), and its peers on one
-torrent (locations).
+"""Limits what an account does: torrents that it leeches at once (slots), its peers on one torrent
+(locations), and torrents that it starts in a day.
 
 The policy has the limits of all accounts; an event sets other ones for an account. Where an account
 is at a limit, a peer that a crashed client left at the same address gives way to a new one.
@@ -11,6 +11,7 @@ from array import array
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracker.domain import packed, refusals
+from tracker.domain.budgets import Budgets
 from tracker.domain.directory import NOWHERE
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from tracker.domain.settings import Settings
     from tracker.domain.swarms import Swarms
 
-SLOTS, LOCATIONS = range(2)  # words of an account's own limits
-KINDS = ("slots", "locations")
+SLOTS, LOCATIONS, STARTED = range(3)  # words of an account's own limits
+KINDS = ("slots", "locations", "started_per_day")
 """The limits by these words, as events and the API name them."""
+_OF_POLICY = ("leeching_slots", "peers_per_account", "started_per_day")
 
 MOST = 1_000_000
 """The largest limit of an account."""
@@ -38,63 +40,85 @@ class Exemption(NamedTuple):
     since_us: int  # date of that event
     by: str  # label of the author's access token; "" = not known
     reason: str
-    slots: int | None
-    locations: int | None
+    slots: int | None = None
+    locations: int | None = None
+    started_per_day: int | None = None
+
+    @property
+    def limits(self) -> tuple[int | None, ...]:
+        """The limits in the order of `KINDS`."""
+        return self[4:]
 
 
 class Limits:
     """The limits in force. Only applying events changes them.
 
-    `active` is false where no account has any limit. It is always the same object, because the
-    announce path holds it.
+    `active` is false where no account has any limit, and `counting` where none has a daily one. It
+    is always the same object, because the announce path holds it.
     """
 
-    __slots__ = ("_late_us", "_locations", "_own", "_slots", "accounts", "active")
+    __slots__ = ("_late_us", "_own", "_policy", "accounts", "active", "budgets", "counting")
 
     def __init__(self) -> None:
         self.accounts: dict[int, Exemption] = {}
-        self._own = array("I")  # by account SLOTS and LOCATIONS: the limit and 1; 0 = the policy's
-        self._slots = 0
-        self._locations = 0
+        self._own = array("I")  # by account a word for each kind: the limit and 1; 0 = the policy's
+        self._policy = array("I", [0] * len(KINDS))
         self._late_us = 0
         self.active = False
+        self.counting = False
+        self.budgets = Budgets()
 
     def obey(self, settings: Settings) -> None:
         """Puts the limits of the policy in force; there are none outside of private modes."""
         policy = settings.policy
-        self._slots = min(policy.leeching_slots, MOST) if settings.private else 0
-        self._locations = min(policy.peers_per_account, MOST) if settings.private else 0
+        for word, name in enumerate(_OF_POLICY):
+            self._policy[word] = min(getattr(policy, name), MOST) if settings.private else 0
         late = settings.interval + policy.interval_jitter + LATE_SECONDS
         self._late_us = late * 1_000_000
         self._look()
 
     def set(self, account: int, own: Exemption) -> None:
         """Gives an account limits of its own; with none of them the policy's count again."""
-        if own.slots is None and own.locations is None:
-            self.accounts.pop(account, None)
-        else:
+        if any(limit is not None for limit in own.limits):
             self.accounts[account] = own
-        missing = 2 * account + 2 - len(self._own)
+        else:
+            self.accounts.pop(account, None)
+        missing = (account + 1) * len(KINDS) - len(self._own)
         if missing > 0:
             packed.add_words(self._own, missing, 0)
-        for word, limit in enumerate((own.slots, own.locations)):
-            self._own[2 * account + word] = 0 if limit is None else limit + 1
+        for word, limit in enumerate(own.limits):
+            self._own[account * len(KINDS) + word] = 0 if limit is None else limit + 1
         self._look()
 
     def _look(self) -> None:
-        self.active = bool(self._slots or self._locations or self.accounts)
+        self.active = any(self._policy) or bool(self.accounts)
+        self.counting = self._limited(STARTED)
+
+    def _limited(self, word: int) -> bool:
+        """Tells whether anybody has a limit of this kind."""
+        return self._policy[word] > 0 or any(own.limits[word] for own in self.accounts.values())
 
     def counts_slots(self) -> bool:
         """Tells whether anybody's slots are limited, so that leeching peers must be listed."""
-        return self._slots > 0 or any(own.slots for own in self.accounts.values())
+        return self._limited(SLOTS)
 
     def of(self, account: int, word: int) -> int:
-        """Returns a limit of an account; 0 = none. `word`: SLOTS or LOCATIONS."""
-        at = account * 2 + word
+        """Returns a limit of an account; 0 = none. `word`: SLOTS, LOCATIONS or STARTED."""
+        at = account * 3 + word
         own = packed.u32(self._own, at) if at < len(self._own) else 0
-        if own:
-            return own - 1
-        return self._locations if word else self._slots
+        return own - 1 if own else packed.u32(self._policy, word)
+
+    def turn(self, date_us: int) -> None:
+        """Begins the day of this date where anything is counted by the day."""
+        if self.counting:
+            self.budgets.turn(date_us)
+        elif self.budgets.day >= 0:
+            self.budgets.clear()
+
+    def note(self, account: int, new: bool, info_hash: bytes) -> None:
+        """Counts an announce with something left. `new`: its peer was not in the swarm."""
+        if self.of(account, 2):  # STARTED
+            self.budgets.note(account, info_hash, new)
 
     def decide(
         self,
@@ -102,6 +126,7 @@ class Limits:
         torrent: int,
         peer: int,
         account: int,
+        info_hash: bytes,
         endpoint: bytes,
         v6: bool,
         seeder: bool,
@@ -120,6 +145,14 @@ class Limits:
         Returns:
             A refusal (negative), the peer that gives way (positive), or 0.
         """
+        if not (seeder or peer):
+            most = self.of(account, 2)  # STARTED
+            if (
+                most
+                and self.budgets.used(account) >= most
+                and not self.budgets.knows(account, info_hash)
+            ):
+                return refusals.STARTED_FULL
         leaves = evicted if evicted and swarms.account_of(evicted) == account else 0
         way = 0
         most = self.of(account, 1) if torrent and not peer else 0  # LOCATIONS
@@ -180,16 +213,19 @@ class Limits:
         torrent: int,
         peer: int,
         account: int,
+        info_hash: bytes,
         endpoint: bytes,
         v6: bool,
         seeder: bool,
         evicted: int,
         now_us: int,
     ) -> int:
-        """Does what `decide` does. Raises `ValueError` for an endpoint of another length."""
-        if len(endpoint) != (18 if v6 else 6):
-            raise ValueError("an endpoint of 6 or 18 bytes")
-        return self.decide(swarms, torrent, peer, account, endpoint, v6, seeder, evicted, now_us)
+        """Does what `decide` does. Raises `ValueError` for fields of another length."""
+        if len(endpoint) != (18 if v6 else 6) or len(info_hash) != 20:
+            raise ValueError("an endpoint of 6 or 18 bytes, and an info hash of 20")
+        return self.decide(
+            swarms, torrent, peer, account, info_hash, endpoint, v6, seeder, evicted, now_us
+        )
 
     def as_data(self) -> list[list[Any]]:
         """Returns the exemptions for JSON, by account."""
@@ -199,7 +235,7 @@ class Limits:
         """Makes an empty object from `as_data`. Raises `TypeError` or `ValueError` for others."""
         for account, *rest in data:
             own = Exemption(*rest)
-            numbers = account, own.seq, own.since_us, own.slots or 0, own.locations or 0
+            numbers = account, own.seq, own.since_us, *(each or 0 for each in own.limits)
             if not all(type(each) is int and 0 <= each < 1 << 63 for each in numbers):
                 raise ValueError("something else stands in the place of a limit")
             if not (account < 1 << 32 and max(numbers[3:]) <= MOST):
@@ -225,5 +261,5 @@ def _same_address(swarms: Swarms, peer: int, endpoint: bytes, v6: bool) -> bool:
 
 
 # Fails when one of these constants changes, because the code above has literals in their place.
-if (SLOTS, LOCATIONS) != (0, 1):
+if (SLOTS, LOCATIONS, STARTED, len(KINDS)) != (0, 1, 2, 3):
     raise AssertionError("Limits spells these numbers out")

@@ -62,6 +62,7 @@ class Policy:
     history_days: HistoryDays = field(default=0, repr=False)  # how long the book keeps a row
     contact: Contact = field(default="", repr=False)  # whom a refused member may ask
     leeching_slots: Limit = field(default=0, repr=False)  # torrents an account leeches at once
+    started_per_day: Limit = field(default=0, repr=False)  # torrents that an account starts
     leave_out_own_clients: bool = field(default=False, repr=False)  # of replies to their account
 
     def later(self) -> dict[str, object]:

@@ -32,6 +32,7 @@ TORRENT_BLACKLISTED = -14
 NETWORK_BLOCKED = -15
 CLIENT_RULED_OUT = -16
 SLOTS_FULL = -17
+STARTED_FULL = -18
 
 Retry = int | Literal["never"] | None
 """Minutes after which a retry may help, "never", or None for no advice (BEP 31, `retry in`)."""
@@ -109,6 +110,9 @@ REFUSALS = {
     ),
     SLOTS_FULL: Refusal(
         "slots_full", "Tracker error: your account downloads as many torrents as it may", SITE
+    ),
+    STARTED_FULL: Refusal(
+        "started_full", "Tracker error: your account started as many torrents today as it may", SITE
     ),
 }
 

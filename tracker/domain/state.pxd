@@ -56,7 +56,7 @@ cdef class State:
     @cython.locals(
         swarms=Swarms, event=cython.int, stops=cython.bint, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,
         seen_us=cython.ulonglong, last_seq=cython.ulonglong, since_seq=cython.ulonglong, done=cython.bint,
-        accounts=Accounts, factors=Factors, rows=bytearray, size=Py_ssize_t, then=cython.uint, now=cython.uint, up_now=cython.uint, down_now=cython.uint, kept=cython.int, tokens=array, goes_on=cython.bint, freed=cython.ulonglong, most_up=cython.ulonglong, up_percent=cython.uint, down_percent=cython.uint, timeout=cython.ulonglong,
+        accounts=Accounts, factors=Factors, rows=bytearray, size=Py_ssize_t, was_new=cython.bint, then=cython.uint, now=cython.uint, up_now=cython.uint, down_now=cython.uint, kept=cython.int, tokens=array, goes_on=cython.bint, freed=cython.ulonglong, most_up=cython.ulonglong, up_percent=cython.uint, down_percent=cython.uint, timeout=cython.ulonglong,
     )
     cdef Py_ssize_t apply_keyed(
         self, unsigned int key_ref, unsigned int account, unsigned long long seq, unsigned long long time_us,

@@ -427,6 +427,7 @@ class State:
         mark, last_up, last_down, seen_us, last_seq = 0, 0, 0, 0, 0
         size, kept = 0, 0
         factors = None
+        was_new = peer == 0
         if peer:
             mark, last_up, last_down, seen_us, last_seq = packed.session(rows, peer * 72)
         if seq >= since_seq:
@@ -502,6 +503,8 @@ class State:
                 self.seeding.announced(account, torrent, peer, size)
             if self.sanctioned and account < len(self._flags) and self._flags[account]:
                 swarms.conceal(peer, self._flags[account])
+            if self.limits.counting and left:
+                self.limits.note(account, was_new, info_hash)
         return peer
 
     def _most_resumed(self, gap_us: int) -> int:
@@ -607,10 +610,15 @@ class State:
         """Gives an account limits of its own: see `Limits.set`."""
         self.limits.set(account, own)
         self.list_leechers()
+        self.turn_limits()
 
     def list_leechers(self) -> None:
         """Lists leeching peers by account while slots are limited, and not else."""
         self.swarms.list_leechers(self.limits.counts_slots())
+
+    def turn_limits(self) -> None:
+        """Begins to count anew what is limited by the day, where a day begins."""
+        self.limits.turn(self.dates.of(self.time_us))
 
     def ban(self, info_hash: bytes, sanction: Sanction | None) -> None:
         """Blacklists a torrent, or takes it off the blacklist: see `Sanctions.ban`."""
@@ -676,6 +684,7 @@ class State:
         self.settings_seq = seq
         self.bases.limit(settings.policy.bases_per_account)
         self.list_leechers()
+        self.turn_limits()
         timeout_us = settings.max_peer_timeout * 1_000_000
         self.listing.obey(settings.accounting, timeout_us, seq, self.time_us)
 
@@ -753,6 +762,8 @@ class State:
             hasher.update(repr(sanctions).encode())
         if limits := self.limits.as_data():  # likewise
             hasher.update(repr(limits).encode())
+        if self.limits.budgets.day >= 0:  # likewise
+            hasher.update(self.limits.budgets.digest())
         if self.settings.choice != 1:  # likewise
             hasher.update(b"choice %d" % self.settings.choice)
         if self.access_tokens.by_number:  # likewise

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from tracker.domain import events, refusals
 from tracker.domain.hidden_peers import NO_PORT
-from tracker.domain.limits import LOCATIONS, SLOTS
+from tracker.domain.limits import LOCATIONS, SLOTS, STARTED
 from tracker.domain.policy import Policy
 from tracker.domain.rules import Rules
 from tracker.domain.sanctions import HIDDEN, LEECH_OFF
@@ -38,6 +38,7 @@ _REFUSING = {
 _LIMITS = {
     "peers_per_account": (LOCATIONS, refusals.ACCOUNT_FULL),
     "leeching_slots": (SLOTS, refusals.SLOTS_FULL),
+    "started_per_day": (STARTED, refusals.STARTED_FULL),
 }
 """The limits of an account by the keys of the policy."""
 _NO_PEER_ID = bytes(20)
@@ -99,22 +100,22 @@ def limits(
     decided = 0
     if one.address is not None and one.event != events.STOPPED and state.limits.active:
         decided = state.limits.decides(
-            state.swarms, torrent, peer, account, one.address + one.port, one.v6, one.left == 0,
-            evicted, one.time_us,
+            state.swarms, torrent, peer, account, one.info_hash, one.address + one.port, one.v6,
+            one.left == 0, evicted, one.time_us,
         )  # fmt: skip
     for name, (word, refusal) in _LIMITS.items():
         if not account or not state.limits.of(account, word):
             continue
         if one.event == events.STOPPED:
             said = "not asked: `stopped` is never refused"
-        elif word == SLOTS and one.left == 0:
+        elif word != LOCATIONS and one.left == 0:
             said = COMPLETE
-        elif peer and (word == LOCATIONS or not state.swarms.seeds(peer)):
+        elif peer and (word != SLOTS or not state.swarms.seeds(peer)):
             said = "not asked: the peer is in the swarm already"
         elif decided == refusal:
             said = f"refused: {refusals.NAMES[refusal]}"
         else:
-            said = GAVE_WAY if decided > 0 else PASSED
+            said = GAVE_WAY if decided > 0 and word != STARTED else PASSED
         yield _answer(name, said, _limit(state, account, name, word))
 
 

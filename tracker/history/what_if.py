@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from tracker.service.service import Service
 
 OF_POLICY = (
-    "interval_jitter", "enforce_interval_min", "peers_per_account", "leeching_slots", "clients_allowed",
-    "clients_denied", "refused_ports", "requests_per_minute", "max_torrents", "max_peers",
+    "interval_jitter", "enforce_interval_min", "peers_per_account", "leeching_slots", "started_per_day",
+    "clients_allowed", "clients_denied", "refused_ports", "requests_per_minute", "max_torrents", "max_peers",
     "max_peers_per_torrent", "remember_days", "bases_per_account", "resumed_rate",
 )  # fmt: skip
 KEYS = (*(f"policy.{name}" for name in OF_POLICY), *OF_CORE)

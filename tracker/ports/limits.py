@@ -11,17 +11,20 @@ class OwnLimits:
 
     slots: int | None = None  # torrents that it leeches at once
     locations: int | None = None  # its peers on one torrent
+    started_per_day: int | None = None  # torrents that it starts
 
 
 @frozen
 class LimitsOfAccount:
-    """What an account may do at once; 0 = no limit."""
+    """What an account may do, and what it uses of that; 0 = no limit."""
 
     account: int
     owner: str | None
     slots: int
     slots_used: int
     locations: int
+    started_per_day: int
+    started_today: int  # counted where they are limited
     own: OwnLimits
     # The event with its own limits; None = it has none.
     seq: int | None = None

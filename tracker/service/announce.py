@@ -493,8 +493,9 @@ class Announcing:
                 event = 0  # as in `decide`
         if self._limits.active and event != 3:
             way = self._limits.decide(
-                swarms, torrent, peer, account, endpoint, v6, left == 0, evicted, self._now_us
-            )
+                swarms, torrent, peer, account, info_hash, endpoint, v6, left == 0, evicted,
+                self._now_us,
+            )  # fmt: skip
             if way < 0:
                 self._log_refusal(holder.key_ref, way, info_hash[:20])
                 return way

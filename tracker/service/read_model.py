@@ -16,7 +16,7 @@ from tracker.domain import events, packed
 from tracker.domain.factors import GROUP
 from tracker.domain.freeleech import EXPIRED
 from tracker.domain.hidden_peers import NO_PORT
-from tracker.domain.limits import LOCATIONS, SLOTS
+from tracker.domain.limits import LOCATIONS, SLOTS, STARTED
 from tracker.domain.origins import named as origins_named
 from tracker.domain.refusals import name_of
 from tracker.domain.sanctions import KINDS, ClientRule, Sanction
@@ -428,12 +428,13 @@ class Projection:
         used = sum(not swarms.seeds(peer) for peer in swarms.peers_of(account))
         found = ports.LimitsOfAccount(
             account, self.owner(account), limits.of(account, SLOTS), used,
-            limits.of(account, LOCATIONS), ports.OwnLimits(),
+            limits.of(account, LOCATIONS), limits.of(account, STARTED),
+            limits.budgets.used(account), ports.OwnLimits(),
         )  # fmt: skip
         one = limits.accounts.get(account)
         if one is None:
             return found
-        own = ports.OwnLimits(one.slots, one.locations)
+        own = ports.OwnLimits(*one.limits)
         return evolve(
             found, own=own, seq=one.seq, since_us=one.since_us, by=one.by, reason=one.reason
         )

@@ -53,6 +53,10 @@ REMARKS = [
         "policy.leeching_slots: has no effect where there are no keys (core.private = false)",
     ),
     (
+        "policy.started_per_day = 2",
+        "policy.started_per_day: has no effect where there are no keys (core.private = false)",
+    ),
+    (
         "policy.peers_per_account = 2",
         "policy.peers_per_account: has no effect where there are no keys (core.private = false)",
     ),

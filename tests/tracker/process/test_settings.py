@@ -35,6 +35,7 @@ LATER = {
     "contact": "https://example.org",
     "leave_out_own_clients": True,
     "leeching_slots": 5,
+    "started_per_day": 9,
 }
 
 

@@ -780,14 +780,14 @@ class LimitsSet(AdminEvent):
     account: Account
     slots: int | None = None  # torrents that it leeches at once
     locations: int | None = None  # its peers on one torrent
+    started_per_day: int | None = None  # torrents that it starts
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:
         by = self.by or {}
         since_us = to.dates.of(time_us)
-        own = Exemption(
-            seq, since_us, by.get("token", ""), by.get("reason", ""), self.slots, self.locations
-        )
-        if not (0 <= (self.slots or 0) <= MOST and 0 <= (self.locations or 0) <= MOST):
+        limits = self.slots, self.locations, self.started_per_day
+        own = Exemption(seq, since_us, by.get("token", ""), by.get("reason", ""), *limits)
+        if not all(0 <= (limit or 0) <= MOST for limit in limits):
             raise ReplayError(f"event {seq} sets a limit above {MOST}")
         to.limit(self.account, own)
 

@@ -79,6 +79,7 @@ class Tick(FixedRecord):
         self.pass_time(to)
         to.listing.ticked(self.time_us)
         to.end_sanctions()
+        to.turn_limits()
         to.forget_old_bases()
         settings = to.settings
         cleanup_ms = settings.inactive_peer_cleanup_interval * 1000

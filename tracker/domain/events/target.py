@@ -90,6 +90,10 @@ class Target(Accounting, Protocol):
     def end_client_rule(self, number: int) -> None:
         """Removes a rule about a client. Raises `KeyError` if it is not there."""
 
+    def turn_limits(self) -> None:
+        """Begins to count anew what is limited by the day, where a day begins."""
+        ...
+
     def end_sanctions(self) -> None:
         """Ends the sanctions that are over."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import astuple
+
 from tracker import ports
 from tracker.domain.events.admin import LimitsSet
 from tracker.domain.limits import KINDS, MOST
@@ -20,4 +22,4 @@ class LimitCommands(Writing):
             if not self._service.state.access.has_account(account):
                 raise ports.UnknownAccountError
             self._need_room()
-            return self._append(LimitsSet(account, own.slots, own.locations), by)
+            return self._append(LimitsSet(account, *astuple(own)), by)

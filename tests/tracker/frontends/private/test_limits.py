@@ -8,6 +8,7 @@ from attrs import evolve
 
 from tests.support import SECOND, hash_of, replayed
 from tests.tracker.frontends.private.front import HASH, PRIVATE, Front, announce
+from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import LimitsSet
 from tracker.domain.policy import Policy
 from tracker.ports import Actor
@@ -15,6 +16,7 @@ from tracker.ports import Actor
 BY = Actor("ops", "", "", "as told")
 HOME, AWAY = bytes([127, 0, 0, 9]), bytes([127, 0, 0, 8])
 FULL = "Tracker error: your account downloads as many torrents as it may"
+TODAY = "Tracker error: your account started as many torrents today as it may"
 MANY = "Tracker error: too many clients with your key on this torrent"
 HASHES = [HASH, *map(hash_of, range(50, 55))]
 
@@ -121,3 +123,21 @@ def test_one_peer_frees_both() -> None:
     one = member(peers_per_account=1, leeching_slots=1)
     assert (one.come(0, 0, left=0), one.come(0, 1)) == ("", "")
     assert one.come(1, 0) == FULL  # the seeder here would free no slot
+
+
+def test_torrents_a_day() -> None:
+    """Each torrent counts once a day, and only what is left; a seeder is never asked."""
+    one = member(started_per_day=2)
+    assert [one.come(0, torrent, left=0) for torrent in range(4)] == [""] * 4
+    assert [one.come(0, 0), one.come(0, 1)] == ["", ""]  # they were seeded until now: no start
+    assert [one.come(1, torrent) for torrent in (4, 5, 2)] == ["", "", TODAY]
+    assert one.come(1, 2, left=0) == ""
+    assert [one.come(client, 4) for client in (2, 1, 2)] == ["", "", ""]  # it counts once
+    one.rig.time.advance(DAY_US)
+    assert one.come(1, 3) == TODAY  # a day begins with its first tick
+    one.rig.service.tick()
+    assert [one.come(3, torrent) for torrent in (3, 4, 5)] == ["", "", TODAY]
+    one.limit(started_per_day=0)
+    assert one.come(3, 5) == ""
+    assert one.rig.state.limits.budgets.used(one.rig.state.access.owners["anna"]) == 2
+    assert one.same_after_replay()

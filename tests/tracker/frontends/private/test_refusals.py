@@ -71,6 +71,7 @@ ROWS = {
     "peers": Row(refusals.PEERS_FULL, "takes no more peers now", policy={"max_peers": 1}, before=True),
     "account": Row(refusals.ACCOUNT_FULL, "too many clients with your key", policy={"peers_per_account": 1}, before=True),
     "slots": Row(refusals.SLOTS_FULL, "as many torrents as it may", policy={"leeching_slots": 1}, before=True),
+    "started": Row(refusals.STARTED_FULL, "started as many torrents today", info_hash=UNLISTED, policy={"started_per_day": 1}, before=True),
     "blacklisted": Row(refusals.TORRENT_BLACKLISTED, f"{BANNED.hex()}, is blacklisted: a virus", info_hash=BANNED),
     "blocked": Row(refusals.NETWORK_BLOCKED, "your network is blocked here"),
     "version": Row(refusals.CLIENT_RULED_OUT, "this version of your client is not allowed here: -XX0000 to -XX0009"),
