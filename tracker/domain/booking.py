@@ -56,6 +56,7 @@ class Booking:
         "_seeding_us",
         "_sessions",
         "_snatched",
+        "_torrent",
         "_up",
         "corrections",
         "cut",
@@ -82,7 +83,7 @@ class Booking:
         self.clear()
         self._up = self._down = self._credited_up = self._credited_down = 0
         self._seeding_us = self._partial_us = self._sessions = self._snatched = 0
-        self._seeders = self._leechers = 0
+        self._seeders = self._leechers = self._torrent = 0
 
     def clear(self) -> None:
         """Forgets all rows, because they were written."""
@@ -99,7 +100,7 @@ class Booking:
         """Looks at the totals of an account, and the counts of a torrent, before they change.
         `torrent`: 0 = a new one.
         """
-        self._seeders = self._leechers = 0
+        self._torrent, self._seeders, self._leechers = torrent, 0, 0
         if torrent:
             self._seeders, self._leechers = packed.counts(swarms.tables.torrents, torrent * 32)
         if len(accounts.uploaded) <= account:
@@ -155,9 +156,10 @@ class Booking:
             packed.put_u64(rows, at + 9, date_us)
         packed.put_u64(rows, at + 10, date_us)
         packed.put_u64(rows, at + 12, client)
-        self._enter_day(accounts, account, info_hash, date_us, swarms, peer)
+        seeders = self._enter_day(accounts, account, info_hash, date_us, swarms, peer)
         if self.seeded is not None:
-            seeders = swarms.counts_of(info_hash)[0]
+            if not peer:
+                seeders, _, _ = swarms.counts_of(info_hash)
             self._seeders_now(account, info_hash, seq, date_us, seeders)
 
     def left(
@@ -231,18 +233,19 @@ class Booking:
         date_us: int,
         swarms: Swarms,
         peer: int,
-    ) -> None:
+    ) -> int:
         """Enters what was gained since `begin`, and the counts of the swarm before and after, in
-        the series.
+        the series. Returns the number of seeders now; without a peer, of those before.
         """
         daily, seeders, leechers = self.daily, self._seeders, self._leechers
+        seeders_now, torrent = seeders, self._torrent
         if peer:  # else the swarm has not grown
             torrent, _ = packed.standing(swarms.rows, peer * 72)
             seeders_now, leechers_now = packed.counts(swarms.tables.torrents, torrent * 32)
             seeders, leechers = max(seeders, seeders_now), max(leechers, leechers_now)
         daily.date(date_us)
         whose = daily.account(account)
-        where = daily.torrent(info_hash, seeders, leechers)
+        where = daily.torrent(info_hash, torrent, seeders, leechers)
         up = packed.u64(accounts.uploaded, account)
         down = packed.u64(accounts.downloaded, account)
         credited_up, credited_down = up, down
@@ -259,6 +262,7 @@ class Booking:
         if up or down or seeding_us or snatched or credited_up or credited_down:
             daily.gain(whose, up, down, credited_up, credited_down, seeding_us, snatched)
             daily.gain(where, up, down, credited_up, credited_down, seeding_us, snatched)
+        return seeders_now
 
     def correct(self, account: int, uploaded: int, downloaded: int, time_us: int) -> None:
         """Enters a correction."""

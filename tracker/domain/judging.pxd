@@ -33,10 +33,10 @@ cdef class Judge:
     )
     cpdef announced(
         self, state, unsigned int account, bytes info_hash, unsigned long long seq, unsigned long long time_us, unsigned long long left,
-        bint was, bint seeded, bint stays, tuple gains,
+        bint was, bint seeded, bint stays, (unsigned long long, unsigned long long, unsigned long long, unsigned long long, unsigned long long) gains,
     )
     @cython.locals(swarm=Swarm, one=Download, seq=cython.ulonglong, time_us=cython.ulonglong)
-    cpdef left(self, state, unsigned int account, bytes info_hash, unsigned long long end_us, bint seeder, tuple gains)
+    cpdef left(self, state, unsigned int account, bytes info_hash, unsigned long long end_us, bint seeder, (unsigned long long, unsigned long long, unsigned long long, unsigned long long, unsigned long long) gains)
     @cython.locals(number=cython.ulonglong)
     cpdef _enqueue(self, Download one)
     cpdef _seeded(self, state, Swarm swarm, unsigned long long time_us, bint seeded, bint seeds)

@@ -1,6 +1,7 @@
 # What book_bytes.py says with Struct, for compiled callers; see tracker/domain/packed.pxd.
 
 from cpython.array cimport array
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -142,6 +143,39 @@ cdef inline int compare(
 ) except? -2:
     cdef int order = memcmp(_of(older, at, size), _of(newer, start, size), size)
     return (order > 0) - (order < 0)
+
+
+cdef inline bint _is_before(char *row, Py_ssize_t named, bytes sought) noexcept:
+    cdef Py_ssize_t whole = PyBytes_GET_SIZE(sought)
+    cdef int order = memcmp(row, PyBytes_AS_STRING(sought), named if named < whole else whole)
+    return order < 0 or (order == 0 and named < whole)
+
+
+cdef inline Py_ssize_t find(
+    data, Py_ssize_t begin, Py_ssize_t count, Py_ssize_t size, Py_ssize_t named, bytes sought,
+    Py_ssize_t low,
+) except -1:
+    cdef Py_ssize_t middle, high = low, step = 1
+    cdef Py_buffer view
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    cdef char *rows = <char *>view.buf + begin
+    try:
+        if low < 0 or begin < 0 or named > size or begin + count * size > view.len:
+            raise IndexError("no such row")
+        while high < count and _is_before(rows + high * size, named, sought):
+            low = high + 1
+            high += step
+            step *= 2
+        high = min(high, count)
+        while low < high:
+            middle = (low + high) // 2
+            if _is_before(rows + middle * size, named, sought):
+                low = middle + 1
+            else:
+                high = middle
+    finally:
+        PyBuffer_Release(&view)
+    return low
 
 
 cdef inline int copy(

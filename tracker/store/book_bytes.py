@@ -14,6 +14,7 @@ from tracker.domain.events.announce import NOT_RECORDED
 
 if TYPE_CHECKING:
     from array import array
+    from mmap import mmap
 
 NAME_SIZE = 25
 BODY = Struct("<BHIIII9QII")
@@ -87,6 +88,33 @@ def compare(older: bytes, at: int, newer: bytes, start: int, size: int) -> int:
     """Returns which of two strings of `size` bytes is before the other: -1, 0 or 1, by its sign."""
     one, other = older[at : at + size], newer[start : start + size]
     return (one > other) - (one < other)
+
+
+def find(
+    data: bytes | mmap, begin: int, count: int, size: int, named: int, sought: bytes, low: int
+) -> int:
+    """Returns the first of `count` sorted rows, from `low` on, whose name is not before `sought`.
+
+    The rows begin at byte `begin` and take `size` bytes each, their names `named`. It looks near
+    `low` first, because a merge goes on from there.
+    """
+    step, high = 1, low
+    while high < count and _name(data, begin + high * size, named) < sought:
+        low = high + 1
+        high += step
+        step *= 2
+    high = min(high, count)
+    while low < high:
+        middle = (low + high) // 2
+        if _name(data, begin + middle * size, named) < sought:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _name(data: bytes | mmap, at: int, named: int) -> bytes:
+    return data[at : at + named]
 
 
 def copy(to: bytearray, at: int, source: bytes, start: int, size: int) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from tracker.store import book_bytes
 
 if TYPE_CHECKING:
+    from mmap import mmap
+
     from tracker.domain.booking import Booking
     from tracker.domain.daily import Daily
     from tracker.store.book_rows import History
@@ -41,6 +43,13 @@ def daily_laid_out(daily: Daily) -> bytes:
     del rows[at:]
     book_bytes.sort(rows, size)
     return bytes(rows)
+
+
+def find(
+    data: bytes | mmap, begin: int, count: int, size: int, named: int, sought: bytes, low: int
+) -> int:
+    """Finds a row in a sorted run: see `book_bytes.find`."""
+    return book_bytes.find(data, begin, count, size, named, sought, low)
 
 
 def in_order(rows: bytearray) -> bytes:

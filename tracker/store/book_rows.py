@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracker.domain.booking import NOTHING_BEFORE
 from tracker.domain.events.announce import NOT_RECORDED
 from tracker.ports import BookRow
-from tracker.store import book_bytes
+from tracker.store import book_bytes, book_packing
 from tracker.store.book_bytes import BODY, NAME_SIZE
-from tracker.store.book_packing import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -197,23 +196,10 @@ class Run:
         return self._data[self._begin + first * self.size : self._begin + end * self.size]
 
     def find(self, sought: bytes, low: int = 0) -> int:
-        """Returns the first row, from `low` on, whose name is not before `sought`.
-
-        It looks near `low` first, because a merge goes on from there.
-        """
-        step, high = 1, low
-        while high < self.count and self.name(high) < sought:
-            low = high + 1
-            high += step
-            step *= 2
-        high = min(high, self.count)
-        while low < high:
-            middle = (low + high) // 2
-            if self.name(middle) < sought:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        """Returns the first row, from `low` on, whose name is not before `sought`."""
+        return book_packing.find(
+            self._data, self._begin, self.count, self.size, self._name, sought, low
+        )
 
     def beginning_with(self, low: bytes, prefix: bytes) -> Iterator[bytes]:
         """Yields rows with this prefix, from the name `low` on."""
@@ -244,7 +230,9 @@ def merged(runs: Sequence[Run], history: History) -> Iterator[bytes]:
         ]
         if pieces:
             size = runs[0].size
-            yield reduce(lambda older, newer: joined(older, newer, size, history), pieces)
+            yield reduce(
+                lambda older, newer: book_packing.joined(older, newer, size, history), pieces
+            )
         if stop is None:
             return
         at = ends

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
+from collections import Counter
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import pytest
 from tests.support import hash_of
 from tracker.domain import packed
 from tracker.domain.booking import NOTHING_BEFORE, Booking
+from tracker.domain.daily import Daily
 from tracker.domain.events import DAY_US
 from tracker.domain.state import State
 from tracker.store import book_packing, book_rows, daily_rows
@@ -170,3 +173,31 @@ def test_what_is_over_does_not_depend_on_the_merges() -> None:
             row = book_rows.unpack(left[0])._replace(cut=0)
             results.add((row, *sorted(history.ended.items())))
         assert len(results) == 1
+
+
+def test_a_name_is_found_where_bisect_finds_it() -> None:
+    dice = random.Random(4)
+    names = sorted({dice.randbytes(2) for _ in range(60)})
+    run = Run(b"head" + b"".join(each + b"xyz" for each in names), 4, len(names), 5, 2)
+    for low in (0, 7, len(names)):
+        for sought in (*names, *(dice.randbytes(length) for length in range(5) for _ in range(9))):
+            assert run.find(sought, low) == bisect_left(names, sought, low)
+
+
+def test_a_day_s_rows_are_those_of_their_names() -> None:
+    """Also where torrents take over the numbers of others, and days begin and end."""
+    dice, daily = random.Random(5), Daily()
+    expected: Counter[bytes] = Counter()
+    for _ in range(2_000):
+        if dice.random() < 0.005:
+            daily.clear()
+            expected.clear()
+        if dice.random() < 0.01:
+            daily.date(dice.randrange(3) * DAY_US)
+        account, info_hash = dice.randrange(1, 9), hash_of(dice.randrange(9))
+        whose = packed.account_day(account, daily.day), daily.account(account)
+        where = daily.torrent(info_hash, dice.randrange(3), 1, 1)
+        for name, at in (whose, (packed.torrent_day(1, info_hash, daily.day), where)):
+            daily.gain(at, 1, 0, 0, 0, 0, 0)
+            expected[name] += 1
+    assert {name: daily.rows[at] for name, at in daily.numbers.items()} == expected
