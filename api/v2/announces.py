@@ -40,7 +40,7 @@ _EXPLANATION: Final[Schema] = shapes.record(
 
 
 _REPLY: Final[Schema] = shapes.record(
-    seq=shapes.SEQ, time=shapes.TIME, info_hash=shapes.HASH, account=shapes.nullable(shapes.NUMBER),
+    seq=shapes.SEQ, time=shapes.TIME, info_hash=shapes.HASH, label=shapes.nullable(shapes.STRING), account=shapes.nullable(shapes.NUMBER),
     owner=shapes.nullable(shapes.STRING), key_ref=shapes.nullable(shapes.NUMBER),
     address=shapes.nullable(shapes.STRING), pseudonym=shapes.nullable(shapes.STRING),
     port=shapes.nullable(shapes.WHOLE), peer_id=shapes.STRING, peers=shapes.array(_PEER),

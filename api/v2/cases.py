@@ -18,9 +18,8 @@ from api.replies import encode, json_text
 from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.ledgers import allow_time
-from api.v2.names import named
 from api.v2.problems import Problem, commanded
-from tracker.ports import CASE_GRADES, CASE_OUTCOMES, CASE_STATES, CaseClosing, CasesQuery
+from tracker.ports import CASE_GRADES, CASE_OUTCOMES, CASE_STATES, CaseClosing, CasesQuery, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,7 +22,6 @@ from api.times import rfc3339
 from api.v2 import bodies, changes, looks, params
 from api.v2.lists import RATIO, SEARCH, SECONDS, TEXT, TIME, WHOLE, Listing, listed
 from api.v2.looks import WHY
-from api.v2.names import named
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
 from tracker.ports import (
@@ -32,6 +31,7 @@ from tracker.ports import (
     FactorTerms,
     LogPart,
     ReadModel,
+    named,
 )
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from api.v2 import looks, params
 from api.v2.looks import WHY
 from api.v2.problems import Problem
 from api.v2.server_sent import EVENT_STREAM, LAST_EVENT_ID, Sent, resumed, text_of
-from tracker.ports import EventFilter, LogPart, Moment, ReadModel
+from tracker.ports import EventFilter, LogPart, Moment, ReadModel, named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -84,9 +84,10 @@ class Events:
         page = await self.log.read(part(given), self.wanted(given), params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
-        open_to = await self.looks.opened(page.events)
+        events = named(page.events, self.reads.live.now())
+        open_to = await self.looks.opened(events)
         show = encode if open_to else partial(_hidden_json, right=g.addresses)
-        return await json_array(page.events, show, '{"events":[', tail)
+        return await json_array(events, show, '{"events":[', tail)
 
     def wanted(self, given: dict[str, str]) -> EventFilter:
         types = request.args.getlist("type")
@@ -136,7 +137,7 @@ class Stream:
     ) -> AsyncGenerator[Sent, None]:
         async with aclosing(self.events.log.follow(after, wanted)) as found:
             async for each in found:
-                text = "".join(map(show, each.events))
+                text = "".join(map(show, named(each.events, self.events.reads.live.now())))
                 if each.pruned is not None:
                     text = f'event: gone\ndata: {{"first_seq":{each.pruned}}}\n\n{text}'
                 yield Sent(text, str(each.seen) if each.seen >= 0 else "")
@@ -191,7 +192,8 @@ class Rejections:
         )
         page = await self.log.read(part(given), wanted, params.MAX_LIMIT)
         following = None if page.following is None else page.following - 1
-        return json_text(encode({"keys": _by_key(page.events), "next": following, "end": page.end}))
+        keys = named(_by_key(page.events), self.reads.live.now())
+        return json_text(encode({"keys": keys, "next": following, "end": page.end}))
 
 
 async def _up_to_moment(reads: Reads, given: dict[str, str]) -> None:

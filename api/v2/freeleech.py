@@ -16,10 +16,9 @@ from api.replies import empty, encode, json_text
 from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.credit import MAX_LABEL
-from api.v2.names import named
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
-from tracker.ports import FreeleechTerms, ReadModel
+from tracker.ports import FreeleechTerms, ReadModel, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable

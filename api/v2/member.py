@@ -19,7 +19,6 @@ from api.v2.credit import account_json
 from api.v2.hit_and_run import download_json
 from api.v2.ledgers import allow_time
 from api.v2.looks import WHY
-from api.v2.names import named
 from api.v2.problems import Problem
 from tracker.ports import (
     BookQuery,
@@ -31,6 +30,7 @@ from tracker.ports import (
     Moment,
     NoMomentError,
     StaysQuery,
+    named,
 )
 
 if TYPE_CHECKING:

@@ -1,7 +1,4 @@
-"""Puts names beside numbers: the owner of an account, and what the site calls a torrent.
-
-Paths, queries and bodies take names in place of numbers: `owner:anna`, and `label:Debian 13`.
-"""
+"""Takes names in place of numbers in paths, queries and bodies: `owner:anna`, `label:Debian 13`."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
 
     from api.endpoint import Handler
     from api.replies import Response
-    from tracker.ports import Live, ReadModel
+    from tracker.ports import Live
 
 OWNER: Final = "owner:"
 """What stands before an owner, so that one whose name is a number is not taken for an account."""
@@ -28,25 +25,6 @@ LABEL: Final = "label:"
 _MOST_TORRENTS: Final = 100_000  # with labels that are asked for; many may have the same one
 _IN_LISTS: Final = {"info_hashes": "info_hash"}
 """Members that are lists, and what each item is."""
-
-
-def named(value: Any, model: ReadModel) -> Any:
-    """Returns JSON values with `owner` beside each `account`, and `label` beside each `info_hash`.
-
-    They are of the present. Members that are there already stay as they are.
-    """
-    if isinstance(value, list):
-        return [named(each, model) for each in value]
-    if not isinstance(value, dict):
-        return value
-    found: dict[str, Any] = {}
-    for name, each in value.items():
-        found[name] = named(each, model)
-        if name == "account" and "owner" not in value:
-            found["owner"] = model.owner(each) if isinstance(each, int) else None
-        if name == "info_hash" and "label" not in value:
-            found["label"] = model.label(bytes.fromhex(each)) if isinstance(each, str) else None
-    return found
 
 
 Place = tuple[Any, Any, str]

@@ -20,8 +20,7 @@ from api.times import rfc3339
 from api.v2 import params, torrents
 from api.v2.ledgers import allow_time
 from api.v2.lists import SECONDS, TIME, Listing, following, listed
-from api.v2.names import named
-from tracker.ports import EventFilter, LogPart, ReadModel
+from tracker.ports import EventFilter, LogPart, ReadModel, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
-from tracker.ports import ACCOUNT_SANCTIONS, MAX_NAME, ClientRuleTerms, ReadModel
+from tracker.ports import ACCOUNT_SANCTIONS, MAX_NAME, ClientRuleTerms, ReadModel, named
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -32,7 +32,9 @@ _ROW: Final = {
     "by": shapes.STRING, "reason": shapes.STRING, "public": shapes.FLAG,
 }  # fmt: skip
 _SANCTION: Final = shapes.record(**_ROW)
-_BLACKLISTED: Final = shapes.record(info_hash=shapes.HASH, **_ROW)
+_BLACKLISTED: Final = shapes.record(
+    info_hash=shapes.HASH, label=shapes.nullable(shapes.STRING), **_ROW
+)
 _BLOCK: Final = shapes.record(network=shapes.STRING, **_ROW)
 _CLIENT_RULE: Final = shapes.record(
     rule=shapes.NUMBER, client=shapes.STRING, first=shapes.STRING, last=shapes.STRING,
@@ -184,14 +186,14 @@ class Sanctions:
         listed = self.reads.each(ReadModel.blacklist, after)
         found, more = await gather(listed, params.limit(given), lambda _: True)
         following = found[-1].info_hash.hex() if more else None
-        return page("blacklist", [_blacklisted_json(one) for one in found], following)
+        return page("blacklist", self._named([_blacklisted_json(one) for one in found]), following)
 
     async def blacklisted(self, info_hash: str) -> Response:
         params.only(request.args, "at")
         found = await self.reads.one(ReadModel.blacklisted, params.info_hash(info_hash))
         if found is None:
             raise Problem(404, "that torrent is not on the blacklist")
-        return json_text(encode(_blacklisted_json(found)))
+        return json_text(encode(self._named(_blacklisted_json(found))))
 
     async def ban(self, info_hash: str) -> Response:
         """Blacklists a torrent; its peers go at once. `public`: clients get the reason."""
@@ -204,6 +206,9 @@ class Sanctions:
         torrent = params.info_hash(info_hash)
         with commanded():
             return _done(await self.commands.unblacklist(torrent, actor()))
+
+    def _named(self, shown: Any) -> Any:
+        return named(shown, self.reads.live.now())
 
     # Networks.
 

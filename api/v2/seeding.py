@@ -14,6 +14,7 @@ from api.openapi import shapes
 from api.replies import encode, json_text
 from api.v2 import params
 from api.v2.problems import Problem
+from tracker.ports import named
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 _HOUR: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}")
 _AFTER: Final = re.compile(r"([0-9]{1,10}):([0-9a-f]{40})")
 _ROW: Final = shapes.record(
-    account=shapes.NUMBER, info_hash=shapes.HASH, seconds=shapes.WHOLE, seeders=shapes.WHOLE,
+    account=shapes.NUMBER, owner=shapes.nullable(shapes.STRING), info_hash=shapes.HASH,
+    label=shapes.nullable(shapes.STRING), seconds=shapes.WHOLE, seeders=shapes.WHOLE,
     size=shapes.nullable(shapes.WHOLE), age_seconds=shapes.nullable(shapes.WHOLE),
 )  # fmt: skip
 _QUERY: Final = (
@@ -64,7 +66,9 @@ class Seeding:
         following = None
         if len(rows) > limit:
             following = f"{shown[-1]['account']}:{shown[-1]['info_hash']}"
-        return json_text(encode({"seeding": shown, "next": following}))
+        return json_text(
+            encode({"seeding": named(shown, self.reads.live.now()), "next": following})
+        )
 
 
 def _json(one: SeedingRow) -> dict[str, Any]:

@@ -14,9 +14,8 @@ from api.replies import encode, json_text
 from api.v2 import looks, params
 from api.v2.events import PART, place
 from api.v2.looks import WHY, Looks
-from api.v2.names import named
 from api.v2.problems import Problem
-from tracker.ports import InvalidNetworkError, Moment, StaysQuery
+from tracker.ports import InvalidNetworkError, Moment, StaysQuery, named
 
 if TYPE_CHECKING:
     from api.reads import Reads

@@ -21,10 +21,9 @@ from api.replies import encode, json_text
 from api.v2 import params
 from api.v2.hit_and_run import POSITION, STATE, transition_json
 from api.v2.ledgers import allow_time
-from api.v2.names import named
 from api.v2.problems import Problem
 from api.v2.server_sent import EVENT_STREAM, LAST_EVENT_ID, Sent, resumed, text_of
-from tracker.ports import TransitionPlace
+from tracker.ports import TransitionPlace, named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

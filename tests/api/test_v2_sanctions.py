@@ -53,7 +53,8 @@ LISTS = {
         {"account": 9, "owner": None, "leech_off": ROW, "hidden": {**ROW, "until": TIME}},
     ], "account"),
     "/blacklist": ("blacklist", [
-        {"info_hash": "01" * 20, **ROW}, {"info_hash": "02" * 20, **ROW},
+        {"info_hash": "01" * 20, "label": None, **ROW},
+        {"info_hash": "02" * 20, "label": None, **ROW},
     ], "info_hash"),
     "/blocks": ("blocks", [
         {"network": "198.51.100.0/24", **ROW, "until": TIME, "public": True},
@@ -76,7 +77,7 @@ async def test_lists(app, path):
 
 async def test_one_blacklisted_torrent(app):
     answer = await ask(app, "GET", f"/api/v2/blacklist/{'01' * 20}")
-    assert json.loads(answer.body) == {"info_hash": "01" * 20, **ROW}
+    assert json.loads(answer.body) == {"info_hash": "01" * 20, "label": None, **ROW}
     assert problem(await ask(app, "GET", f"/api/v2/blacklist/{HASH}"))["status"] == 404
 
 

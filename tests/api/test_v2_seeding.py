@@ -20,11 +20,11 @@ async def test_pages(app: QuartTrio, past: FakePast) -> None:
     target = "/api/v2/seeding?hour=2026-11-30T14&limit=1"
     page = json.loads((await ask(app, "GET", target)).body)
     row = {
-        "account": 7, "info_hash": "00" * 20, "seconds": 5, "seeders": 2, "size": None, "age_seconds": 60,
+        "account": 7, "owner": "anna", "info_hash": "00" * 20, "label": None, "seconds": 5, "seeders": 2, "size": None, "age_seconds": 60,
     }  # fmt: skip
     assert page == {"seeding": [row], "next": f"7:{'00' * 20}"}
     page = json.loads((await ask(app, "GET", f"{target}&after={page['next']}")).body)
-    assert page == {"seeding": [{**row, "account": 8}], "next": None}
+    assert page == {"seeding": [{**row, "account": 8, "owner": None}], "next": None}
     hour = 1_796_047_200_000_000
     assert past.seeding_asked == [(hour, (0, b""), 2), (hour, (7, bytes(20)), 2)]
 

@@ -65,10 +65,10 @@ def pages(tracker: Tracker, query: str, limit: int) -> list[dict[str, Any]]:
 
 
 def settled(tracker: Tracker) -> list[dict[str, Any]]:
-    """Returns the events of `tracker events` without ticks and counters, which may come at any
-    time, and without addresses, which the API does not show.
+    """Returns the events of `tracker events --names` without ticks and counters, which may come at
+    any time, and without addresses, which the API does not show.
     """
-    found = [one for one in tracker.events() if one["type"] not in BY_THEMSELVES]
+    found = [one for one in tracker.events("--names") if one["type"] not in BY_THEMSELVES]
     return [one | {"address": None} if one["type"] == "announced" else one for one in found]
 
 

@@ -16,16 +16,18 @@ from tracker.cli.options import address, info_hash, log_and_keys, number
 from tracker.cli.output import CannotError, flush, note, say
 from tracker.cli.time_options import add_part, part_of
 from tracker.domain.events import announce, codec
-from tracker.domain.events.admin import KeyIssued, KeyRotated
+from tracker.domain.events.admin import KeyIssued, KeyRotated, TorrentDescribed
 from tracker.history import event_json
 from tracker.history.event_scan import Filter, Scan
-from tracker.ports import EventFilter, LogPart, Moment, NoMomentError
+from tracker.ports import EventFilter, LogPart, Moment, NoMomentError, named
 from tracker.store.moments import ForwardReplay, span
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from tracker.ports import Names
 
 _FIRST_LOOK = 20_000  # events at the end of the log in which `--last` looks first
 _MOST_KEYS = 1_000_000  # keys between two that `--follow` sees; a forged log may name any number
@@ -60,6 +62,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--client", metavar="TEXT", help="only announces whose peer_ids begin so (qB4650)"
     )
+    parser.add_argument(
+        "--names", action="store_true",
+        help="with `account` and `owner` beside a key's number, and `label` beside an info hash",
+    )  # fmt: skip
     add_part(parser, "begin here; `now` leaves out what is there already", "end here, inclusive")
     parser.add_argument("--limit", metavar="N", type=number, help="the first N only")
     parser.add_argument("--last", metavar="N", dest="newest", type=number, help="the last N only")
@@ -70,13 +76,13 @@ def print_events(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
     if options.address and keys is None:
         raise CannotError("--address needs the keys to the addresses: --secrets FOLDER")
-    account_of, account = _account(options)
+    account_of, account, names = _account(options)
     types = options.type or ((announce.NAME,) if options.address or options.client else ())
     wanted = EventFilter(
         types=frozenset(types), account=account, key_ref=options.key,
         info_hash=bytes.fromhex(options.info_hash) if options.info_hash else None,
     )  # fmt: skip
-    part, out = _part(options, folder), Printer(options, account_of)
+    part, out = _part(options, folder), Printer(options, account_of, names)
 
     def scan(part: LogPart) -> Scan:
         return Scan(folder, part, Filter(wanted, account_of), keys)
@@ -94,20 +100,25 @@ def print_events(options: argparse.Namespace) -> int:
     return trust.listed(print_all, folder, keys)
 
 
-def _account(options: argparse.Namespace) -> tuple[array[int], int | None]:
-    """Returns the accounts of keys, and the account that is asked for; None = any.
+def _account(options: argparse.Namespace) -> tuple[array[int], int | None, KnownNames | None]:
+    """Returns the accounts of keys, the account that is asked for, and names; None = any, none.
 
-    Raises `CannotError` where there is none.
+    Raises `CannotError` where there is no such account.
     """
-    if options.account is None and options.owner is None:
-        return array("I"), None
+    if options.account is None and options.owner is None and not options.names:
+        return array("I"), None, None
+    from tracker.service.read_model import Projection  # takes a while
+
     with replayed(options) as log:
-        access = log.at(None).access
-        if options.owner is None:
-            return access.account_of, account_number(log, options.account)
-        if options.owner not in access.owners:
-            raise CannotError(f"no account has the owner {options.owner}")
-        return access.account_of, access.owners[options.owner]
+        state, account = log.at(None), None
+        names = KnownNames(Projection(state, {}), state.seq) if options.names else None
+        if options.account is not None:
+            account = account_number(log, options.account)
+        elif options.owner is not None:
+            account = state.access.owners.get(options.owner)
+            if account is None:
+                raise CannotError(f"no account has the owner {options.owner}")
+        return state.access.account_of, account, names
 
 
 def _part(options: argparse.Namespace, folder: Path) -> LogPart:
@@ -124,11 +135,44 @@ class _EnoughError(Exception):
     """All events that were asked for are printed."""
 
 
+class KnownNames:
+    """The names at the end of the log, and those that events tell which come after it."""
+
+    def __init__(self, at_end: Names, end: int) -> None:
+        """`end`: the number of the first event after that."""
+        self._at_end, self._end = at_end, end
+        self._accounts: dict[int, int] = {}  # by key
+        self._owners: dict[int, str | None] = {}  # by account
+        self._labels: dict[bytes, str | None] = {}
+
+    def owner(self, account: int) -> str | None:
+        return self._owners.get(account) or self._at_end.owner(account)
+
+    def account_of_key(self, key_ref: int) -> int | None:
+        return self._accounts.get(key_ref) or self._at_end.account_of_key(key_ref)
+
+    def label(self, info_hash: bytes) -> str | None:
+        known = info_hash in self._labels
+        return self._labels[info_hash] if known else self._at_end.label(info_hash)
+
+    def learn(self, event: dict[str, Any]) -> None:
+        if event["seq"] < self._end:
+            return
+        if event["type"] in (KeyIssued.name, KeyRotated.name):
+            self._accounts[event["key_ref"]] = event["account"]
+            self._owners[event["account"]] = event["owner"]
+        elif event["type"] == TorrentDescribed.name:
+            self._labels[bytes.fromhex(event["info_hash"])] = event["label"]
+
+
 class Printer:
     """Prints the events that fit the options, up to their `--limit`."""
 
-    def __init__(self, options: argparse.Namespace, account_of: array[int]) -> None:
+    def __init__(
+        self, options: argparse.Namespace, account_of: array[int], names: KnownNames | None
+    ) -> None:
         """`account_of`: the accounts of keys. It grows with keys that are issued meanwhile."""
+        self._names = names
         self._address, self._left = options.address, options.limit
         self._client = None if options.client is None else options.client.lstrip("-")
         self._account_of = account_of
@@ -152,9 +196,16 @@ class Printer:
                 if self._left == 0:
                     raise _EnoughError
                 self._left -= 1
-            say(event_json.line({**event, **mark}))
+            say(event_json.line({**self._named(event), **mark}))
         if self._left == 0:
             raise _EnoughError
+
+    def _named(self, event: dict[str, Any]) -> dict[str, Any]:
+        if self._names is None:
+            return event
+        self._names.learn(event)
+        found: dict[str, Any] = named(event, self._names)
+        return found
 
     def _learn(self, event: dict[str, Any]) -> None:
         """Notes the account of a new key, so that its announces are found."""

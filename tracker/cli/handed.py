@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("time", TIME), Column("seq", NUMBER), Column("asked by"), Column("at", WORD),
-    Column("handed out", WORD), Column("info_hash", HASH), Column("peer_id", HASH),
+    Column("handed out", WORD), Column("info_hash", HASH), Column("label"), Column("peer_id", HASH),
     Column("by event", NUMBER),
 )  # fmt: skip
 _NEEDS = "which peers a reply listed is not in the log: it follows from the log and the secrets (--secrets), which are needed here"  # fmt: skip
@@ -81,7 +81,7 @@ def _row(pair: tuple[dict[str, Any], dict[str, Any]]) -> list[object]:
     reply, peer = pair
     return [
         reply["time"], reply["seq"], reply["owner"] or reply["account"], endpoint_text(reply),
-        endpoint_text(peer), reply["info_hash"], peer["peer_id"], peer["seq"],
+        endpoint_text(peer), reply["info_hash"], reply["label"], peer["peer_id"], peer["seq"],
     ]  # fmt: skip
 
 

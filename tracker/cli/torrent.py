@@ -134,7 +134,7 @@ def blacklist_torrents(options: argparse.Namespace) -> None:
 
 def list_blacklist(options: argparse.Namespace) -> None:
     rows = client(options).blacklist(moment(options))
-    say_standing(options, [Column("info_hash", HASH)], rows)
+    say_standing(options, [Column("info_hash", HASH), Column("label")], rows)
 
 
 def import_torrents(options: argparse.Namespace) -> None:

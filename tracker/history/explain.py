@@ -18,6 +18,7 @@ from tracker.history import asked_rules, event_json, pictures, replies
 from tracker.history.counting import Counting
 from tracker.history.deciding import ALIKE, Decision, decide, deciding
 from tracker.history.recorded import BROUGHT_ABOUT, Recorded, Refused, read
+from tracker.service.read_model import label_of
 from tracker.service.refused_keys import INTERVAL_SECONDS
 from tracker.store import frames, server_secret, tag_keys
 from tracker.store.address_keys import day_name
@@ -124,7 +125,8 @@ class Explanation:
         (event,) = event_json.narrate(one.frames[-1])
         self.shown = {
             **{name: event[name] for name in _OF_EVENT if name in event},
-            "request": {name: event[name] for name in _OF_REQUEST} | {"client": self._client()},
+            "request": {name: event[name] for name in _OF_REQUEST}
+            | {"label": label_of(state.facts, one.info_hash), "client": self._client()},
             "peer": self._who(evicted),
             "settings_seq": state.settings_seq if state.settings_seq >= 0 else None,
             "rules": list(
@@ -319,7 +321,10 @@ def _refused(state: State, one: Refused) -> dict[str, Any]:
     return {
         **{name: event[name] for name in _OF_EVENT if name in event},
         "refusal": event["reason"],
-        "request": {"info_hash": event["info_hash"]},
+        "request": {
+            "info_hash": event["info_hash"],
+            "label": label_of(state.facts, one.info_hash or b""),
+        },
         "peer": {
             "account": account or None,
             "owner": owners.get(account),

@@ -17,6 +17,7 @@ from tracker.domain.events import codec
 from tracker.domain.hidden_peers import NO_PORT
 from tracker.history import asked_rules, event_json, pictures, replies
 from tracker.history.recorded import Recorded, Refused, read
+from tracker.service.read_model import label_of
 from tracker.store import frames, server_secret, tag_keys
 from tracker.store.address_keys import day_name
 from tracker.store.moments import split
@@ -230,6 +231,7 @@ def _shown(state: State, one: Recorded, frame: Frame) -> Reply:
     key = access.keys.get(digest) or access.revoked.get(digest)
     return {
         **{name: event[name] for name in ("seq", "time", "log_time", "info_hash") if name in event},
+        "label": label_of(state.facts, one.info_hash),
         "account": access.account_of[one.key_ref] or None,
         "owner": key.owner if key else None,
         **{name: event[name] for name in ("key_ref", "address", "port", "peer_id")},

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tracker.history.state_summary import as_json
+from tracker.service.read_model import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,8 +27,8 @@ def differences(
     """
     yield from _values("count", _counts(before), _counts(after))
     yield from _values("setting", before.summary["settings"], after.summary["settings"])
-    yield from _hashes("whitelisted", after.whitelist - before.whitelist)
-    yield from _hashes("delisted", before.whitelist - after.whitelist)
+    yield from _hashes("whitelisted", after, after.whitelist - before.whitelist)
+    yield from _hashes("delisted", before, before.whitelist - after.whitelist)
     yield from _facts(before.facts, after.facts)
     yield from _keys("key_issued", after, before)
     yield from _keys("key_revoked", before, after)
@@ -55,9 +56,12 @@ def _values(kind: str, before: dict[str, Any], after: dict[str, Any]) -> Iterato
             yield {"type": kind, "name": name, "before": was, "after": now}
 
 
-def _hashes(kind: str, hashes: frozenset[bytes]) -> Iterator[Change]:
-    for info_hash in sorted(hashes):
-        yield {"type": kind, "info_hash": info_hash.hex()}
+def _torrent(kind: str, at: Picture, info_hash: bytes) -> Change:
+    return {"type": kind, "info_hash": info_hash.hex(), "label": label_of(at.facts, info_hash)}
+
+
+def _hashes(kind: str, at: Picture, hashes: frozenset[bytes]) -> Iterator[Change]:
+    return (_torrent(kind, at, info_hash) for info_hash in sorted(hashes))
 
 
 def _facts(before: dict[bytes, str], after: dict[bytes, str]) -> Iterator[Change]:
@@ -79,7 +83,7 @@ def _torrents(kind: str, has: Picture, lacks: Picture) -> Iterator[Change]:
     for info_hash in sorted(has.torrents.keys() - lacks.torrents.keys()):
         seeders, completed, leechers = has.torrents[info_hash]
         counts = {"seeders": seeders, "completed": completed, "leechers": leechers}
-        yield {"type": kind, "info_hash": info_hash.hex(), **counts}
+        yield {**_torrent(kind, has, info_hash), **counts}
 
 
 def _accounts(before: Picture, after: Picture) -> Iterator[Change]:

@@ -79,6 +79,7 @@ from tracker.ports.ledger import (
 )
 from tracker.ports.limits import LimitsOfAccount, OwnLimits
 from tracker.ports.lists import AT_ONCE, ListCursor, ListQuery, chosen
+from tracker.ports.names import Names, named
 from tracker.ports.outages import Outage, OutagesPage
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel, Reruns
 from tracker.ports.sanctions import (
@@ -240,6 +241,7 @@ __all__ = [
     "LogUnavailableError",
     "Metric",
     "Moment",
+    "Names",
     "NewKey",
     "NewToken",
     "NoAnnounceError",
@@ -298,4 +300,5 @@ __all__ = [
     "is_key",
     "is_line",
     "is_name",
+    "named",
 ]

@@ -202,6 +202,10 @@ class ReadModel(Protocol):
         """The site's name of an account's user; None = it has none."""
         ...
 
+    def account_of_key(self, key_ref: int) -> int | None:
+        """The account of the key with this number; None = there is none."""
+        ...
+
     def account_of(self, owner: str) -> int | None:
         """The account of an owner; None = there is no such owner."""
         ...

@@ -91,6 +91,12 @@ class LiveReads:
         )
 
 
+def label_of(facts: Mapping[bytes, str], info_hash: bytes) -> str | None:
+    """Returns what the site calls a torrent, from what it says of all as JSON; None = nothing."""
+    said = facts.get(info_hash)
+    return json.loads(said).get("label") if said else None
+
+
 class Projection:
     """Implements `ports.ReadModel` with a state, and with counters not yet logged (`pending`)."""
 
@@ -233,8 +239,7 @@ class Projection:
         return lists.torrents(self, self._state, query, present=present)
 
     def label(self, info_hash: bytes) -> str | None:
-        said = self._state.facts.get(info_hash)
-        return json.loads(said).get("label") if said else None
+        return label_of(self._state.facts, info_hash)
 
     def labelled(self, labels: Container[str]) -> Iterator[tuple[str, bytes] | None]:
         return lists.labelled(self._state, labels)
@@ -401,6 +406,10 @@ class Projection:
 
     def owner(self, account: int) -> str | None:
         return self._state.access.owner_of(account)
+
+    def account_of_key(self, key_ref: int) -> int | None:
+        account_of = self._state.access.account_of
+        return account_of[key_ref] or None if 0 < key_ref < len(account_of) else None
 
     def account_of(self, owner: str) -> int | None:
         return self._state.access.owners.get(owner)

@@ -132,6 +132,10 @@ class FakeModel:
     def owner(self, account: int) -> str | None:
         return OWNERS.get(account)
 
+    def account_of_key(self, key_ref: int) -> int | None:
+        found = self.commands.issued.get(key_ref)
+        return found[1].account if found else None
+
     def account_of(self, owner: str) -> int | None:
         return next((number for number, name in OWNERS.items() if name == owner), None)
 

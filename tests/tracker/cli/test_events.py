@@ -15,6 +15,7 @@ from tests.tracker.upkeep.book.site import Site
 from tracker.cli import events as command
 from tracker.cli import main
 from tracker.domain.events import DAY_US
+from tracker.service.read_model import LiveReads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,37 @@ def accounts(whole: list[Event]) -> dict[int, int]:
     """Returns the account of each key."""
     issued = [one for one in whole if one["type"] in ("key_issued", "key_rotated")]
     return {one["key_ref"]: one["account"] for one in issued}
+
+
+def test_names(said: Callable[..., list[Event]]) -> None:
+    """Announces get account and owner of their key; else nothing changes."""
+    plain, named = said(), said("--names")
+    owners = {one["key_ref"]: (one["account"], one["owner"]) for one in plain if "owner" in one}
+    for one, told in zip(plain, named, strict=True):
+        assert told | one == told
+        if one.get("key_ref"):
+            assert (told["account"], told["owner"]) == owners[one["key_ref"]]
+        assert ("label" in told) == ("label" in one or "info_hash" in one)
+
+
+def test_names_of_what_comes_later(capsys: pytest.CaptureFixture[str]) -> None:
+    """Events after the end of the log at the start tell names; those before it do not."""
+    rig = Rig.with_settings(private=True)
+    rig.issue(1, "anna")
+    names = command.KnownNames(LiveReads(rig.service).now(), 9)
+    out = command.Printer(Namespace(address=None, client=None, limit=None), array("I"), names)
+    issued = {"type": "key_issued", "key_ref": 7, "account": 7}
+    described = {"type": "torrent_described", "info_hash": "ab" * 20}
+    asked = {"type": "announced", "info_hash": "ab" * 20}
+    out.say([
+        issued | {"seq": 8, "owner": "nobody"}, described | {"seq": 8, "label": "then"},
+        asked | {"seq": 8, "key_ref": 1}, issued | {"seq": 9, "owner": "otto"},
+        described | {"seq": 10, "label": "now"}, asked | {"seq": 11, "key_ref": 7},
+    ])  # fmt: skip
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["account"], one["owner"], one["label"]) for one in (told[2], told[5])] == [
+        (1, "anna", None), (7, "otto", "now"),
+    ]  # fmt: skip
 
 
 def test_whose_events(said: Callable[..., list[Event]]) -> None:
@@ -109,7 +141,7 @@ def test_the_first_and_the_last(
 def test_keys_that_are_issued_meanwhile(capsys: pytest.CaptureFixture[str]) -> None:
     """Who follows an account gets the announces of its new keys. Forged numbers take no memory."""
     account_of = array("I", [0])
-    out = command.Printer(Namespace(address=None, client=None, limit=None), account_of)
+    out = command.Printer(Namespace(address=None, client=None, limit=None), account_of, None)
     for key_ref in (3, 2**32 - 1):
         out.say([{"type": "key_issued", "key_ref": key_ref, "account": 2}])
     assert account_of.tolist() == [0, 0, 0, 2]
