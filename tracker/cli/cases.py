@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.cli.api_options import add_change, add_client, client, line, say_json
 from tracker.cli.output import count, note, say
-from tracker.cli.tables import NUMBER, TIME, WORD, Column, add_list, by_name, say_facts, say_list
+from tracker.cli.tables import (
+    HASH,
+    NUMBER,
+    TIME,
+    WORD,
+    Column,
+    add_list,
+    by_name,
+    say_facts,
+    say_list,
+    say_table,
+)
 from tracker.cli.time_options import when
 from tracker.ports import CASE_GRADES, CASE_OUTCOMES, CASE_STATES
 
@@ -20,9 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _COLUMNS = (
-    Column("account", NUMBER), Column("detector", WORD), Column("grade"), Column("state"),
+    Column("account", NUMBER), Column("owner"), Column("detector", WORD), Column("grade"), Column("state"),
     Column("findings", NUMBER), Column("last", TIME), Column("since", TIME), Column("holder"),
 )  # fmt: skip
+_FINDINGS = (
+    Column("time", TIME), Column("grade", WORD), Column("amount", WORD), Column("info_hash", HASH),
+    Column("evidence", heading="announces"), Column("facts"), Column("label"),
+    Column("begin", TIME), Column("end", TIME),
+)  # fmt: skip
+_HISTORY = Column("time", TIME), Column("type", WORD), Column("by", WORD), Column("said")
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +60,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         commands.add_parser("detectors", help="list detectors, and how their cases came out"),
         list_detectors,
     )
-    add_client(_about(commands, "show", "print the evidence and history of a case"), show_case)
+    show = _about(commands, "show", "print the evidence and history of a case")
+    add_list(show)
+    add_client(show, show_case)
     add_change(_about(commands, "take", "look into a case"), partial(_say, "take", _nothing))
     add_change(
         _about(commands, "wait", "wait for the member's answer"), partial(_say, "wait", _nothing)
@@ -107,15 +126,25 @@ def show_case(options: argparse.Namespace) -> None:
         say_json(found)
         return
     say_facts(options, found["case"])
-    for one in found["findings"]:
-        say(f"found {one['time']}  {one['grade']}  {one['amount']} {one['unit']}")
-        say(f"    {one['info_hash'] or 'no single torrent'}  {one['begin']} to {one['end']}")
-        say(f"    {' '.join(f'{name} {value}' for name, value in one['facts'].items())}")
-        say(f"    announces {' '.join(map(str, one['evidence']))}")
-    for one in found["history"]:
-        told = (one[name] for name in ("outcome", "until", "note", "reason"))
-        said = "  ".join(each for each in told if each)
-        say(f"{one['type']} {one['time']}  {one['by'] or '-'}  {said}".rstrip())
+    if found["findings"]:
+        say("")
+        say("findings")
+        say_table(options, _FINDINGS, map(_finding, found["findings"]))
+    if found["history"]:
+        say("")
+        say("history")
+        say_table(options, _HISTORY, map(_told, found["history"]))
+
+
+def _finding(one: dict[str, Any]) -> list[object]:
+    facts = ", ".join(f"{name} {value}" for name, value in one["facts"].items())
+    amount = f"{one['amount']} {one['unit']}"
+    return by_name(_FINDINGS)({**one, "facts": facts, "amount": amount})
+
+
+def _told(one: dict[str, Any]) -> list[object]:
+    parts = (one[name] for name in ("outcome", "until", "note", "reason"))
+    return by_name(_HISTORY)({**one, "said": ", ".join(each for each in parts if each)})
 
 
 def _say(

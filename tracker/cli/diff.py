@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
 from tracker.cli.moment_options import add_log_and_json, replayed, state_at
 from tracker.cli.options import info_hash
 from tracker.cli.output import say, say_json
+from tracker.cli.tables import (
+    BYTES,
+    HASH,
+    NUMBER,
+    TIME,
+    WORD,
+    Column,
+    add_list,
+    by_name,
+    say_table,
+)
 from tracker.cli.time_options import add_moments
 from tracker.history.state_diff import differences
 from tracker.history.state_summary import picture
@@ -17,6 +30,30 @@ from tracker.history.state_summary import picture
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
+
+
+_VALUES = Column("name", WORD), Column("before"), Column("after")
+_TORRENT = Column("info_hash", HASH), Column("label")
+_KEY = Column("key_ref", NUMBER), Column("account", NUMBER), Column("owner"), Column("label")
+_SWARM = (
+    *_TORRENT, Column("seeders", NUMBER), Column("leechers", NUMBER), Column("completed", NUMBER),
+)  # fmt: skip
+_PEER = (
+    Column("addresses", WORD), Column("role", WORD), Column("account", NUMBER), Column("owner"),
+    Column("left", BYTES), Column("uploaded", BYTES), Column("downloaded", BYTES), Column("client"),
+    Column("last_time", TIME), Column("peer_id", HASH),
+)  # fmt: skip
+_COLUMNS = {
+    "count": _VALUES, "setting": _VALUES, "whitelisted": _TORRENT, "delisted": _TORRENT,
+    "described": (Column("info_hash", HASH), Column("before"), Column("after")),
+    "key_issued": _KEY, "key_revoked": _KEY, "torrent_appeared": _SWARM, "torrent_gone": _SWARM,
+    "account": (
+        Column("account", NUMBER), Column("owner"), Column("uploaded", BYTES), Column("downloaded", BYTES),
+        Column("sessions", NUMBER), Column("snatched", NUMBER), Column("seeding_seconds", NUMBER, heading="seeding s"),
+        Column("partial_seeding_seconds", NUMBER, heading="partial s"),
+    ),
+}  # fmt: skip
+"""The columns of each kind of change; those of peers are `_PEER`."""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +65,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--info-hash", metavar="HASH", type=info_hash, help="and who joined and left this swarm"
     )
     add_moments(parser, "the two moments")
+    add_list(parser)
     parser.set_defaults(run=print_diff)
 
 
@@ -37,26 +75,26 @@ def print_diff(options: argparse.Namespace) -> int:
         forward = sorted((options.first, options.last), key=log.resolve)
         found = {one: picture(state_at(log, one), swarm) for one in forward}
     changes = differences(found[options.first], found[options.last])
-    print_all = partial(_print, changes, as_json=options.json)
+    print_all = partial(_print, changes, options)
     return trust.listed(print_all, log.folder, log.keys, as_json=options.json)
 
 
-def _print(changes: Iterable[dict[str, Any]], *, as_json: bool) -> None:
-    for change in changes:
-        if as_json:
+def _print(changes: Iterable[dict[str, Any]], options: argparse.Namespace) -> None:
+    if options.json:
+        for change in changes:
             say_json(change)
-        else:
-            say(_text(change))
+        return
+    for number, (kind, some) in enumerate(groupby(changes, itemgetter("type"))):
+        columns = _COLUMNS.get(kind, _PEER)
+        if number:
+            say("")
+        say(kind)
+        say_table(options, columns, map(by_name(columns), map(_cells, some)))
 
 
-def _text(change: dict[str, Any]) -> str:
-    kind = change.pop("type")
-    if kind in ("count", "setting"):
-        return f"{kind} {change['name']}: {change['before']} -> {change['after']}"
-    return " ".join([kind, *(f"{name}={_value(value)}" for name, value in change.items() if value)])
-
-
-def _value(value: object) -> str:
-    if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _cells(change: dict[str, Any]) -> dict[str, Any]:
+    """Writes what a cell cannot hold as text."""
+    return {
+        name: json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+        for name, value in change.items()
+    }

@@ -24,7 +24,7 @@ from tracker.cli.time_options import when as when
 from tracker.ports import MOST_PERCENT
 
 _COLUMNS = (
-    Column("factor", NUMBER), Column("account", NUMBER, "all"), Column("info_hash", HASH, "all"),
+    Column("factor", NUMBER), Column("account", NUMBER, "all"), Column("owner"), Column("info_hash", HASH, "all"),
     Column("upload_percent", NUMBER, heading="up %"), Column("download_percent", NUMBER, heading="down %"), Column("from", TIME),
     Column("until", TIME), Column("label"), Column("group"),
 )  # fmt: skip

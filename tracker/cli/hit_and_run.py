@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _COLUMNS = (
-    Column("account", NUMBER), Column("info_hash", HASH), Column("state"), Column("since", TIME),
+    Column("account", NUMBER), Column("owner"), Column("info_hash", HASH), Column("state"), Column("since", TIME),
     Column("seed_seconds_left", NUMBER, heading="to seed s"),
-    Column("seconds_left", NUMBER, heading="left s"), Column("violated_at", TIME),
+    Column("seconds_left", NUMBER, heading="left s"), Column("violated_at", TIME), Column("label"),
 )  # fmt: skip
 
 

@@ -100,6 +100,16 @@ def say_list(
             say("\t".join(_one_line(_exact(column, value)) for column, value in row))
 
 
+def say_table(
+    options: argparse.Namespace, columns: Sequence[Column], rows: Iterable[Sequence[object]]
+) -> None:
+    """Prints several like things that are part of a longer text, as a table with headings.
+
+    It fits a terminal. Elsewhere it is as wide as it is, with exact values.
+    """
+    _say_table(options, columns, iter(rows))
+
+
 def by_name(columns: Sequence[Column]) -> Callable[[Mapping[str, Any]], list[object]]:
     """Makes a row of an object that has a member for each column."""
     return lambda item: [item.get(column.name) for column in columns]
@@ -132,7 +142,7 @@ def _say_table(
         max(map(len, (column.title, *cells)))
         for column, cells in zip(columns, zip(*first, strict=True) if first else [()] * len(columns), strict=True)
     ]  # fmt: skip
-    widths = natural if options.wide else _fit(columns, natural)
+    widths = _fit(columns, natural) if on_terminal() and not options.wide else natural
     say(_line(columns, widths, [column.title for column in columns]), _style(_BOLD))
     for row in chain(first, made):
         colour = next((_COLOURS[cell] for cell in row if cell in _COLOURS), "")
@@ -195,6 +205,8 @@ def _exact(column: Column, value: object) -> str:
 
 
 def _for_people(options: argparse.Namespace, column: Column, value: object) -> str:
+    if not on_terminal():
+        return _exact(column, value)
     if column.kind == BYTES and isinstance(value, int) and not options.bytes:
         return in_units(value)
     return _to_the_second(_exact(column, value))
@@ -222,6 +234,6 @@ def _one_line(text: str) -> str:
 
 
 def _style(colour: str) -> str:
-    """Returns the colour if the terminal shall get any (https://no-color.org), else ""."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    """Returns the colour if a terminal shall get any (https://no-color.org), else ""."""
+    plain = not on_terminal() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return "" if plain else colour

@@ -9,10 +9,12 @@ from tracker.cli import trust
 from tracker.cli.moment_options import add_log_and_json, replayed
 from tracker.cli.output import CannotError, count, note, say, say_json
 from tracker.cli.rerun import bounds
+from tracker.cli.tables import BYTES, NUMBER, WORD, Column, add_list, by_name, say_table
 from tracker.cli.time_options import add_moments
 from tracker.config.logged import BadSettingError, changes, typed
 from tracker.history.rerun_json import what_if_json
-from tracker.history.what_if import BYTES, KEYS, CannotDecideError, WhatIf
+from tracker.history.what_if import BYTES as COUNTED
+from tracker.history.what_if import KEYS, CannotDecideError, WhatIf
 
 if TYPE_CHECKING:
     import argparse
@@ -22,9 +24,19 @@ _LOAD = {
     "replies": "replies",
     "peers": "peers in replies",
     "body_bytes": "bytes of replies and refusals",
-    "expected": "announces, if clients keep to the interval",
-    "expected_bytes": "bytes, if clients keep to the interval",
+    "expected": "announces, by the interval",
+    "expected_bytes": "bytes, by the interval",
 }
+_SETTINGS = Column("setting", WORD), Column("recorded"), Column("now")
+_CHANGES = (
+    Column("what", WORD), Column("recorded", NUMBER), Column("now", NUMBER), Column("change", NUMBER),
+)  # fmt: skip
+_ACCOUNTS = (
+    Column("account", NUMBER), Column("owner"), Column("uploaded", BYTES, heading="up"),
+    Column("downloaded", BYTES, heading="down"), Column("credited_uploaded", BYTES, heading="credited up"),
+    Column("credited_downloaded", BYTES, heading="credited down"),
+    Column("seeding_seconds", NUMBER, heading="seeding s"),
+)  # fmt: skip
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +50,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help=f"a setting, with its value as in TOML; repeatable. Keys: {', '.join(KEYS)}",
     )  # fmt: skip
     add_moments(parser, "the first and the last event")
+    add_list(parser)
     parser.set_defaults(run=print_what_if)
 
 
@@ -58,31 +71,36 @@ def print_what_if(options: argparse.Namespace) -> int:
     if options.json:
         say_json(shown)
     else:
-        for line in _lines(shown):
-            say(line)
+        _say(options, shown)
         _note(run)
     return trust.end(known)
 
 
-def _lines(shown: dict[str, Any]) -> Iterator[str]:
-    yield f"events {shown['first']} to {shown['last']}, {shown['announces']} announces"
+def _say(options: argparse.Namespace, shown: dict[str, Any]) -> None:
+    say(f"events {shown['first']} to {shown['last']}, {shown['announces']} announces")
     then, now = shown["settings"]["recorded"], shown["settings"]["now"]
-    for name in now:
-        yield f"  {name}: {json.dumps(now[name])} instead of {json.dumps(then[name])}"
+    changed = ((name, json.dumps(then[name]), json.dumps(now[name])) for name in now)
+    say("")
+    say_table(options, _SETTINGS, changed)
     refused = "  ".join(f"{reason} {number}" for reason, number in shown["refused"].items())
-    yield f"refused now: {sum(shown['refused'].values())}{f' ({refused})' if refused else ''}"
+    say("")
+    say(f"refused now: {sum(shown['refused'].values())}{f' ({refused})' if refused else ''}")
+    say("")
+    say_table(options, _CHANGES, _changes(shown))
+    if shown["accounts"]:
+        say("")
+        say_table(options, _ACCOUNTS, map(by_name(_ACCOUNTS), shown["accounts"]))
+
+
+def _changes(shown: dict[str, Any]) -> Iterator[tuple[str, float, float, str]]:
+    """Yields what is compared: as recorded, by these settings, and the difference."""
     for name, text in _LOAD.items():
         before, after = shown["recorded"][name], shown["now"][name]
-        yield f"{text}: {before} recorded, {after} now ({after - before:+})"
+        yield text, before, after, f"{after - before:+}"
     credit = shown["credit"]
-    for name in (*BYTES, "seeding_seconds"):
+    for name in (*COUNTED, "seeding_seconds"):
         before, change = credit["recorded"][name], credit["change"][name]
-        yield f"{name}: {before} recorded, {before + change} now ({change:+})"
-    for each in shown["accounts"]:
-        changed = "  ".join(
-            f"{name} {each[name]:+}" for name in (*BYTES, "seeding_seconds") if each[name]
-        )
-        yield f"  account {each['account']} ({each['owner'] or '-'}): {changed}"
+        yield name, before, before + change, f"{change:+}"
 
 
 def _note(run: WhatIf) -> None:

@@ -34,7 +34,7 @@ def test_factors(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> N
         "until": "2027-02-01T00:00:00Z",
     }  # fmt: skip
     assert sent.headers["x-reason"] == "a party"
-    line = f"3\tall\t{HASHES[0]}\t-\t0\t2027-01-15T08:00:00.000000Z\t-\tfreeleech\t-\n"
+    line = f"3\tall\t-\t{HASHES[0]}\t-\t0\t2027-01-15T08:00:00.000000Z\t-\tfreeleech\t-\n"
     assert run(capsys, "factor", "list", "--config", config) == (0, line, "")
     code, out, _ = run(capsys, "factor", "list", "--config", config, "--json")
     assert (code, json.loads(out)) == (0, FACTOR)

@@ -93,7 +93,7 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (shown["seq"], shown["trust"], shown["withheld"]) == (4, "tags checked", None)
     assert main([*line, "9"]) == 0
     out = capsys.readouterr().out
-    for part in ("event 9, ", "\nwho\n", "\nreply\n", "\n  127.0.0.1:6881  ", "decided again: as recorded\n"):  # fmt: skip
+    for part in ("event 9, ", "\nwho\n", "\nreply\n", "\n127.0.0.1:6881  ", "decided again: as recorded\n"):  # fmt: skip
         assert part in out
     for seq, why in (("1", "its type is settings_changed: `tracker events --from 1 --to 1`"), ("999", "is not in the log")):  # fmt: skip
         assert main([*line, seq]) == 1
