@@ -141,7 +141,8 @@ def _install_hooks(
         grant = version.sufficient(tokens.find(digest), scopes.get(request.endpoint or "", usual))
         if grant.issued:
             ports.commands.use_token(grant.issued)
-        g.token_label, g.writes, g.addresses = grant.label, grant.writes, grant.addresses
+        g.token_label, g.token_scope = grant.label, grant.scope
+        g.writes, g.addresses = grant.writes, grant.addresses
         g.still_valid = lambda: tokens.find(digest) == grant
         auth.keep_connection(request, writes=g.writes)
 

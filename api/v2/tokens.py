@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
-from quart import request
+from quart import g, request
 
 from api.caller import actor
 from api.endpoint import NO_CONTENT, REASON, Endpoint, answer
@@ -55,6 +55,10 @@ class Tokens:
                 scope="full",
             ),
             Endpoint(
+                "GET", "/tokens/own", self.own, "What the access token of this request may do.",
+                answer(shapes.record(label=shapes.STRING, scope=_SCOPE, addresses=shapes.FLAG)),
+            ),
+            Endpoint(
                 "POST", "/tokens", self.issue, "Issue an access token; needs `X-Reason`.",
                 answer(issued, 201), headers=needed, body=form,
             ),
@@ -71,6 +75,12 @@ class Tokens:
         params.only(request.args)
         found = [_token_json(one) for one in self.live.now().tokens()]
         return json_text(encode({"tokens": found}))
+
+    async def own(self) -> Response:
+        """Tells label, scope and right to addresses, also of a token of the configuration file."""
+        params.only(request.args)
+        said = {"label": g.token_label, "scope": g.token_scope, "addresses": g.addresses}
+        return json_text(encode(said))
 
     async def issue(self) -> Response:
         given = await bodies.members("label", "scope", "seconds", "until")

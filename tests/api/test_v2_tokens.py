@@ -151,3 +151,14 @@ async def test_a_reason_is_needed(app_of_fakes):
         assert (answer.status, problem(answer)["detail"]) == (422, "X-Reason: missing; say why")
     answer = await ask(app_of_fakes, "DELETE", "/api/v2/tokens/7", x_reason="x")
     assert answer.status == 404
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_own(app, scope):
+    """Every token may ask what it is."""
+    answer = await ask(app, "GET", "/api/v2/tokens/own", token=f"token={scope}")
+    assert json.loads(answer.body) == {
+        "label": scope,
+        "scope": scope,
+        "addresses": scope != "moderator",
+    }

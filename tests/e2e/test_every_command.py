@@ -81,6 +81,7 @@ SHAPES = {
     "client end": (["1", *WHY], LIST),
     "token add": (["mona", "--scope", "read", *WHY], ONE),
     "token list": ([], LIST),
+    "token own": ([], ONE),
     "token revoke": (["mona", *WHY], LIST),
     "stats": ([], ONE),
     "webhook list": ([], LIST),
@@ -135,7 +136,7 @@ def test_every_command_is_here() -> None:
     assert with_option("--json") >= with_option("--log") - {"export"}
     reading = {words for words in with_option("--url") if not words.endswith(("export",))}
     changing = with_option("--reason")
-    assert reading - changing - with_option("--log") == {"webhook list", "token list"}
+    assert reading - changing - with_option("--log") == {"webhook list", "token list", "token own"}
 
 
 @pytest.fixture(scope="module")

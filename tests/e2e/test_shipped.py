@@ -97,6 +97,7 @@ def _shipped_addresses() -> Iterator[tuple[socket.SocketKind, str, int]]:
         *((socket.SOCK_STREAM, table) for table in config["http_trackers"]),
         (socket.SOCK_STREAM, config["http_api"]),
         (socket.SOCK_STREAM, config["health_check_api"]),
+        (socket.SOCK_STREAM, config["console"]),
     ]
     for kind, table in tables:
         host, _, port = table["bind_address"].rpartition(":")

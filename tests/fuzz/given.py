@@ -10,6 +10,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from random import Random
 from typing import TYPE_CHECKING
 
+from api.trust import trusting
 from tests.e2e.certificates import make
 from tests.fuzz.engine import ROOT
 from tests.fuzz.target import Target
@@ -18,7 +19,7 @@ from tests.nonsense.whole import put, whole
 from tests.tracker.config.support import FLAT, MINIMAL, OVERRIDE, PRIVATE, TEXT, V3
 from tracker import cli
 from tracker.cli import toml as printed
-from tracker.cli.api_client import ApiError, _tls, endpoint_at
+from tracker.cli.api_client import ApiError, endpoint_at
 from tracker.config import ConfigError, effective, load
 from tracker.config.keys import known_paths
 from tracker.frontends.tls import Certificate, TlsError
@@ -232,7 +233,7 @@ def certificates(folder: Path, _closing: ExitStack) -> Target:
         with suppress(TlsError):
             Certificate(str(cert), str(key))
         with suppress(OSError):
-            _tls(str(cert))
+            trusting(str(cert))
 
     return Target(
         [pair.cert + b"\0" + pair.key],

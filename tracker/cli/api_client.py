@@ -12,7 +12,6 @@ import socket
 import ssl
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -20,6 +19,7 @@ import attrs
 from attrs import field, frozen
 
 from api.health.services import local_host
+from api.trust import trusting
 from eventlog import parse_json
 from tracker.config import UnixAddress
 
@@ -393,6 +393,9 @@ class Client:
         found: list[dict[str, Any]] = self._judge("GET", "tokens")["tokens"]
         return found
 
+    def own_token(self) -> dict[str, Any]:
+        return self._judge("GET", "tokens/own")
+
     def issue_token(self, form: Mapping[str, Any]) -> dict[str, Any]:
         return self._judge("POST", "tokens", form)
 
@@ -505,26 +508,8 @@ def _connection(endpoint: Endpoint) -> tuple[HTTPConnection, str]:
     host = parts.hostname or ""
     if parts.scheme == "http":
         return HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS), parts.path
-    context = _tls(endpoint.certificate)
+    context = trusting(endpoint.certificate)
     return HTTPSConnection(host, parts.port, timeout=TIMEOUT_SECONDS, context=context), parts.path
-
-
-def _tls(certificate: str | None) -> ssl.SSLContext:
-    """Trusts the certificate authorities of this machine, or one certificate alone: the API's own.
-
-    That certificate names the tracker's host and not the loopback address, so names are not
-    compared.
-    """
-    if certificate is None:
-        return ssl.create_default_context()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not have signed itself
-    # What stands beside the certificates may be in any encoding.
-    text = Path(certificate).read_bytes().decode("ascii", "ignore")
-    first, end, _ = text.partition("-----END CERTIFICATE-----")
-    context.load_verify_locations(cadata=first + end + "\n")
-    return context
 
 
 def _unreachable(endpoint: Endpoint, error: Exception) -> str:

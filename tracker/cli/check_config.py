@@ -89,6 +89,7 @@ def _bad_certificates(config: Config) -> Iterator[str]:
     """Describes the pairs of certificate and key that a start would refuse."""
     listeners = {f"http_trackers[{i}]": one.tls for i, one in enumerate(config.http_trackers)}
     listeners["http_api"] = config.http_api.tls if config.http_api else None
+    listeners["console"] = config.console.tls if config.console else None
     for place, files in listeners.items():
         try:
             if files:

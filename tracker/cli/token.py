@@ -37,6 +37,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     listing = commands.add_parser("list", help="list those that were issued")
     add_list(listing)
     add_client(listing, list_tokens, of_log=False)
+    own = commands.add_parser("own", help="show label and scope of the token that is used")
+    add_client(own, show_own, of_log=False)
     revoke = commands.add_parser("revoke", help="revoke access tokens, at once")
     add_many(revoke, "tokens", "NUMBER|LABEL", line, "their numbers or labels")
     add_change(revoke, revoke_tokens, reason_needed=True)
@@ -53,6 +55,15 @@ def add_token(options: argparse.Namespace) -> None:
 
 def list_tokens(options: argparse.Namespace) -> None:
     say_list(options, _COLUMNS, client(options).tokens(), by_name(_COLUMNS))
+
+
+def show_own(options: argparse.Namespace) -> None:
+    found = client(options).own_token()
+    if options.json:
+        say_json(found)
+    else:
+        addresses = "may see addresses" if found["addresses"] else "without addresses"
+        say(f"{found['label']}: {found['scope']}, {addresses}")
 
 
 def revoke_tokens(options: argparse.Namespace) -> None:

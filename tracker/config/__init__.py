@@ -7,6 +7,7 @@ from tracker.config.loader import Loaded, load
 from tracker.config.schema import (
     AnnouncePolicy,
     Config,
+    Console,
     Core,
     Detectors,
     EventLog,
@@ -33,6 +34,7 @@ __all__ = [
     "AnnouncePolicy",
     "Config",
     "ConfigError",
+    "Console",
     "Core",
     "Detectors",
     "EventLog",

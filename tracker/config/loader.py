@@ -16,6 +16,7 @@ from tracker.config.schema import (
     MOST_PEERS,
     SCHEMA_VERSION,
     Config,
+    Console,
     HealthCheckApi,
     HttpApi,
     HttpTracker,
@@ -25,7 +26,7 @@ from tracker.config.structure import ConfigError, structure
 from tracker.config.values import Address, UnixAddress
 from tracker.domain.access_tokens import OWN_LABELS
 
-_Listener = UdpTracker | HttpTracker | HttpApi | HealthCheckApi
+_Listener = UdpTracker | HttpTracker | HttpApi | HealthCheckApi | Console
 
 _PRIVATE_MODE_SECTION = (
     "Configuration error: Private mode section in configuration can only be included "
@@ -126,6 +127,7 @@ def _clashes(config: Config, seen: translate.Translation) -> Iterator[str]:
     tcp: dict[str, _Listener] = {
         **{f"http_trackers[{i}]": each for i, each in enumerate(config.http_trackers)},
         **({"http_api": config.http_api} if config.http_api else {}),
+        **({"console": config.console} if config.console else {}),
         "health_check_api": config.health_check_api,
     }
     for listeners in (udp, tcp):

@@ -87,6 +87,7 @@ _UDP = Address("0.0.0.0", 6969)  # noqa: S104 -- a tracker is for everybody
 _HTTP = Address("0.0.0.0", 7070)  # noqa: S104 -- a tracker is for everybody
 _API = Address("127.0.0.1", 1212)
 _HEALTH = Address("127.0.0.1", 1313)
+_CONSOLE = Address("127.0.0.1", 1414)
 
 
 _TLS_ON_UNIX = "has TLS on a Unix socket: that is for the proxy in front of it"
@@ -321,6 +322,24 @@ class HealthCheckApi:
 
 
 @frozen
+class Console:
+    """`[console]`: the pages for staff, a client of the API. `name`: that of the instance."""
+
+    bind_address: StreamBind = _CONSOLE
+    name: Text = "tracker"
+    tls_config: TlsFiles | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.tls and isinstance(self.bind_address, UnixAddress):
+            raise ValueError(_TLS_ON_UNIX)
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """Returns the TLS files, or None for plain HTTP."""
+        return self.tls_config
+
+
+@frozen
 class EventLog:
     """`[event_log]`: the folders of the log and its secrets, and how long data is kept."""
 
@@ -400,7 +419,7 @@ class Policy(policy.Policy):
 
 @frozen
 class Config:
-    """The whole configuration. `http_api` None = no REST API."""
+    """The whole configuration. `http_api` None = no REST API, `console` None = no console."""
 
     metadata: Metadata
     logging: Logging
@@ -409,6 +428,7 @@ class Config:
     http_trackers: tuple[HttpTracker, ...] = ()
     http_api: HttpApi | None = None
     health_check_api: HealthCheckApi = HealthCheckApi()
+    console: Console | None = None
     event_log: EventLog = field(factory=EventLog)  # not at import, because it looks at folders
     policy: Policy = Policy()
     detectors: Detectors = Detectors()

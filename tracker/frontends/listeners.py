@@ -121,10 +121,12 @@ class Listeners:
     http: tuple[Listener, ...]
     api: Listener | None
     health: Listener
+    console: Listener | None = None  # it is bound here, and served by a process of its own
 
     def close(self) -> None:
         """Closes what is still open, and removes the files of Unix sockets."""
-        for listener in (*self.udp, *self.http, *((self.api,) if self.api else ()), self.health):
+        maybe = (self.api, self.console)
+        for listener in (*self.udp, *self.http, *filter(None, maybe), self.health):
             listener.close()
 
 
@@ -145,6 +147,8 @@ def _tls_files(config: Config) -> Iterator[tuple[str, TlsFiles]]:
             yield f"http_trackers[{number}]", tracker.tls
     if config.http_api and config.http_api.tls:
         yield "http_api", config.http_api.tls
+    if config.console and config.console.tls:
+        yield "console", config.console.tls
 
 
 def bind(config: Config, certificates: Certificates) -> Listeners:
@@ -169,6 +173,10 @@ def bind(config: Config, certificates: Certificates) -> Listeners:
             http=each("HTTP", config.http_trackers),
             api=each("the API", [config.http_api])[0] if config.http_api else None,
             health=each("the health check", [config.health_check_api])[0],
+            # Without the API, whose client it is, there is nothing that it could show.
+            console=each("the console", [config.console])[0]
+            if config.console and config.http_api
+            else None,
         )
         opened.pop_all()
     return listeners
@@ -185,6 +193,7 @@ def check(config: Config) -> Iterator[tuple[bool, str]]:
         ("HTTP", config.http_trackers),
         ("the API", [config.http_api] if config.http_api else []),
         ("the health check", [config.health_check_api]),
+        ("the console", [config.console] if config.console else []),
     ]
     for what, tables in kinds:
         for address in (table.bind_address for table in tables):

@@ -25,7 +25,7 @@ import trio
 from eventlog import LogError
 from tracker.domain.events.admin import AddressesLost, TrackerStarted, TrackerStopped
 from tracker.frontends.listeners import StartError, bind, read_certificates
-from tracker.process import control, runtime, signals, timers, trackers, web
+from tracker.process import console, control, runtime, signals, timers, trackers, web
 from tracker.process.settings import settings_of, unlike_file
 from tracker.store import high_water_mark, outages, secret_checks, server_secret, snapshots
 from tracker.store.address_keys import Keyring
@@ -127,6 +127,7 @@ async def _main(runtime: Runtime, session: Session) -> None:
             appending.start_soon(retention.keep_schedule, runtime.pruner)
             appending.start_soon(runtime.rereading.run)
             await web.start_api(answering, runtime)
+            console.start(nursery, runtime)
             await web.start_health(answering, runtime)
             nursery.start_soon(runtime.past.run)
             nursery.start_soon(runtime.ledgers.run)

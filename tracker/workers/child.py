@@ -29,11 +29,13 @@ def python(module: str, *arguments: str) -> list[str]:
 class Child:
     """A running child. Its standard input is a pipe that ends with the tracker."""
 
-    def __init__(self, command: list[str], *, errors_apart: bool = False) -> None:
+    def __init__(
+        self, command: list[str], *, errors_apart: bool = False, sockets: tuple[int, ...] = ()
+    ) -> None:
         """Starts the child, in about a millisecond; call it in the main thread. Raises `OSError`.
 
         The child's standard error comes with its output, or with `errors_apart` goes where the
-        tracker's goes.
+        tracker's goes. `sockets`: descriptors that it gets, under the same numbers.
         """
         self._process = subprocess.Popen(  # noqa: S603  # a program of ours
             command,
@@ -42,6 +44,7 @@ class Child:
             stderr=None if errors_apart else subprocess.STDOUT,
             start_new_session=True,  # because Ctrl-C in a terminal is for the tracker
             bufsize=0,
+            pass_fds=sockets,
         )
         assert self._process.stdin is not None  # noqa: S101  # for mypy: it is a pipe
         assert self._process.stdout is not None  # noqa: S101  # likewise

@@ -8,6 +8,7 @@ from tests.tracker.config.support import at, from_text
 from tracker.config import (
     AnnouncePolicy,
     Config,
+    Console,
     Core,
     EventLog,
     HealthCheckApi,
@@ -37,6 +38,7 @@ def test_shipped_file_serves_a_public_tracker_with_the_defaults() -> None:
         http_trackers=(HttpTracker(),),
         http_api=HttpApi(access_tokens={"admin": "MyAccessToken"}),
         health_check_api=HealthCheckApi(),
+        console=Console(),
         event_log=EventLog(),
         policy=Policy(requests_per_minute=6000, max_torrents=2_000_000, max_peers=5_000_000),
     )
@@ -51,6 +53,7 @@ def test_shipped_values_are_the_documented_ones() -> None:
     assert [str(http.bind_address) for http in config.http_trackers] == ["0.0.0.0:7070"]
     assert str(at(config, "http_api.bind_address")) == "127.0.0.1:1212"
     assert str(config.health_check_api.bind_address) == "127.0.0.1:1313"
+    assert str(at(config, "console.bind_address")) == "127.0.0.1:1414"
     log = config.event_log
     assert (log.durability, log.keep_days, log.shred_days, log.follower) == ("group", 30, 7, "on")
     assert (log.segment_bytes, log.keep_bytes) == (67_108_864, 20_000_000_000)

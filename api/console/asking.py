@@ -1,0 +1,93 @@
+"""Asks the API several things at once, so that a page waits for the slowest answer only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from api.console.api import ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable
+
+    from api.console.api import Api
+    from api.console.page import Data
+
+_FIRST_LOOK: Final = 20_000
+"""Events at the end of the log in which the newest ones of a kind are looked for at first."""
+_WIDER: Final = 32
+"""Times as many events each further look has."""
+_PAGES: Final = 8
+"""Pages that one look reads at most: each of them is a second of reading."""
+
+
+async def together(**asked: Awaitable[Any]) -> tuple[Data, dict[str, str]]:
+    """Waits for all answers; returns them by name, and why those failed that did.
+
+    A part of a page that fails (an answer takes too long, or there is no book) is None, and the
+    rest of the page stands. A token that is not valid any more fails the page.
+    """
+    found: Data = {}
+    troubles: dict[str, str] = {}
+
+    async def wait(name: str, answer: Awaitable[Any]) -> None:
+        try:
+            found[name] = await answer
+        except ProblemError as error:
+            if error.status == 401:
+                raise
+            found[name] = None
+            troubles[name] = error.detail or error.title
+
+    await _all(wait(name, answer) for name, answer in asked.items())
+    return found, troubles
+
+
+async def _all(works: Iterable[Awaitable[None]]) -> None:
+    """Runs all to their end. The first error ends the others, and is raised alone."""
+    errors: list[Exception] = []
+
+    async def run(work: Awaitable[None], scope: trio.CancelScope) -> None:
+        try:
+            await work
+        except Exception as error:  # it is raised below
+            errors.append(error)
+            scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for work in works:
+            nursery.start_soon(run, work, nursery.cancel_scope)
+    if errors:
+        raise errors[0]
+
+
+async def seq_at(api: Api, moment: str) -> int:
+    """Returns the number of the first event at a time or after it; of the next one if there is
+    none.
+    """
+    page = await api.get("/api/v2/events", {"from": moment, "limit": 1})
+    return int(page["events"][0]["seq"] if page["events"] else page["end"])
+
+
+async def newest(api: Api, count: int, **filters: Any) -> list[dict[str, Any]]:
+    """Returns the last `count` events that fit, the newest first.
+
+    It looks at more and more of the log's end, because a page of events ascends.
+    """
+    end: int = (await api.get("/api/v2/events", {"from": 0, "limit": 1}))["end"]
+    wide = _FIRST_LOOK
+    while True:
+        begin = max(0, end - wide)
+        found: list[dict[str, Any]] = []
+        after: int | None = None
+        for _ in range(_PAGES):
+            query = {"from": begin, "to": max(0, end - 1), "limit": 1000, "after": after, **filters}
+            page = await api.get("/api/v2/events", query)
+            found = (found + page["events"])[-count:]
+            after = page["next"]
+            if after is None:
+                break
+        if len(found) >= count or begin == 0:
+            return found[::-1]
+        wide *= _WIDER

@@ -1,0 +1,221 @@
+"""The page Today: what staff looks at first, and leaves open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from api.console import kinds
+from api.console.api import ProblemError
+from api.console.asking import newest, seq_at, together
+from api.console.page import Asked, Data, Page
+from tracker.times import rfc3339
+
+if TYPE_CHECKING:
+    from api.console.api import Api
+
+_MINUTES: Final = 10
+"""Minutes over which rates are counted."""
+_WEEK: Final = 7 * 86_400
+_CASES: Final = 20
+_ROWS: Final = 20
+_CHANGES: Final = 10
+_METRICS: Final = {
+    "swarmlog_durable_lag_events": "durable_lag",
+    "swarmlog_follower_lag_events": "follower_lag",
+    "swarmlog_disk_days_left": "disk_days",
+    "swarmlog_loop_lag_seconds": "loop_lag",
+}
+SENTENCES: Final = {
+    "upload_beyond_received": "claims more upload than others can have received",
+    "ghost_leech": "has the data without saying that it downloaded it",
+    "impossible_rate": "moved more bytes a second than its line can",
+    "more_than_torrent_holds": "uploaded more than the torrent can hold",
+    "upload_without_leechers": "claims upload while nobody was there to take it",
+    "many_networks": "announced from many networks at the same time",
+    "shared_peer_id": "has one peer id with other accounts",
+    "another_client": "is another client than it says",
+    "shared_address": "is at one address with other accounts",
+    "constant_rate": "reports one rate, to the byte, for hours",
+}
+
+
+async def load(api: Api, asked: Asked) -> Data:
+    now = asked.now
+    found, troubles = await together(
+        cases=_cases(api),
+        metrics=api.get("/api/v1/metrics"),
+        webhooks=api.get("/api/v2/webhooks"),
+        outages=_outages(api, now),
+        last_seeder_left=_last_seeder_left(api, now),
+        violated=_violated(api, now),
+        changes=_changes(api),
+        events=_events(api, now),
+        refusals=_refusals(api, now),
+    )
+    gauges = _gauges(found.pop("metrics"))
+    hooks = (found.pop("webhooks") or {}).get("webhooks", [])
+    return {
+        **{name: [] if rows is None else rows for name, rows in found.items() if name != "events"},
+        "events": found["events"],
+        "gauges": gauges,
+        "webhooks": [_hook(one) for one in hooks],
+        "troubles": troubles,
+    }
+
+
+# Cases.
+
+
+async def _cases(api: Api) -> list[Data]:
+    """Returns the cases that are not closed, oldest first, with the names of their members."""
+    found = (await api.get("/api/v2/cases", {"limit": 1000}))["cases"]
+    oldest = sorted(found, key=lambda one: one["first"] or one["since"])[:_CASES]
+    members = {one["account"] for one in oldest}
+    accounts, _ = await together(
+        **{str(each): api.get("/api/v2/accounts/{account}", account=each) for each in members}
+    )
+    return [
+        {
+            **{name: one[name] for name in ("grade", "account", "detector", "state", "holder")},
+            "owner": (accounts[str(one["account"])] or {}).get("owner"),
+            "case": f"/cases/{one['account']}/{one['detector']}",
+            "words": SENTENCES.get(one["detector"], one["detector"].replace("_", " ")),
+            "findings": one["findings"],
+            "first": one["first"] or one["since"],
+        }
+        for one in oldest
+    ]
+
+
+# Numbers of now, and of the same hour last week.
+
+
+async def _events(api: Api, now: float) -> Data:
+    """Counts events a second, most of which are announces, over some minutes, and over the same
+    hour last week.
+    """
+    before = now - _WEEK
+    found, _ = await together(
+        since=seq_at(api, _time(now - _MINUTES * 60)),
+        end=seq_at(api, _time(now + 3600)),
+        first=seq_at(api, _time(before - 1800)),
+        last=seq_at(api, _time(before + 1800)),
+    )
+    return {
+        "a_second": _rate(found["since"], found["end"], _MINUTES * 60),
+        "a_second_last_week": _rate(found["first"], found["last"], 3600),
+    }
+
+
+def _rate(first: int | None, end: int | None, seconds: int) -> float | None:
+    """Returns events a second; None where there were none, as before the log began."""
+    return round((end - first) / seconds, 2) if first is not None and end and end > first else None
+
+
+async def _refusals(api: Api, now: float) -> list[Data]:
+    """Counts refused requests a minute by reason, now and at this time last week."""
+    counted, _ = await together(
+        now=_refused(api, now), last_week=_refused(api, now - _WEEK + _MINUTES * 30)
+    )
+    here, before = counted["now"] or {}, counted["last_week"] or {}
+    rows = [
+        {"reason": name, "a_minute": here.get(name, 0) / _MINUTES,
+         "a_minute_last_week": before.get(name, 0) / _MINUTES}
+        for name in {*here, *before}
+    ]  # fmt: skip
+    return sorted(rows, key=lambda row: (-row["a_minute"], row["reason"]))
+
+
+async def _refused(api: Api, end: float) -> dict[str, int]:
+    query = {"type": "counted", "from": _time(end - _MINUTES * 60), "to": _time(end), "limit": 1000}
+    counts: dict[str, int] = {}
+    after = None
+    while True:
+        page = await api.get("/api/v2/events", {**query, "after": after})
+        for event in page["events"]:
+            if event["counter"] == "refused_requests":
+                name = kinds.refusal(event["label"])
+                counts[name] = counts.get(name, 0) + event["delta"]
+        after = page["next"]
+        if after is None:
+            return counts
+
+
+def _gauges(answer: Data | None) -> dict[str, float | None]:
+    """Picks the gauges of health; None = the tracker has no such value now."""
+    found: dict[str, float | None] = dict.fromkeys(_METRICS.values())
+    for metric in (answer or {}).get("metrics", []):
+        if metric["name"] in _METRICS and metric["samples"]:
+            found[_METRICS[metric["name"]]] = metric["samples"][0]["value"]
+    return found
+
+
+def _hook(one: Data) -> Data:
+    kept = {name: one[name] for name in ("name", "behind", "failing_since", "error")}
+    return {**kept, "dead_letters": len(one["dead_letters"])}
+
+
+# What happened.
+
+
+async def _outages(api: Api, now: float) -> list[Data]:
+    """Returns the outages of the last day, or of the log where it is younger."""
+    since = _time(now - 86_400)
+    try:
+        page = await api.get("/api/v2/outages", {"from": since, "limit": 100})
+    except ProblemError as error:
+        if error.status not in (404, 410):
+            raise
+        page = await api.get("/api/v2/outages", {"limit": 100})
+    return [one for one in page["outages"] if one["to"] >= since]
+
+
+async def _last_seeder_left(api: Api, now: float) -> list[Data]:
+    query = {"min_last_seeded": _time(now - 3600), "limit": _ROWS}
+    rows: list[Data] = (await api.get("/api/v2/lists/unseeded", query))["torrents"]
+    kept = ("info_hash", "label", "last_seeded", "account", "owner", "leechers")
+    return [{name: row[name] for name in kept} for row in rows]
+
+
+async def _violated(api: Api, now: float) -> list[Data]:
+    """Returns downloads that turned violated since midnight (UTC), the newest first."""
+    begin = _time(now - now % 86_400)
+    page = await api.get("/api/v2/hit-and-run", {"state": "violated", "limit": 1000})
+    rows = [one for one in page["downloads"] if one["since"] >= begin]
+    kept = ("account", "owner", "info_hash", "label", "since")
+    rows = [{name: row[name] for name in kept} for row in rows]
+    return sorted(rows, key=lambda row: row["since"], reverse=True)[:_ROWS]
+
+
+async def _changes(api: Api) -> list[Data]:
+    found = await newest(api, _CHANGES, type=list(kinds.STAFF))
+    return [change(event) for event in found]
+
+
+def change(event: dict[str, Any]) -> Data:
+    """Makes the row of a change by staff: when, who, what, why."""
+    by = event.get("by") or {}
+    return {
+        "seq": event["seq"],
+        "time": event["time"],
+        "who": by.get("token"),
+        "what": event["type"],
+        "which": kinds.in_words(event),
+        "why": by.get("reason"),
+    }
+
+
+def _time(seconds: float) -> str:
+    return rfc3339(int(seconds * 1_000_000))
+
+
+TODAY: Final = Page(
+    path="/today",
+    title="Today",
+    template="today.html",
+    load=load,
+    tables=("cases", "changes", "refusals", "last_seeder_left", "violated", "outages", "webhooks"),
+    command="tracker cases list; tracker events --last 10; tracker stats",
+    call="GET /api/v2/cases",
+    menu="Today",
+)
