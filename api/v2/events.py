@@ -23,7 +23,7 @@ from api.v2 import looks, params
 from api.v2.looks import WHY
 from api.v2.problems import Problem
 from api.v2.server_sent import EVENT_STREAM, LAST_EVENT_ID, Sent, resumed, text_of
-from tracker.ports import EventFilter, LogPart, Moment, ReadModel, named
+from tracker.ports import DERIVED_TYPES, EventFilter, LogPart, Moment, ReadModel, named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -95,6 +95,8 @@ class Events:
             if name not in self.log.event_types:
                 known = ", ".join(self.log.event_types)
                 raise Problem(400, f"type: expected one of {known}")
+        if "key_ref" in given and not DERIVED_TYPES.isdisjoint(types):
+            raise Problem(400, "key_ref: what is made from events has no key; ask by account")
         info_hash = given.get("info_hash")
         return EventFilter(
             types=frozenset(types),
@@ -106,19 +108,23 @@ class Events:
 
 @frozen
 class Stream:
-    """Sends events as they become durable. `id` is the seq."""
+    """Sends events as they become durable. `id` is the seq. With what is made from events it has
+    also the number there, -1 for the event itself.
+    """
 
     events: Events
     streams: Streams
 
     def endpoints(self) -> list[Endpoint]:
-        after = evolve(params.AFTER_SEQ, description="as the header `Last-Event-ID`")
+        after = evolve(
+            params.AFTER_SEQ, schema=shapes.STRING, description="as the header `Last-Event-ID`"
+        )
         return [
             Endpoint(
                 "GET", "/events/stream", self.follow, "Events as they become durable, server-sent.",
                 answer(shapes.STRING, media=EVENT_STREAM),
                 query=(after, *_TYPE_AND_TORRENT, *_WHO),
-                headers=(evolve(LAST_EVENT_ID, schema=shapes.SEQ), WHY),
+                headers=(LAST_EVENT_ID, WHY),
             )
         ]  # fmt: skip
 
@@ -126,16 +132,21 @@ class Stream:
         given = params.only(request.args, "after", *_FILTERS, repeated=("type",))
         wanted, after = self.events.wanted(given), _resumed(given)
         open_to = looks.wanted()
-        show = _event_text if open_to else partial(_hidden_text, right=g.addresses)
+        mixed = not DERIVED_TYPES.isdisjoint(wanted.types)
+        show = partial(_event_text, mixed=mixed, open_to=open_to, right=g.addresses)
         response = self.streams.reply(partial(self._found, after, wanted, show))
         if open_to:
             await self.events.looks.note(None)
         return response
 
     async def _found(
-        self, after: int | None, wanted: EventFilter, show: Callable[[dict[str, Any]], str]
+        self,
+        after: tuple[int | None, int | None],
+        wanted: EventFilter,
+        show: Callable[[dict[str, Any]], str],
     ) -> AsyncGenerator[Sent, None]:
-        async with aclosing(self.events.log.follow(after, wanted)) as found:
+        seq, n = after
+        async with aclosing(self.events.log.follow(seq, wanted, n)) as found:
             async for each in found:
                 text = "".join(map(show, named(each.events, self.events.reads.live.now())))
                 if each.pruned is not None:
@@ -235,22 +246,31 @@ def moment(given: dict[str, str], name: str) -> Moment | None:
     return Moment(seq=seq, time_us=time_us) if name in given else None
 
 
-def _resumed(given: dict[str, str]) -> int | None:
-    """Returns the seq of the client's last event; None = the client wants events from now on."""
+def _resumed(given: dict[str, str]) -> tuple[int | None, int | None]:
+    """Returns the seq of the client's last event, and the number of what it shows that the client
+    has last. None = the client wants events from now on; None = it has all of that event.
+    """
     text = resumed(given)
-    return None if text is None else params.whole("after", text, SEQ_MAX)
+    if text is None:
+        return None, None
+    seq, _, n = text.partition(":")
+    return params.whole("after", seq, SEQ_MAX), _number(n) if _ else None
 
 
-def _event_text(event: dict[str, Any]) -> str:
-    return text_of(event["seq"], event["type"], event)
+def _number(text: str) -> int:
+    """Reads what stands behind the seq of an id."""
+    return -1 if text == "-1" else params.whole("after", text, 2**32 - 2)
+
+
+def _event_text(event: dict[str, Any], *, mixed: bool, open_to: bool, right: bool) -> str:
+    """Returns an event as text. `mixed`: what is made from events comes too."""
+    seq, n = event["seq"], event.get("position", {"n": -1})["n"]
+    told = event if open_to else looks.hidden(event, right=right)
+    return text_of(f"{seq}:{n}" if mixed else seq, event["type"], told)
 
 
 def _hidden_json(event: dict[str, Any], *, right: bool) -> str:
     return encode(looks.hidden(event, right=right))
-
-
-def _hidden_text(event: dict[str, Any], *, right: bool) -> str:
-    return _event_text(looks.hidden(event, right=right))
 
 
 def _refused_json(one: Refused) -> str:

@@ -87,6 +87,35 @@ async def test_stream(app, log, monkeypatch):
     assert "id: 1\n" not in got
 
 
+async def test_a_stream_of_what_is_made_from_events(app, log):
+    """Its ids have the number beside the seq, so that a client goes on between the two."""
+    made = {**event(2), "type": "completed", "position": {"n": 7}}
+    log.events = [event(0), event(1), event(2), made]
+    query = f"{TOKEN}&type=completed&type=key_issued"
+    head = f"GET /api/v2/events/stream?{query} HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 1:-1\r\n\r\n"
+    async with running(app) as server, await server.connect() as stream:
+        await stream.send_all(head.encode())
+        got = (await read(stream, b"event: completed")).decode()
+    assert "id: 2:-1\nevent: key_issued\n" in got
+    assert "id: 2:7\nevent: completed" in got
+    assert log.after_n == -1
+
+
+@pytest.mark.parametrize(
+    "query", ["after=1:x", "after=1:-2", "after=1:", "after=:1", f"after=1:{2**32}", "after=-1"]
+)
+async def test_ids_that_cannot_be(app, query):
+    answer = await ask(app, "GET", f"/api/v2/events/stream?{query}")
+    assert "after" in problem(answer)["title"] + problem(answer).get("detail", "")
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize("path", ["/api/v2/events", "/api/v2/events/stream"])
+async def test_what_is_made_from_events_has_no_key(app, path):
+    answer = await ask(app, "GET", f"{path}?type=completed&key_ref=3")
+    assert (answer.status, "ask by account" in answer.body) == (400, True)
+
+
 async def test_streams_are_limited_in_number_and_time(app, monkeypatch):
     """One stream too many gives 503. A stream ends by itself, and gives its place back."""
     monkeypatch.setattr(server_sent, "MAX_STREAMS", 1)

@@ -31,6 +31,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS accounts (account INTEGER PRIMARY KEY, uploaded, downloaded, snatched, credited_uploaded);
 CREATE TABLE IF NOT EXISTS torrents (info_hash TEXT PRIMARY KEY, seeders, completed, leechers);
 CREATE TABLE IF NOT EXISTS keys (key_ref INTEGER PRIMARY KEY, account);
+CREATE TABLE IF NOT EXISTS snatches (seq, n, time, account, info_hash, PRIMARY KEY (seq, n));
+CREATE TABLE IF NOT EXISTS seeded (info_hash TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS positions (name TEXT PRIMARY KEY, position);
 """
 
@@ -84,16 +86,15 @@ class Site:
         if fails < 0.2:
             return 503
         with closing(self.open()) as tables, tables:
-            last = position(tables, "webhook") or -1
+            last = position(tables, "webhook") or -1, position(tables, "webhook_n") or -1
             for event in events:
-                if event["seq"] <= last:
+                place = event["seq"], event.get("position", {"n": -1})["n"]
+                if place <= last:
                     continue  # it comes twice
-                if event["type"] == "key_issued":
-                    row = event["key_ref"], event["account"]
-                    tables.execute("INSERT INTO keys VALUES (?, ?)", row)
-                else:
-                    tables.execute("DELETE FROM keys WHERE key_ref = ?", (event["key_ref"],))
-                keep(tables, "webhook", event["seq"])
+                last = place
+                enter(tables, event)
+            keep(tables, "webhook", last[0])
+            keep(tables, "webhook_n", last[1])
         return 200 if fails > 0.5 else 500 if fails > 0.35 else None
 
     def update(self, tracker: Tracker, *, killed: bool = False) -> None:
@@ -123,6 +124,28 @@ class Site:
             after = f"&after={page.json['next']}"
 
 
+def enter(tables: sqlite3.Connection, event: dict[str, Any]) -> None:
+    """Enters what the webhook said in the tables."""
+    match event["type"]:
+        case "key_issued":
+            row = event["key_ref"], event["account"]
+            tables.execute("INSERT INTO keys VALUES (?, ?)", row)
+        case "key_revoked":
+            tables.execute("DELETE FROM keys WHERE key_ref = ?", (event["key_ref"],))
+        case "completed":
+            snatch = snatched(event)
+            tables.execute("INSERT INTO snatches VALUES (?, ?, ?, ?, ?)", snatch)
+        case "first_seeder":
+            tables.execute("INSERT INTO seeded VALUES (?)", (event["info_hash"],))
+        case "last_seeder_left":
+            tables.execute("DELETE FROM seeded WHERE info_hash = ?", (event["info_hash"],))
+
+
+def snatched(event: dict[str, Any]) -> tuple[Any, ...]:
+    named = event["time"], event["account"], event["info_hash"]
+    return event["seq"], event["position"]["n"], *named
+
+
 def position(tables: sqlite3.Connection, name: str) -> Any:
     found = tables.execute("SELECT position FROM positions WHERE name = ?", (name,)).fetchone()
     return found[0] if found else None
@@ -145,7 +168,7 @@ def test_a_site_that_keeps_its_own_tables(
 name = "site"
 url = "http://127.0.0.1:{site.port}/"
 secret = "{SECRET}"
-types = ["key_issued", "key_revoked"]
+types = ["key_issued", "key_revoked", "completed", "first_seeder", "last_seeder_left"]
 """
         )
         tracker.switch_on("private")
@@ -207,9 +230,31 @@ def compare(site: Site, tracker: Tracker) -> None:
         for info_hash, *row in tables.execute("SELECT * FROM torrents").fetchall():
             one = ask(tracker, "GET", f"/api/v2/torrents/{info_hash}").json
             assert row == [one["seeders"], one["completed"], one["leechers"]]
-        listed, _ = all_pages(tracker, "/api/v2/keys?", "keys")
-        valid = {(one["key_ref"], one["account"]) for one in listed if one["state"] == "valid"}
-        give_up = time.monotonic() + 2 * DEADLINE
-        while {*tables.execute("SELECT * FROM keys")} != valid:
-            assert time.monotonic() < give_up, "the webhook never told it all"
-            time.sleep(0.05)
+        compare_keys(tables, tracker)
+        compare_snatches(tables, tracker)
+
+
+def compare_keys(tables: sqlite3.Connection, tracker: Tracker) -> None:
+    listed, _ = all_pages(tracker, "/api/v2/keys?", "keys")
+    valid = {(one["key_ref"], one["account"]) for one in listed if one["state"] == "valid"}
+    wait(lambda: {*tables.execute("SELECT * FROM keys")} == valid)
+
+
+def compare_snatches(tables: sqlite3.Connection, tracker: Tracker) -> None:
+    """The list of snatches is what the tracker counted, each with the place that it has now."""
+    counted = {one[0]: one[1] for one in tables.execute("SELECT account, snatched FROM accounts")}
+    of_each = "SELECT account, count(*) FROM snatches GROUP BY account"
+    wait(lambda: dict.fromkeys(counted, 0) | dict(tables.execute(of_each)) == counted)
+    listed, _ = all_pages(tracker, "/api/v2/events?type=completed&", "events")
+    assert [*tables.execute("SELECT * FROM snatches ORDER BY seq, n")] == list(
+        map(snatched, listed)
+    )
+    seeded = "SELECT info_hash FROM torrents WHERE seeders > 0"
+    wait(lambda: {*tables.execute("SELECT * FROM seeded")} == {*tables.execute(seeded)})
+
+
+def wait(reached: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 2 * DEADLINE
+    while not reached():
+        assert time.monotonic() < give_up, "the webhook never told it all"
+        time.sleep(0.05)

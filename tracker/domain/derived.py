@@ -15,11 +15,22 @@ FIRST_SEEDER = "first_seeder"
 LAST_SEEDER_LEFT = "last_seeder_left"
 """The last seeder of a torrent went."""
 
+CASE_OPENED = "case_opened"
+"""What was found about an account became a case."""
+CASE_EVIDENCE = "case_evidence"
+"""Something more was found that belongs to a case."""
+CASE_CHANGED = "case_changed"
+"""A case came into another state, by staff or by what was found."""
+
 MILESTONES = (COMPLETED, FIRST_SEEDER, LAST_SEEDER_LEFT)
 """What the book has of torrents (`milestones.py`)."""
-DERIVED_TYPES = (HIT_AND_RUN, *MILESTONES)
+CASES = (CASE_OPENED, CASE_EVIDENCE, CASE_CHANGED)
+"""What the follower writes of cases (`detecting/case_changes.py`)."""
+DERIVED_TYPES = (HIT_AND_RUN, *MILESTONES, *CASES)
 
-FIRST_MILESTONE = 2**30
-"""The first `n` of a milestone; hit and run begins with 0."""
+FIRST_MILESTONE, FIRST_CASE, FIRST_LATE = 2**30, 2**31, 3 * 2**30
+"""The first `n` of a milestone, of a change of a case, and of one that was found late; hit and run
+begins with 0.
+"""
 MOST_N = 2**32 - 2
 """The largest `n`: in a place, all of the event."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from attrs import asdict
 
 from tracker import ports
-from tracker.domain.detecting.cases import cases, tally
+from tracker.domain.detecting.case_changes import changes
+from tracker.domain.detecting.cases import Found, cases, tally
 from tracker.domain.detecting.intervals import GRADES
 from tracker.domain.detecting.watch import DETECTORS
 from tracker.domain.events import codec
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tracker.domain.detecting.cases import Case, Found, Said
+    from tracker.domain.detecting.case_changes import Change
+    from tracker.domain.detecting.cases import Case, Said
 
 
 MOST_FINDINGS = 1000
@@ -33,6 +35,8 @@ class CaseList:
         timeline = case_files.read(log)
         self.listed = timeline.listed
         self.cases = cases(timeline.entries)
+        self.changes = list(map(_derived, changes(timeline.entries)))
+        """How they changed, in the order in which readers who follow them get it."""
         self._seq = self.listed.upto - 1
 
     def page(self, query: ports.CasesQuery) -> ports.CasesPage:
@@ -61,6 +65,19 @@ class CaseList:
             return None
         findings = list(map(_finding, case.found[-MOST_FINDINGS:]))
         return ports.CaseTold(_shown(case), findings, list(map(_change, case.said)), self._seq)
+
+
+def _derived(change: Change) -> ports.Derived:
+    entry = change.entry
+    info_hash = entry.finding.info_hash if isinstance(entry, Found) else None
+    facts = {
+        "detector": change.detector, "state": change.state, "grade": GRADES[change.grade] or None,
+        "holder": change.holder,
+    }  # fmt: skip
+    place = ports.DerivedPlace(change.seq, change.n)
+    return ports.Derived(
+        change.type, entry.date_us, entry.epoch, place, change.account, info_hash, facts
+    )
 
 
 def detectors(found: CaseList | None) -> list[ports.Detector]:

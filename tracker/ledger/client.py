@@ -12,7 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import trio
+from attrs import evolve
 
+from tracker.domain.derived import CASES
 from tracker.ports import BusyError, TransitionPlace
 from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
@@ -66,13 +68,14 @@ class LogLedgers:
         booked: Callable[[], bool] = lambda: True,
         stopping: trio.Event | None = None,
         worker: Worker | None = None,
+        cases: bool = True,
     ) -> None:
         """`booked`: tells whether somebody writes the book. Else the log is read in its place.
 
         `stopping`: ends those who follow transitions; None = nothing does. `worker`: answers in
-        place of the helper processes.
+        place of the helper processes. `cases`: somebody finds cases; else nobody waits for them.
         """
-        self._log, self._booked = log, booked
+        self._log, self._booked, self._cases = log, booked, cases
         self._stopping = trio.Event() if stopping is None else stopping
         command = python("tracker.ledger.worker", str(log.path), str(secrets or "-"))
         self._helper = Helper(command, worker)
@@ -162,6 +165,8 @@ class LogLedgers:
                     await self._stopping.wait()
 
     async def derived(self, after: DerivedPlace, query: DerivedQuery) -> DerivedPage:
+        if not self._cases:
+            query = evolve(query, types=query.types.difference(CASES))
         found = await self._ask(Question("derived", (after, query)), self._books)
         return cast("DerivedPage", found)
 

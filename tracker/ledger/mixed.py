@@ -6,10 +6,11 @@ known what it shows, which takes some seconds.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from contextlib import aclosing
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+import trio
 from attrs import evolve, frozen
 
 from tracker.domain.derived import DERIVED_TYPES, MOST_N
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 200
 """The most that are asked for at once."""
+WAIT_SECONDS = 1.0
+"""The longest time, in seconds, for which those that were found wait for others to go with them."""
 _END = DerivedPlace(2**64, 0)  # after all others
 
 
@@ -59,7 +62,8 @@ class Mixed:
         seq = self.end - 1 if after is None else after
         begin = DerivedPlace(seq, MOST_N if n is None else n)
         log_at, derived_at = begin if logged else _END, begin
-        waiting: list[dict[str, Any]] = []
+        waiting, ready = list[dict[str, Any]](), list[dict[str, Any]]()
+        due = trio.current_time() + WAIT_SECONDS
         async with (
             aclosing(self._logged(seq, logged or wanted)) as log,
             aclosing(self._derived(begin, query)) as derived,
@@ -69,15 +73,20 @@ class Mixed:
                 chunk = await anext(log if behind else derived, None)
                 if chunk is None:
                     return
-                log_at, derived_at = (
-                    (chunk.reached, derived_at) if behind else (log_at, chunk.reached)
-                )
-                waiting = sorted([*waiting, *chunk.events], key=place_of)
+                if behind:
+                    log_at = chunk.reached
+                else:
+                    derived_at = chunk.reached
                 upto = min(log_at, derived_at)
-                ready = list(takewhile(lambda one: place_of(one) <= upto, waiting))  # noqa: B023  # it is over before the next turn
-                del waiting[: len(ready)]
+                waiting = sorted([*waiting, *chunk.events], key=place_of)
+                number = bisect_right(waiting, upto, key=place_of)
+                ready, waiting = [*ready, *waiting[:number]], waiting[number:]
+                few = len(ready) < AT_ONCE and trio.current_time() < due
+                if log_at < derived_at and few and chunk.pruned is None:
+                    continue  # because more of the log is known than was read
                 seen = upto.seq if upto.n == MOST_N else upto.seq - 1
                 yield Followed(ready, seen, chunk.pruned)
+                ready, due = [], trio.current_time() + WAIT_SECONDS
 
     async def _logged(self, after: int, wanted: EventFilter) -> AsyncGenerator[_Chunk, None]:
         async with aclosing(self._events.follow(after, wanted)) as found:

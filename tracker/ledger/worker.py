@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import evolve
 
 from eventlog import read_identity
+from tracker.domain.derived import CASES
 from tracker.ledger import rows
 from tracker.ledger.cases import CaseList, detectors
 from tracker.ledger.derived import Derivations
@@ -35,7 +36,7 @@ from tracker.ports import (
 )
 from tracker.store import book_files
 from tracker.store.address_keys import Keyring
-from tracker.store.book import open_newest
+from tracker.store.book import Book, open_newest
 from tracker.store.case_files import CasesError, read_list
 from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Worker, serve
@@ -74,7 +75,7 @@ class LedgerWorker(Worker):
         self._newest: list[Path] = []  # the list of the book that was opened last
         self._judged: Judgements | None = None  # what that book says
         self._seeded: SeededTorrents | None = None  # likewise
-        self._derived: Derivations | None = None  # likewise
+        self._book: Book | None = None  # that book
         self._case_list: CaseList | None = None  # as it was read last
 
     def entries(
@@ -160,9 +161,10 @@ class LedgerWorker(Worker):
 
     def derived(self, after: DerivedPlace, query: DerivedQuery) -> DerivedPage:
         self._judgements()
-        if self._derived is None:
-            return DerivedPage([], after, False, read_identity(self._log).hex())
-        return self._derived.page(after, query)
+        wants_cases = not query.types.isdisjoint(CASES)
+        log_id = read_identity(self._log).hex()
+        found = Derivations(log_id, self._book, self._cases() if wants_cases else None)
+        return found.page(after, query)
 
     def seeded(self, query: ListQuery) -> SeededPage:
         self._judgements()
@@ -183,7 +185,7 @@ class LedgerWorker(Worker):
             book = open_newest(self._log, self._keys)
             self._newest, self._judged = newest, Judgements(book) if book else None
             self._seeded = SeededTorrents(book) if book else None
-            self._derived = Derivations(book) if book else None
+            self._book = book
         return self._judged
 
     def cases(self, query: CasesQuery) -> CasesPage:
@@ -215,7 +217,7 @@ class LedgerWorker(Worker):
 
     def forget(self) -> None:
         self._walks.clear()
-        self._newest, self._judged, self._seeded, self._derived = [], None, None, None
+        self._newest, self._judged, self._seeded, self._book = [], None, None, None
 
     def _end(self, moment: Moment | None) -> tuple[int | None, Outage | None]:
         """Returns the number of the first event after the moment (None = the end of the log), and

@@ -20,8 +20,10 @@ from tracker.history.events import LogEvents
 from tracker.history.past import PastReads
 from tracker.history.past_worker import PastWorker
 from tracker.ledger.client import LogLedgers
+from tracker.ledger.mixed import Mixed
 from tracker.ledger.worker import LedgerWorker
 from tracker.service.read_model import Projection
+from tracker.store import case_files
 from tracker.store.moments import ForwardReplay
 
 if TYPE_CHECKING:
@@ -52,13 +54,18 @@ class Viewer:
         log = _Log(folder, state.seq)
         self.last_seq = state.seq - 1
         self.token = randomness.token_hex()
+        ledgers = LogLedgers(
+            log, secrets, worker=LedgerWorker(folder, secrets), cases=case_files.there(folder)
+        )
         past = PastReads(log, secrets, worker=PastWorker(folder, secrets))
         self._app = create_app(
             Ports(
                 live=_Live(state, keys),
                 commands=cast("ports.Commands", _NoChange()),
-                events=LogEvents(log, state.access.account_of, trio.Event(), secrets),
-                ledgers=LogLedgers(log, secrets, worker=LedgerWorker(folder, secrets)),
+                events=Mixed(
+                    LogEvents(log, state.access.account_of, trio.Event(), secrets), ledgers
+                ),
+                ledgers=ledgers,
                 gauges=cast("ports.Gauges", _NoProcess()),
                 past=past,
                 reruns=cast("ports.Reruns", _NoProcess()),

@@ -17,7 +17,7 @@ from tracker.ports.cases import (
 from tracker.ports.changes import Changes, ChangesPage, ChangesQuery
 from tracker.ports.commands import Commands
 from tracker.ports.consumers import Consumer, Consumers
-from tracker.ports.derived import Derived, DerivedPage, DerivedPlace, DerivedQuery
+from tracker.ports.derived import DERIVED_TYPES, Derived, DerivedPage, DerivedPlace, DerivedQuery
 from tracker.ports.errors import (
     TAKES_NOTHING_IN,
     BusyError,
@@ -151,6 +151,7 @@ __all__ = [
     "CASE_GRADES",
     "CASE_OUTCOMES",
     "CASE_STATES",
+    "DERIVED_TYPES",
     "JUDGED_STATES",
     "LINE",
     "LISTED_AT_ONCE",

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+DERIVED_TYPES = frozenset(
+    (
+        "hit_and_run", "completed", "first_seeder", "last_seeder_left", "case_opened", "case_evidence",
+        "case_changed",
+    )
+)  # fmt: skip
+"""What a filter of events may name besides types of the log."""
+
+
 class DerivedPlace(NamedTuple):
     """A place in the log. Places ascend with the log."""
 
@@ -24,7 +33,7 @@ class DerivedPlace(NamedTuple):
 class Derived:
     """Something that an event shows."""
 
-    type: str  # one of `tracker.domain.derived.DERIVED_TYPES`
+    type: str  # one of `DERIVED_TYPES`
     time_us: int  # when it happened
     epoch: int
     place: DerivedPlace

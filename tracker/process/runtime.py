@@ -138,8 +138,9 @@ def build(
     told = LogEvents(event_log, service.state.access.account_of, stop)  # without addresses
     past = PastReads(event_log, secrets_path, usage_statistics=usage)
     ledgers = LogLedgers(
-        event_log, secrets_path, lambda: settings.follower == "on" and not follower.alarm, stop
-    )
+        event_log, secrets_path, lambda: settings.follower == "on" and not follower.alarm, stop,
+        cases=settings.cases,
+    )  # fmt: skip
     hooks = Hooks(config.webhooks, Mixed(told, ledgers), event_log.path)
     log_id = read_identity(event_log.path).hex()
     consumers = Consumers.load(event_log.path, log_id, told, hooks.all)

@@ -70,6 +70,11 @@ class Timeline:
     entries: list[Found | Said]
 
 
+def there(log: Path) -> bool:
+    """Tells whether there are cases of a log."""
+    return (log / FOLDER / LIST).exists()
+
+
 def read_list(log: Path) -> Listed:
     """Reads how far the cases of a log go. Raises `CasesError`, and what reading the log raises."""
     with _opening():
@@ -108,7 +113,8 @@ def name_of(entry: Found | Said) -> bytes:
     """Returns what tells an entry from all others: two walks over a log find the same once."""
     if isinstance(entry, Said):
         return b"%d" % entry.seq
-    return blake2b(_line(entry._replace(seq=0, date_us=0)), digest_size=16).digest()
+    bare = entry._replace(seq=0, date_us=0, epoch=0, first=0)
+    return blake2b(_line(bare), digest_size=16).digest()
 
 
 @define
@@ -135,8 +141,11 @@ class Writer:
 
     def write(self, entries: Iterable[Found | Said], upto: int, chain: bytes) -> None:
         """Adds entries, and says that the events below `upto` were looked at. Raises `OSError`."""
-        piece = b"".join(_line(each) + b"\n" for each in entries)
         before = self._listed or Listed(0, b"", 0, 0)
+        late = (
+            each._replace(first=before.upto) if each.seq < before.upto else each for each in entries
+        )
+        piece = b"".join(_line(each) + b"\n" for each in late)
         folder = self._log / FOLDER
         descriptor = os.open(folder / TIMELINE, os.O_RDWR | os.O_NOFOLLOW)
         try:
@@ -156,6 +165,8 @@ class Writer:
 
 def _line(entry: Found | Said) -> bytes:
     body: dict[str, Any] = {"seq": entry.seq, "date_us": entry.date_us}
+    body |= {"epoch": entry.epoch} if entry.epoch else {}
+    body |= {"first": entry.first} if entry.first else {}
     if isinstance(entry, Said):
         body |= {"said": entry.event.number, "data": codec.to_data(entry.event)}
     else:
@@ -170,11 +181,12 @@ def _line(entry: Found | Said) -> bytes:
 
 def _entry(body: Any) -> Found | Said:
     seq, date_us = int(body["seq"]), int(body["date_us"])
+    epoch, first = int(body.get("epoch", 0)), int(body.get("first", 0))
     if "said" in body:
         event = codec.from_data(body["said"], body["data"])
         if not isinstance(event, CaseEvent):
             raise CasesError(f"event {seq} is not about a case")
-        return Said(seq, date_us, event)
+        return Said(seq, date_us, event, epoch, first)
     said = dict(body["found"])
     if said["info_hash"] is not None:
         said["info_hash"] = bytes.fromhex(said["info_hash"])
@@ -188,4 +200,4 @@ def _entry(body: Any) -> Found | Said:
     fits = all(isinstance(each, int) for each in numbers)
     if not fits or not all(isinstance(each, str) for each in texts):
         raise CasesError(f"what event {seq} showed has another shape")
-    return Found(seq, date_us, finding)
+    return Found(seq, date_us, finding, epoch, first)

@@ -133,8 +133,8 @@ class CaseKeeper:
         if state.gone is None:  # the detectors heard that before
             return
         for seq, record in frames.admin(frame):
-            self._say(state, seq, record)
-        self._note(state, hear(self._feed, state, frame))
+            self._say(state, seq, record, header.epoch)
+        self._note(state, hear(self._feed, state, frame), header.epoch)
         self._heard = state.seq
         if header.records:
             self._chain = header.chain
@@ -143,15 +143,15 @@ class CaseKeeper:
         """Notes what staff said in segments that were removed: those events are kept."""
         for frame in checked_segments.read_kept(self._log, self.seq, self._keys):
             for seq, record in frames.admin(frame):
-                self._say(state, seq, record)
+                self._say(state, seq, record, frame.header.epoch)
 
-    def _note(self, state: State, found: Iterable[Heard]) -> None:
+    def _note(self, state: State, found: Iterable[Heard], epoch: int) -> None:
         dates = state.dates
         for seq, time_us, one in found:
             if self._too_many(one, time_us // DAY_US):
                 continue
             dated = one._replace(begin_us=dates.of(one.begin_us), end_us=dates.of(one.end_us))
-            self._enter(Found(seq, dates.of(time_us), dated))
+            self._enter(Found(seq, dates.of(time_us), dated, epoch))
 
     def _too_many(self, one: Finding, day: int) -> bool:
         name = one.account, one.detector
@@ -161,10 +161,10 @@ class CaseKeeper:
         self._of_day[name] = day, number + 1, max(grade, one.grade)
         return number >= MOST_A_DAY and one.grade <= grade
 
-    def _say(self, state: State, seq: int, record: codec.AdminRecord) -> None:
+    def _say(self, state: State, seq: int, record: codec.AdminRecord, epoch: int) -> None:
         event = record.event()
         if isinstance(event, CaseEvent):
-            self._enter(Said(seq, state.dates.of(record.time_us), event))
+            self._enter(Said(seq, state.dates.of(record.time_us), event, epoch))
 
     def _enter(self, entry: Found | Said) -> None:
         name = case_files.name_of(entry)

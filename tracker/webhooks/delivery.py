@@ -93,6 +93,10 @@ class Delivery:
     async def run(self) -> None:
         """Delivers until it is cancelled, or until the tracker stops."""
         stops = False
+        if (
+            self.place.fresh
+        ):  # else a kill before the first delivery would lose what is meant for it
+            await self._save()
         while not stops:
             failed: BaseException | None = None
             try:

@@ -31,6 +31,7 @@ class Place:
     seq: int  # everything up to this event was delivered, or is a dead letter
     dead: list[DeadLetter] = field(factory=list)
     dropped: int = 0
+    fresh: bool = False  # no file has it yet
 
     def save(self) -> None:
         """Writes it durably, whole or not at all. Raises `OSError`."""
@@ -40,6 +41,7 @@ class Place:
         }  # fmt: skip
         make_folder(self.path.parent)
         write_new(self.path, json.dumps(data).encode())
+        self.fresh = False
 
     def bury(self, letter: DeadLetter) -> None:
         """Enters a dead letter."""
@@ -56,7 +58,7 @@ def load(folder: Path, name: str, log_id: str, end: int) -> Place:
     so. Raises `OSError`.
     """
     path = folder / FOLDER / f"{name}.json"
-    fresh = Place(path, log_id, end - 1)
+    fresh = Place(path, log_id, end - 1, fresh=True)
     try:
         data = read_file(path)
         with border(ValueError):

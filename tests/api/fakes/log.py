@@ -124,7 +124,8 @@ class FakeLog:
     ledgers: list[tuple[object, ...]] = attrs.field(factory=list)
     failure: Exception | None = None
     pruned: int | None = None
-    event_types: tuple[str, ...] = ("announced", "key_issued")
+    event_types: tuple[str, ...] = ("announced", "key_issued", "completed")
+    after_n: int | None = None  # with which a stream began
 
     @property
     def end(self) -> int:
@@ -139,8 +140,9 @@ class FakeLog:
         return EventPage(found, following if following < self.end else None, self.end)
 
     async def follow(
-        self, after: int | None, wanted: EventFilter
+        self, after: int | None, wanted: EventFilter, n: int | None = None
     ) -> AsyncGenerator[Followed, None]:
+        self.after_n = n
         first = self.end if after is None else after + 1
         self.asked.append((LogPart(first=first), wanted))
         if self.pruned is not None:

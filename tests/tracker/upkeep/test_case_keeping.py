@@ -101,6 +101,25 @@ def test_restarts_make_no_difference(site: Site) -> None:
     assert sum(len(case.found) for case in made.values()) == len(pieces)
 
 
+def test_what_is_found_late_is_said_to_be(site: Site) -> None:
+    """As by detectors of another version, which hear the log again."""
+    site.go_on(25)
+    follow(site)
+    before = entries(site)
+    assert all(one.epoch and not one.late for one in before)
+    upto = case_files.read(site.log).listed.upto
+    site.go_on(5)
+    told: list[Found | Said] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Everything, "name", "another")
+        follow(site)
+        told = [one for one in entries(site) if one not in before]
+    late = [one for one in told if one.seq < upto]
+    assert len(late) >= len(before)
+    assert {one.placed for one in late} == {upto}
+    assert not any(one.late for one in told if one.seq >= upto)
+
+
 def test_no_day_has_too_many_findings(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an account by a detector, also where the follower began anew meanwhile."""
     site.go_on(60)

@@ -28,6 +28,19 @@ class Found(NamedTuple):
     seq: int
     date_us: int
     finding: Finding  # its times are dates
+    epoch: int = 0  # of the event; 0 = an earlier version did not note it
+    first: int = 0  # the first event that was not looked at when it was found: see `late`
+
+    @property
+    def late(self) -> bool:
+        """Tells whether it was found after later events had been looked at, as another version of
+        the detectors does. Then readers get it with event `first`.
+        """
+        return self.seq < self.first
+
+    @property
+    def placed(self) -> int:
+        return max(self.seq, self.first)
 
 
 class Said(NamedTuple):
@@ -36,6 +49,16 @@ class Said(NamedTuple):
     seq: int
     date_us: int
     event: CaseEvent
+    epoch: int = 0  # as in `Found`
+    first: int = 0
+
+    @property
+    def late(self) -> bool:
+        return self.seq < self.first
+
+    @property
+    def placed(self) -> int:
+        return max(self.seq, self.first)
 
 
 class Case:
