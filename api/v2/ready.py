@@ -20,7 +20,7 @@ from api.times import rfc3339
 from api.v2 import params, torrents
 from api.v2.ledgers import allow_time
 from api.v2.lists import SECONDS, TIME, Listing, following, listed
-from tracker.ports import EventFilter, LogPart, ReadModel, named
+from tracker.ports import LogPart, ReadModel, RefusedTimes, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from api.reads import Reads
     from api.replies import Response
     from tracker import ports
-    from tracker.ports import SeededTorrent
+    from tracker.ports import RefusedPage, SeededTorrent
 
 _DAY_US: Final = 86_400_000_000
 _MOST: Final = 100_000  # days, hours or seeders
 _READ_SECONDS: Final = 2.0
 """How long one request reads refusals from the log; the next one goes on."""
+_NEVER: Final = RefusedTimes(0, 0)
 
 _SEEDED: Final = Listing(
     "info_hash",
@@ -108,7 +109,7 @@ READY: Final = (
 class ReadyLists:
     reads: Reads
     books: ports.Ledgers
-    log: ports.Events
+    log: ports.CountedEvents
 
     def endpoints(self) -> list[Endpoint]:
         page = shapes.page("torrents", shapes.TORRENT, shapes.CURSOR)
@@ -188,38 +189,49 @@ class ReadyLists:
         days = params.whole("days", given.get("days", "1"), _MOST)
         first = params.whole("after", given["after"], 2**63 - 1) + 1 if "after" in given else 0
         part = LogPart(first=first, from_us=max(0, time.time_ns() // 1000 - days * _DAY_US))
-        wanted = EventFilter(types=frozenset({"announce_refused"}))
-        found, ends = dict[str, dict[int, tuple[int, str]]](), time.monotonic() + _READ_SECONDS
+        found, ends = dict[bytes, dict[int, RefusedTimes]](), time.monotonic() + _READ_SECONDS
         while True:
-            page = await self.log.read(part, wanted, params.MAX_LIMIT)
-            for event in page.events:
-                self._count(found, event)
+            page = await self.log.refused(part, "not_whitelisted")
+            self._count(found, page)
             if page.following is None or time.monotonic() > ends:
                 break
             part = LogPart(first=page.following, from_us=part.from_us)
         rows = [
-            {
-                "info_hash": info_hash,
-                "times": sum(count for count, _ in members.values()),
-                "members": [
-                    {"account": account, "times": count, "last": last}
-                    for account, (count, last) in sorted(
-                        members.items(), key=lambda one: -one[1][0]
-                    )
-                ],
-            }
+            (sum(one.times for one in members.values()), info_hash, members)
             for info_hash, members in found.items()
         ]
-        rows.sort(key=lambda row: (-row["times"], row["info_hash"]))  # type: ignore[operator]  # a number
+        rows.sort(key=lambda row: (-row[0], row[1]))
+        shown = [_refused(*row) for row in rows[: params.MAX_LIMIT]]
         after = None if page.following is None else page.following - 1
-        body = {"torrents": rows[: params.MAX_LIMIT], "next": after, "end": page.end}
+        body = {"torrents": shown, "next": after, "end": page.end}
         return json_text(encode(named(body, self.reads.live.now())))
 
-    def _count(self, found: dict[str, dict[int, tuple[int, str]]], event: dict[str, Any]) -> None:
-        key = self.reads.live.now().key(event["key_ref"])
-        if event["reason"] == "not_whitelisted" and event.get("info_hash") and key is not None:
-            members = found.setdefault(event["info_hash"], {})
-            members[key.account] = members.get(key.account, (0, ""))[0] + 1, event["time"]
+    def _count(self, found: dict[bytes, dict[int, RefusedTimes]], page: RefusedPage) -> None:
+        """Adds the counts of a page by torrent and account."""
+        live = self.reads.live.now()
+        accounts: dict[int, int | None] = {}
+        for (info_hash, key_ref), more in page.times.items():
+            if key_ref not in accounts:
+                key = live.key(key_ref)
+                accounts[key_ref] = key.account if key else None
+            account = accounts[key_ref]
+            if account is not None:
+                members = found.setdefault(info_hash, {})
+                one = members.get(account, _NEVER)
+                last_us = max(one.last_us, more.last_us)
+                members[account] = RefusedTimes(one.times + more.times, last_us)
+
+
+def _refused(times: int, info_hash: bytes, members: dict[int, RefusedTimes]) -> dict[str, Any]:
+    most = sorted(members.items(), key=lambda one: -one[1].times)
+    return {
+        "info_hash": info_hash.hex(),
+        "times": times,
+        "members": [
+            {"account": account, "times": one.times, "last": rfc3339(one.last_us)}
+            for account, one in most
+        ],
+    }
 
 
 def _listing(one: Ready) -> Listing:

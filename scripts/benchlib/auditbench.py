@@ -43,6 +43,7 @@ def bench(events: int, folder: Path, say: Callable[[str], None]) -> list[str]:
         _row("and a second of CPU", found["events"] / found["cpu"]),
         _row("Memory of the follower at its peak, MB", found["rss_mb"]),
         f"| Index of stays, bytes an event | {found['stays_bytes']:.1f} |",
+        f"| Index of frames, bytes an event | {found['frames_bytes']:.1f} |",
         f"| Book, bytes an event | {found['book_bytes']:.1f} |",
     )  # fmt: skip
     show("", "| Question | Seconds by the clock | of CPU |", "|---|---|---|")

@@ -12,25 +12,35 @@ import random
 import resource
 import sys
 import time
+from array import array
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
+from attrs import frozen
 
 from benchlib.logparts import BATCH, breathe, opened_noted, running, timed
 from eventlog import Reader
 from tracker.domain import events
-from tracker.domain.events.admin import HitAndRunRuleSet, KeyIssued, TrackerStarted
+from tracker.domain.events.admin import (
+    HitAndRunRuleSet,
+    KeyIssued,
+    TorrentWhitelisted,
+    TrackerStarted,
+)
 from tracker.domain.hit_and_run import Rule
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
+from tracker.history.events import LogEvents
 from tracker.history.past_worker import PastWorker
 from tracker.ledger.worker import LedgerWorker
-from tracker.ports import Actor, JudgedQuery, Moment, StaysQuery
+from tracker.ports import Actor, JudgedQuery, LogPart, Moment, StaysQuery
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
+from tracker.store import frame_index
+from tracker.store.address_keys import Keyring
 from tracker.store.stay_files import read_list
 from tracker.upkeep.follower_process import Follower
 
@@ -43,6 +53,8 @@ if TYPE_CHECKING:
 PEERS, MEMBERS, TORRENTS = 200_000, 10_000, 10_000
 INTERVAL_US = 1_800_000_000
 TICK_US = 10_000_000
+REFUSED, UNLISTED = 200, 50
+"""One announce in so many is of one of these torrents, which are not whitelisted."""
 LEAVES = 50  # one announce in so many is `stopped`
 SIZE, STEP = 1 << 30, 1 << 27  # bytes of a torrent, and of it from one announce to the next
 BEGIN_US = 1_800_000_000_000_000
@@ -58,6 +70,9 @@ class Crowd:
         self._of = [(chance.randrange(MEMBERS), chance.randrange(TORRENTS)) for _ in range(PEERS)]
         self._down = [0] * PEERS
         self._there, self._gone = bytearray(PEERS), bytearray(PEERS)
+        self._unlisted = [chance.randbytes(20) for _ in range(UNLISTED)]
+        for info_hash in self._hashes:
+            service.append(TorrentWhitelisted(info_hash))
         self._holders = [self._issued(number) for number in range(MEMBERS)]
 
     def _issued(self, number: int) -> Holder:
@@ -72,7 +87,9 @@ class Crowd:
         peer = number % PEERS
         if self._gone[peer]:
             return
-        member, torrent = self._of[peer]
+        torrent = self._of[peer][1]
+        if number % REFUSED == 0:
+            self._announce(number, 0, 0, events.NONE, self._unlisted[peer % UNLISTED])
         seeds = peer % 10 < 3
         event = events.NONE if self._there[peer] else events.STARTED
         if self._there[peer] and self._chance.randrange(LEAVES) == 0:
@@ -82,10 +99,15 @@ class Crowd:
         if self._down[peer] < SIZE and not seeds and event == events.NONE:
             self._down[peer] += STEP
         down = self._down[peer]
+        up, left = number if seeds else 0, 0 if seeds else SIZE - down
+        self._announce(number, up, left, event, self._hashes[torrent])
+
+    def _announce(self, number: int, up: int, left: int, event: int, info_hash: bytes) -> None:
+        peer = number % PEERS
         self._service.announce(
-            0, events.UDP4, bytes([10, *peer.to_bytes(3, "big")]), b"\x1a\xe1", self._hashes[torrent],
-            b"-XX0001-%012d" % peer, number if seeds else 0, down, 0 if seeds else SIZE - down, event, 50, 0, 7,
-            self._holders[member],
+            0, events.UDP4, bytes([10, *peer.to_bytes(3, "big")]), b"\x1a\xe1", info_hash,
+            b"-XX0001-%012d" % peer, up, self._down[peer], left, event, 50, 0, 7,
+            self._holders[self._of[peer][0]],
         )  # fmt: skip
 
 
@@ -98,7 +120,9 @@ def generate(folder: Path, announces: int) -> Numbers:
             clock = LogClock(0, lambda: BEGIN_US + at[0], lambda: at[0])
             service = Service(log.log, State(), clock, bytes(32))
             service.append(TrackerStarted("bench", log.log.epoch))
-            service.change_settings(Settings(private=True, accounting=2, max_peer_timeout=2700))
+            service.change_settings(
+                Settings(private=True, listed=True, accounting=2, max_peer_timeout=2700)
+            )
             rule = Rule(seed_seconds=36_000, warn_absent=7_200, grace_absent=21_600)
             service.append(HitAndRunRuleSet(rule), Actor("bench", "", "", "a load"))
             crowd, ticked = Crowd(service), 0
@@ -125,9 +149,11 @@ def follow(folder: Path) -> dict[str, Any]:
     numbers: dict[str, Any] = timed(0, follower.catch_up)
     follower._write_book()  # else the rest would be due in ten seconds
     follower._write_stays()  # likewise
+    while frame_index.write_next(folder, Keyring(folder.with_name("secrets"))):
+        pass  # likewise
     numbers["events"] = follower.state.seq
     numbers["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    for name in ("stays", "book"):
+    for name in ("stays", "book", "frames"):
         size = sum(path.stat().st_size for path in (folder / name).iterdir())
         numbers[f"{name}_bytes"] = size / follower.state.seq
     numbers["problems"] = [one for one in said if set(one) & {"failed", "unbooked", "unindexed"}]
@@ -154,6 +180,7 @@ def ask(folder: Path) -> dict[str, list[float]]:
         lambda: ledger.judged(JudgedQuery(account=7, limit=1000), None)
     )
     found["transitions"] = _seconds(lambda: ledger.transitions(None, 1000))
+    found["unregistered torrents"] = _seconds(lambda: trio.run(_unregistered, folder, secrets, end))
     whole = Moment(), Moment()
     for name, query in {
         "torrent": {"info_hash": info_hash}, "account": {"account": 7}, "key": {"key_ref": 7},
@@ -164,6 +191,28 @@ def ask(folder: Path) -> dict[str, list[float]]:
         look_up = partial(PastWorker(folder, secrets).stays, sought, 100)
         found[f"stays by {name}"] = _seconds(look_up)
     return found
+
+
+async def _unregistered(folder: Path, secrets: Path, end: int) -> None:
+    """Counts the refusals of the last day, as the ready list does."""
+    log = LogEvents(_Still(folder, end), array("I"), trio.Event(), secrets)
+    first: int | None = 0
+    while first is not None:
+        page = await log.refused(LogPart(first=first, from_us=BEGIN_US), "not_whitelisted")
+        first = page.following
+    if not page.times:
+        raise SystemExit("there are no refusals that should be there")
+
+
+@frozen
+class _Still:
+    """A log that nobody writes."""
+
+    path: Path
+    durable_seq: int
+
+    async def wait_readable_briefly(self, seq: int) -> None:
+        """It is readable."""
 
 
 def _announce_at(folder: Path, end: int) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.asking import ask, problem
 from tests.api.fakes import NOW_US
-from tracker.ports import EventFilter, ListCursor, ListQuery, NewKey, TorrentFacts
+from tracker.ports import ListCursor, ListQuery, NewKey, RefusedTimes, TorrentFacts
 
 HASH = "5452869be36f9f3350ccee6b4544e7e76caaadab"
 TIME = "2023-03-28T12:25:00.058085Z"
@@ -81,31 +81,29 @@ async def test_of_the_book(app, live, log, commands, target, bound, sort, descen
 
 
 async def test_unregistered(app, commands, log):
-    """Refusals of torrents are counted by torrent and member; other refusals are not."""
+    """Refusals of torrents are counted by torrent and member, but for keys that nobody has."""
     commands.add(NewKey("A" * 32, owner="anna"))
     commands.add(NewKey("B" * 32))
-    refusals = [(1, HASH), (2, "00" * 20), (2, HASH), (1, HASH), (9, HASH)]
-    log.events = [
-        {"type": "announce_refused", "time": f"t{at}", "key_ref": key_ref, "info_hash": info_hash,
-         "reason": "not_whitelisted"}
-        for at, (key_ref, info_hash) in enumerate(refusals)
-    ]  # fmt: skip
-    log.events.append({**log.events[0], "reason": "key_expired"})
+    torrent, other = bytes.fromhex(HASH), bytes(20)
+    log.refusals = {
+        (torrent, 1): RefusedTimes(2, NOW_US), (other, 2): RefusedTimes(1, NOW_US),
+        (torrent, 2): RefusedTimes(1, NOW_US), (torrent, 9): RefusedTimes(4, NOW_US),
+    }  # fmt: skip
     body = await get(app, "unregistered?days=2")
     assert body == {
         "torrents": [
             {"info_hash": HASH, "label": None, "times": 3, "members": [
-                {"account": 1, "owner": None, "times": 2, "last": "t3"},
-                {"account": 2, "owner": None, "times": 1, "last": "t2"},
+                {"account": 1, "owner": None, "times": 2, "last": TIME},
+                {"account": 2, "owner": None, "times": 1, "last": TIME},
             ]},
             {"info_hash": "00" * 20, "label": None, "times": 1, "members": [
-                {"account": 2, "owner": None, "times": 1, "last": "t1"},
+                {"account": 2, "owner": None, "times": 1, "last": TIME},
             ]},
         ],
-        "next": None, "end": 6,
+        "next": None, "end": 0,
     }  # fmt: skip
-    part, wanted = log.asked[0]
-    assert wanted == EventFilter(types=frozenset({"announce_refused"}))
+    part, reason = log.asked[0]
+    assert reason == "not_whitelisted"
     assert time.time_ns() // 1000 - part.from_us - 2 * DAY_US < 60_000_000
 
 

@@ -15,17 +15,20 @@ from tracker.domain import events
 from tracker.domain.events import announce, codec
 from tracker.history import event_json
 from tracker.store import checked_segments, frames
+from tracker.store.frame_index import Picker
 from tracker.store.moments import split
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from eventlog import Frame
     from tracker import ports
+    from tracker.history.refused_count import RefusedCount
     from tracker.store.address_keys import Keyring
+    from tracker.store.frame_index import FrameIndex
 
 STEP_SECONDS = 0.002  # the time that a step may work, in seconds
 
@@ -41,7 +44,7 @@ class Scan:
     """A walk over a part of the log. Each step may run in another thread, one at a time."""
 
     def __init__(
-        self, folder: Path, part: ports.LogPart, wanted: Filter, keys: Keyring | None
+        self, folder: Path, part: ports.LogPart, wanted: Filter | RefusedCount, keys: Keyring | None
     ) -> None:
         self._folder = folder
         self._keys = keys
@@ -111,6 +114,7 @@ class Scan:
                 first,
                 keys=self._keys,
                 decrypt=self._wanted.has_sections,
+                picks=Picker(self._keys, self._picked, self._passed),
             )
             self._frames = chain(self._kept(self._reader.first_seq), self._reader.frames())
         elif self._frames is None:
@@ -130,6 +134,23 @@ class Scan:
             return
         rest = split(frame, part.first)[1] if header.base_seq < part.first else frame
         self._events = self._wanted.events(rest or frame, part.from_us, part.to_us)
+
+    def _picked(self, index: FrameIndex) -> Callable[[int], bool]:
+        kinds, last, to_us = self._wanted.kinds, self._part.last, self._part.to_us
+
+        def wanted(number: int) -> bool:
+            return (
+                kinds is None
+                or index.kinds[number] in kinds
+                # The walk ends with an event after the part.
+                or (last is not None and index.next_seq(number) > last)
+                or (to_us is not None and index.lasts[number] > to_us)
+            )
+
+        return wanted
+
+    def _passed(self, index: FrameIndex, number: int) -> None:
+        self.seq = max(self.seq, index.next_seq(number))
 
     def _go_back_to(self, to_us: int, after: int) -> None:
         """Goes on with the next segment that begins before a date; the walk is over if none does.
@@ -181,6 +202,12 @@ class Scan:
         )
 
 
+def _kinds(types: frozenset[str]) -> frozenset[int] | None:
+    if not types or codec.UNKNOWN in types:
+        return None
+    return frozenset(kind for kind, names in codec.TYPES.items() if names & types)
+
+
 class Filter:
     """Finds the wanted events of a frame, and decodes as few others as possible."""
 
@@ -191,6 +218,8 @@ class Filter:
         self._wanted, self._names = wanted, names
         self._account_of = account_of
         self._hash = wanted.info_hash.hex() if wanted.info_hash else None
+        self.kinds = _kinds(wanted.types)
+        """The kinds of frames that may have wanted events; None = all."""
 
     def events(
         self, frame: Frame, from_us: int | None, to_us: int | None

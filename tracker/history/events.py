@@ -16,6 +16,7 @@ from eventlog import LogError, LogPrunedError, first_seq, in_thread
 from tracker import ports
 from tracker.domain.events import codec
 from tracker.history.event_scan import Filter, Scan
+from tracker.history.refused_count import RefusedCount
 from tracker.store.address_keys import Keyring
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ _Place = tuple[ports.LogPart, ports.EventFilter]
 
 
 class LogEvents:
-    """Implements `ports.Events` with a log."""
+    """Implements `ports.CountedEvents` with a log."""
 
     event_types = codec.EVENT_TYPES
 
@@ -86,8 +87,26 @@ class LogEvents:
 
         The page reaches at least as far as the log was durable when the call began.
         """
-        await self._log.wait_readable_briefly(self.end - 1)
         scan = self._parked_at(part, wanted) or self._scan(part, wanted)
+        end = await self._go_on(scan, part, limit)
+        found = scan.take()
+        if scan.over:
+            return ports.EventPage(found, None, end)
+        self._park(evolve(part, first=scan.seq), wanted, scan)
+        return ports.EventPage(found, scan.seq, end)
+
+    async def refused(self, part: ports.LogPart, reason: str) -> ports.RefusedPage:
+        """See `ports.CountedEvents`."""
+        keys = Keyring(self._secrets_path) if self._secrets_path else None
+        count = RefusedCount(reason)
+        scan = Scan(self._folder, part, count, keys)
+        end = await self._go_on(scan, part, 1)  # it finds no event
+        return ports.RefusedPage(count.found, None if scan.over else scan.seq, end)
+
+    async def _go_on(self, scan: Scan, part: ports.LogPart, limit: int) -> int:
+        """Works for a page. Returns the number of the event after the last that it could have
+        reached."""
+        await self._log.wait_readable_briefly(self.end - 1)
         worked, ends = 0.0, trio.current_time() + PAGE_SECONDS
         with self._overtaken():
             late = False
@@ -98,12 +117,7 @@ class LogEvents:
                 late = (worked >= READ_SECONDS and scan.seq > part.first) or (
                     trio.current_time() >= ends and scan.seq > 0
                 )
-        if scan.over:
-            end = min(self.end, scan.seq) if scan.at_end else self.end
-            return ports.EventPage(scan.take(), None, end)
-        found = scan.take()
-        self._park(evolve(part, first=scan.seq), wanted, scan)
-        return ports.EventPage(found, scan.seq, self.end)
+        return min(self.end, scan.seq) if scan.over and scan.at_end else self.end
 
     def _parked_at(self, part: ports.LogPart, wanted: ports.EventFilter) -> Scan | None:
         one = self._parked.pop((part, wanted), None)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from eventlog import Frame
     from tracker.domain.state import State
-    from tracker.ledger.rules import Counted
+    from tracker.ledger.rules import CountedAnnounce
     from tracker.ports import BookRead, BookRow
 
 _KEY_REF, _KEY_REF_AT = Struct("<I"), 60  # of a record of `codec.PLAIN`
@@ -78,7 +78,7 @@ def find_account(who: str, frames: Iterable[Frame]) -> int | None:
 
 class Ledger:
     """Yields the entries of one account. It needs all frames of the log, from the first on, but
-    for announces of other keys than `keys`, whose time goes to `passed`.
+    for announces of other keys than `keys` and kinds of `ONLY_TIME`: their time goes to `passed`.
 
     If the log's oldest events were removed, call `opening` first, with the frames that were kept.
 
@@ -220,9 +220,13 @@ class Ledger:
             if self._rules.gains:
                 self._take_gains()
 
-    def passed(self, time_us: int) -> None:
-        """Takes the log time of announces of other accounts, in place of their frame."""
-        self._rules.announced(time_us)
+    def passed(self, kind: int, time_us: int) -> None:
+        """Takes kind and log time of a frame that it can do without, because it is of announces of
+        others or changes nothing that counts."""
+        if kind == events.ANNOUNCE:
+            self._rules.announced(time_us)
+        else:
+            self._rules.time_us = time_us
 
     def _take_gains(self) -> None:
         gains, self._rules.gains = self._rules.gains, []
@@ -330,7 +334,7 @@ def _corrected(
     )
 
 
-def _rule(counted: Counted, rule: int) -> tuple[str, tuple[int, ...]]:
+def _rule(counted: CountedAnnounce, rule: int) -> tuple[str, tuple[int, ...]]:
     """Returns the rule of an announce in words, and the numbers of the factors that it names."""
     words = [events.RULE_NAMES.get(rule, str(rule))]
     before, after = counted.before, counted.stay

@@ -25,7 +25,14 @@ from tracker.domain.events.admin import (
     TrackerStarted,
     TrackerStopped,
 )
-from tracker.domain.events.records import RECORDS, Evicted, Tick
+from tracker.domain.events.records import (
+    RECORDS,
+    AnnounceRefused,
+    Counted,
+    Evicted,
+    RefusalsCounted,
+    Tick,
+)
 from tracker.domain.events.registry import AccountingEvent, ClockEvent
 from tracker.domain.factors import EVEN, Applied, Factors, better, from_words, worse
 from tracker.domain.freeleech import Freeleech
@@ -42,6 +49,8 @@ if TYPE_CHECKING:
     from tracker.domain.events.registry import AdminEvent
     from tracker.domain.state import State
 
+ONLY_TIME = frozenset({Counted.kind, RefusalsCounted.kind, AnnounceRefused.kind})
+"""Kinds whose events change nothing here but log time."""
 _TIME = 8  # bytes at the beginning of each record
 _SHOWN_MARK = 0x7F  # without the bit of `swarms.MARK_SHARED`, which only the state needs
 
@@ -70,7 +79,7 @@ class _Group:
     stays: dict[int, Stay] = field(factory=dict)
 
 
-class Counted(NamedTuple):
+class CountedAnnounce(NamedTuple):
     """How an announce was counted."""
 
     before: Stay | None
@@ -272,7 +281,7 @@ class AccountingRules:
             if seeding_us or partial_us:
                 yield account, info_hash, seeding_us, partial_us
 
-    def record(self, account: int, seq: int, row: codec.Plain, peer_id: bytes) -> Counted:
+    def record(self, account: int, seq: int, row: codec.Plain, peer_id: bytes) -> CountedAnnounce:
         """Adds an announce to the totals. `row`: its plain record."""
         time_us, info_hash, _, uploaded, downloaded, left, key_ref, prev_seq, *_, what, rule, _ = (
             row
@@ -325,7 +334,7 @@ class AccountingRules:
         if event != events.STOPPED:
             self._enter(stay, time_us)
         number = token.number if token is not None and freed else 0
-        return Counted(before, goes_on, then, now, applied, clipped, freed, number, stay)
+        return CountedAnnounce(before, goes_on, then, now, applied, clipped, freed, number, stay)
 
 
 def _stay(account: int, info_hash: bytes, row: Peer, terms: Applied) -> Stay:

@@ -86,8 +86,8 @@ class Contributions:
         self._rules.go_on(state, accounts, lambda _, info_hash: info_hash == self._info_hash)
         yield from ()
 
-    def passed(self, time_us: int) -> None:
-        """Is never called, because it needs all announces."""
+    def passed(self, kind: int, time_us: int) -> None:
+        """Is never called, because it needs all frames."""
 
     def entries(self, frames: Iterable[Frame]) -> Iterator[None]:
         for frame in frames:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from eventlog import NOT_ENCRYPTED, Reader, decrypt_frame, read_identity
 from tracker.domain import events
+from tracker.ledger.rules import ONLY_TIME
 from tracker.store import checked_segments, opening_balance
 from tracker.store.book import open_beginning
 from tracker.store.frame_index import Picker
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 Entry = TypeVar("Entry", covariant=True)
 
+_PASSED = ONLY_TIME | {events.ANNOUNCE}
+"""Kinds of frames that a ledger may do without."""
+
 
 class Listener(Protocol[Entry]):
     """Takes frames and yields entries: `Ledger`, `Contributions`."""
@@ -38,8 +42,8 @@ class Listener(Protocol[Entry]):
         """The keys whose announces it needs now, by number; None = it needs all."""
         ...
 
-    def passed(self, time_us: int) -> None:
-        """Takes the log time of announces that it does not need, and so does not get."""
+    def passed(self, kind: int, time_us: int) -> None:
+        """Takes kind and log time of a frame that it does not need, and so does not get."""
         ...
 
     def opening(
@@ -133,21 +137,21 @@ class Walk:
 
         def wanted(number: int) -> bool:
             keys = self._listener.keys if self._listener else None
-            if keys is None or index.kinds[number] != events.ANNOUNCE:
+            if keys is None or index.kinds[number] not in _PASSED:
                 return True
             if self._end is not None and index.next_seq(number) > self._end:
                 return True  # the walk ends in it or before it
             for key_ref in keys - known:
                 known.add(key_ref)
                 numbers.update(index.with_key(key_ref))
-            return number in numbers
+            return index.kinds[number] == events.ANNOUNCE and number in numbers
 
         return wanted
 
     def _passed(self, index: FrameIndex, number: int) -> None:
         self.seq = index.next_seq(number)
         if self._listener is not None:
-            self._listener.passed(index.lasts[number])
+            self._listener.passed(index.kinds[number], index.lasts[number])
 
     def _next(self) -> Frame | None:
         rest, self._rest = self._rest, None

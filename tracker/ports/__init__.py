@@ -81,7 +81,16 @@ from tracker.ports.limits import LimitsOfAccount, OwnLimits
 from tracker.ports.lists import AT_ONCE, ListCursor, ListQuery, chosen
 from tracker.ports.names import Names, named
 from tracker.ports.outages import Outage, OutagesPage
-from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel, Reruns
+from tracker.ports.reads import (
+    CountedEvents,
+    Events,
+    Gauges,
+    Ledgers,
+    Live,
+    Past,
+    ReadModel,
+    Reruns,
+)
 from tracker.ports.sanctions import (
     ACCOUNT_SANCTIONS,
     Blacklisted,
@@ -130,6 +139,8 @@ from tracker.ports.values import (
     Peer,
     Present,
     Refused,
+    RefusedPage,
+    RefusedTimes,
     Sample,
     Stats,
     StaysPage,
@@ -187,6 +198,7 @@ __all__ = [
     "Consumer",
     "Consumers",
     "Correction",
+    "CountedEvents",
     "DeadLetter",
     "Derived",
     "DerivedPage",
@@ -259,6 +271,8 @@ __all__ = [
     "PrunedMomentError",
     "ReadModel",
     "Refused",
+    "RefusedPage",
+    "RefusedTimes",
     "RepeatedRequestError",
     "Reruns",
     "RevokedKeyError",

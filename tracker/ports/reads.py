@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         Peer,
         Present,
         Refused,
+        RefusedPage,
         Stats,
         StaysPage,
         StaysQuery,
@@ -434,6 +435,17 @@ class Events(Protocol):
 
         Yields several times a second, also when there are no events. A slow reader costs no memory:
         its events wait in the log.
+        """
+        ...
+
+
+class CountedEvents(Events, Protocol):
+    """The events, and counts of refusals."""
+
+    async def refused(self, part: LogPart, reason: str) -> RefusedPage:
+        """Counts the announces of a part of the log that were refused for a reason.
+
+        It ends early, and raises, as `read` does.
         """
         ...
 

@@ -7,11 +7,14 @@ Each API version decides how they look as JSON.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import frozen
 
 from tracker.times import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LISTED_AT_ONCE: Final = 200
 """Items of a past listing that come in one list: about 20 KB as JSON."""
@@ -466,6 +469,22 @@ class EventPage:
         int | None
     )  # where the next page begins; None = the part, or the durable end, was reached
     end: int  # number of the event after the last durable one that the page could have reached
+
+
+class RefusedTimes(NamedTuple):
+    """How often a key's announces of a torrent were refused, as far as the log has it."""
+
+    times: int
+    last_us: int  # date of the last one
+
+
+@frozen
+class RefusedPage:
+    """Refusals of a part of the log; see `EventPage`."""
+
+    times: Mapping[tuple[bytes, int], RefusedTimes]  # by info hash and `key_ref`
+    following: int | None
+    end: int
 
 
 @frozen

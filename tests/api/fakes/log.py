@@ -39,6 +39,8 @@ from tracker.ports import (
     LogPart,
     Moment,
     PlacedTransition,
+    RefusedPage,
+    RefusedTimes,
     RuleInForce,
     SeededPage,
     SeededTorrent,
@@ -120,7 +122,8 @@ class FakeLog:
     """
 
     events: list[dict[str, Any]] = attrs.field(factory=list)
-    asked: list[tuple[LogPart, EventFilter]] = attrs.field(factory=list)
+    asked: list[tuple[LogPart, EventFilter | str]] = attrs.field(factory=list)
+    refusals: dict[tuple[bytes, int], RefusedTimes] = attrs.field(factory=dict)
     ledgers: list[tuple[object, ...]] = attrs.field(factory=list)
     failure: Exception | None = None
     pruned: int | None = None
@@ -138,6 +141,10 @@ class FakeLog:
         found = self.events[part.first : part.first + limit]
         following = part.first + len(found)
         return EventPage(found, following if following < self.end else None, self.end)
+
+    async def refused(self, part: LogPart, reason: str) -> RefusedPage:
+        self.asked.append((part, reason))
+        return RefusedPage(self.refusals, None, self.end)
 
     async def follow(
         self, after: int | None, wanted: EventFilter, n: int | None = None
