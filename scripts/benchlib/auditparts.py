@@ -39,9 +39,10 @@ from tracker.ledger.worker import LedgerWorker
 from tracker.ports import Actor, JudgedQuery, LogPart, Moment, StaysQuery
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
-from tracker.store import frame_index
+from tracker.store import frame_index, seeded_hours
 from tracker.store.address_keys import Keyring
 from tracker.store.stay_files import read_list
+from tracker.times import parse
 from tracker.upkeep.follower_process import Follower
 
 if TYPE_CHECKING:
@@ -170,6 +171,14 @@ def ask(folder: Path) -> dict[str, list[float]]:
         "at= repeated": _seconds(lambda: past.one(middle, "stats", ())),
         "explain": _seconds(lambda: PastWorker(folder, secrets).explain(_announce_at(folder, end))),
     }
+    hours = sorted((folder / seeded_hours.FOLDER).glob("*.rows"))
+    if hours:
+        hour = parse(f"{hours[-1].stem}:00:00Z") or 0
+        for name in ("who seeded in an hour", "who seeded in an hour, replayed"):
+            found[name] = _seconds(
+                lambda: PastWorker(folder, secrets).seeding(hour, (0, b""), 1000)
+            )
+            hours[-1].unlink(missing_ok=True)  # then it is replayed
     ledger = LedgerWorker(folder, secrets)
     found["an account's ledger"] = _seconds(lambda: ledger.entries(7, None, None, -1, 1000))
     found["an account's sums"] = _seconds(lambda: ledger.account_totals(7, None, None, 1000))

@@ -40,6 +40,34 @@ room to spare: a clock that is set further begins a segment, and log time follow
 _UNKNOWN = frozenset({codec.UNKNOWN})
 
 
+class _Passing:
+    """Says which frames of a segment a scan needs. It does not know the scan, so that files are
+    closed with the last reference to that.
+    """
+
+    def __init__(self, part: ports.LogPart, wanted: Filter | RefusedCount) -> None:
+        self._part, self._wanted = part, wanted
+        self.seq = 0  # the event after the last one that was passed over
+
+    def begin(self, index: FrameIndex) -> Callable[[int], bool]:
+        last, to_us = self._part.last, self._part.to_us
+        kinds = self._wanted.kinds_in(index, self._part)
+
+        def wanted(number: int) -> bool:
+            return (
+                kinds is None
+                or index.kinds[number] in kinds
+                # The walk ends with an event after the part.
+                or (last is not None and index.next_seq(number) > last)
+                or (to_us is not None and index.lasts[number] > to_us)
+            )
+
+        return wanted
+
+    def passed(self, index: FrameIndex, number: int) -> None:
+        self.seq = index.next_seq(number)
+
+
 class Scan:
     """A walk over a part of the log. Each step may run in another thread, one at a time."""
 
@@ -52,6 +80,7 @@ class Scan:
         self._wanted = wanted
         self._reader: Reader | None = None
         self._frames: Iterator[Frame] | None = None
+        self._passing = _Passing(part, wanted)
         self._events: Iterator[tuple[int, dict[str, Any] | None]] = iter(())
         self.seq = part.first  # the next event to look at
         self.found: list[dict[str, Any]] = []
@@ -114,12 +143,13 @@ class Scan:
                 first,
                 keys=self._keys,
                 decrypt=self._wanted.has_sections,
-                picks=Picker(self._keys, self._picked, self._passed),
+                picks=Picker(self._keys, self._passing.begin, self._passing.passed),
             )
             self._frames = chain(self._kept(self._reader.first_seq), self._reader.frames())
         elif self._frames is None:
             self._frames = self._reader.frames()
         frame = next(self._frames, None)
+        self.seq = max(self.seq, self._passing.seq)
         if frame is None:
             self._frames = None  # the next step reads on if there is more
             self.over = True
@@ -134,23 +164,6 @@ class Scan:
             return
         rest = split(frame, part.first)[1] if header.base_seq < part.first else frame
         self._events = self._wanted.events(rest or frame, part.from_us, part.to_us)
-
-    def _picked(self, index: FrameIndex) -> Callable[[int], bool]:
-        kinds, last, to_us = self._wanted.kinds, self._part.last, self._part.to_us
-
-        def wanted(number: int) -> bool:
-            return (
-                kinds is None
-                or index.kinds[number] in kinds
-                # The walk ends with an event after the part.
-                or (last is not None and index.next_seq(number) > last)
-                or (to_us is not None and index.lasts[number] > to_us)
-            )
-
-        return wanted
-
-    def _passed(self, index: FrameIndex, number: int) -> None:
-        self.seq = max(self.seq, index.next_seq(number))
 
     def _go_back_to(self, to_us: int, after: int) -> None:
         """Goes on with the next segment that begins before a date; the walk is over if none does.
@@ -218,8 +231,11 @@ class Filter:
         self._wanted, self._names = wanted, names
         self._account_of = account_of
         self._hash = wanted.info_hash.hex() if wanted.info_hash else None
-        self.kinds = _kinds(wanted.types)
-        """The kinds of frames that may have wanted events; None = all."""
+        self._kinds = _kinds(wanted.types)
+
+    def kinds_in(self, index: FrameIndex, part: ports.LogPart) -> frozenset[int] | None:  # noqa: ARG002  # as `RefusedCount`
+        """Returns the kinds of frames that may have wanted events; None = all."""
+        return self._kinds
 
     def events(
         self, frame: Frame, from_us: int | None, to_us: int | None

@@ -101,6 +101,9 @@ class LogEvents:
         count = RefusedCount(reason)
         scan = Scan(self._folder, part, count, keys)
         end = await self._go_on(scan, part, 1)  # it finds no event
+        with self._overtaken():
+            while not scan.over and scan.seq < count.whole_to:  # no page ends in what was counted
+                await in_thread(scan.step, 1, limiter=self._threads)
         return ports.RefusedPage(count.found, None if scan.over else scan.seq, end)
 
     async def _go_on(self, scan: Scan, part: ports.LogPart, limit: int) -> int:

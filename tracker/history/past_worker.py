@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from bisect import bisect_right
 from functools import partial
 from ipaddress import ip_address
 from itertools import islice
@@ -28,10 +27,11 @@ from tracker.history.explain import explain
 from tracker.history.state_diff import differences
 from tracker.history.state_summary import digest, members, picture, summary
 from tracker.service.read_model import Projection
-from tracker.store import snapshots
+from tracker.store import seeded_hours, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
 from tracker.store.outages import Outages
+from tracker.store.seeded_hours import HOUR_US, HourRows
 from tracker.store.stay_files import StaysError
 from tracker.workers.question_pipe import Failed, Worker, serve
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 WORK_SECONDS = 10.0
 """Longest work for a page of replies, in seconds. The next page does the rest."""
-HOUR_US = 3_600_000_000  # an hour, in microseconds
 MAX_LISTINGS = 32
 """Largest number of listings to keep; more than are ever open."""
 
@@ -75,7 +74,7 @@ class PastWorker(Worker):
         self._seq = -1  # the model's last event
         self._settled = False  # true = no later event of the log can belong to the moment
         self._listings: dict[int, Iterator[Any]] = {}
-        self._seeding: tuple[int, list[ports.SeedingRow]] | None = None  # an hour, and its rows
+        self._seeding: tuple[int, HourRows] | None = None  # an hour, and its rows
         # The walk that a later page may go on with, and the query for that.
         self._walk: tuple[ports.HandedQuery, handed.Walk, Iterator[handed.Reply | None]] | None = (
             None
@@ -223,12 +222,13 @@ class PastWorker(Worker):
     def seeding(self, from_us: int, after: tuple[int, bytes], limit: int) -> list[ports.SeedingRow]:
         """Returns rows of an hour, which are kept, because the next page goes on with them."""
         if self._seeding is None or self._seeding[0] != from_us:
-            self.forget()
-            log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
-            self._seeding = from_us, seeding.between(log, from_us, from_us + HOUR_US)
-        _, rows = self._seeding
-        first = bisect_right(rows, after, key=lambda one: (one.account, one.info_hash))
-        return rows[first : first + limit]
+            rows = seeded_hours.read(self._log, from_us, self._keys)
+            if rows is None:
+                self.forget()
+                log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+                rows = HourRows.of(seeding.between(log, from_us, from_us + HOUR_US))
+            self._seeding = from_us, rows
+        return self._seeding[1].after(*after, limit)
 
     def _needed(self) -> Keyring:
         """Returns the keys. Raises `LogError` without the secrets."""

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eventlog import Frame
+    from tracker.ports import LogPart
+    from tracker.store.frame_index import FrameIndex
 
+_NEVER = RefusedTimes(0, 0)
 _AT_ONCE = 512  # refusals that a step counts at least; that takes a fifth of a millisecond
 
 
@@ -28,12 +31,36 @@ class RefusedCount:
     `key_ref`.
     """
 
-    kinds = frozenset({AnnounceRefused.kind, events.ADMIN})
     has_sections = False
 
     def __init__(self, reason: str) -> None:
         self._reason = reason
         self.found: dict[tuple[bytes, int], RefusedTimes] = {}
+        self.whole_to = 0
+        """The refusals before this event were counted, but for those in admin frames."""
+
+    def kinds_in(self, index: FrameIndex, part: LogPart) -> frozenset[int]:
+        """Counts the refusals of a segment that lies in the part as a whole. Returns the kinds of
+        frames that are still to be read.
+        """
+        first_us, last_us = index.refused_us
+        if (
+            part.first > index.first
+            or (part.last is not None and part.last < index.end - 1)
+            or (part.from_us is not None and part.from_us > first_us)
+            or (part.to_us is not None and part.to_us < last_us)
+        ):
+            return frozenset({AnnounceRefused.kind, events.ADMIN})
+        for info_hash, key_ref, label, times, date_us in index.refused():
+            if name_of(label) == self._reason:
+                self._add(info_hash, key_ref, times, date_us)
+        self.whole_to = index.end
+        return frozenset({events.ADMIN})
+
+    def _add(self, info_hash: bytes, key_ref: int, times: int, date_us: int) -> None:
+        before = self.found.get((info_hash, key_ref), _NEVER)
+        last_us = max(before.last_us, date_us)
+        self.found[info_hash, key_ref] = RefusedTimes(before.times + times, last_us)
 
     def events(
         self, frame: Frame, from_us: int | None, to_us: int | None
@@ -46,9 +73,7 @@ class RefusedCount:
         for seq, time_us, reason, key_ref, info_hash in _refused(frame):
             date_us = max(1, time_us - header.lead_us)
             if reason == self._reason and first_us <= date_us <= last_us:
-                name = info_hash, key_ref
-                times, _ = self.found.get(name, (0, 0))
-                self.found[name] = RefusedTimes(times + 1, date_us)
+                self._add(info_hash, key_ref, 1, date_us)
             if not seq % _AT_ONCE:
                 yield seq, None
         yield header.next_seq - 1, None

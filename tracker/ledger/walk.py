@@ -64,6 +64,38 @@ class Decryption:
         return decrypt_frame(self._log_id, frame, self.keys)
 
 
+class _Needs:
+    """Says which frames of a segment a listener needs. It does not know the walk, so that files are
+    closed with the last reference to that.
+    """
+
+    def __init__(self) -> None:
+        self.listener: Listener[Any] | None = None
+        self.end: int | None = None  # the event before which the walk stops; None = it does not
+        self.seq = 0  # the event after the last one that was passed over
+
+    def begin(self, index: FrameIndex) -> Callable[[int], bool]:
+        known, numbers = set[int](), set[int]()
+
+        def wanted(number: int) -> bool:
+            keys = self.listener.keys if self.listener else None
+            if keys is None or index.kinds[number] not in _PASSED:
+                return True
+            if self.end is not None and index.next_seq(number) > self.end:
+                return True  # the walk stops in it or before it
+            for key_ref in keys - known:
+                known.add(key_ref)
+                numbers.update(index.with_key(key_ref))
+            return index.kinds[number] == events.ANNOUNCE and number in numbers
+
+        return wanted
+
+    def passed(self, index: FrameIndex, number: int) -> None:
+        self.seq = index.next_seq(number)
+        if self.listener is not None:
+            self.listener.passed(index.kinds[number], index.lasts[number])
+
+
 class Walk:
     """A walk over a log. Raises the errors of `Reader`.
 
@@ -74,10 +106,9 @@ class Walk:
     def __init__(self, folder: Path, decrypt: Decryption) -> None:
         self._folder = folder
         self._decrypt = decrypt
-        picks = Picker(decrypt.keys, self._wanted, self._passed)
+        self._needs = _Needs()
+        picks = Picker(decrypt.keys, self._needs.begin, self._needs.passed)
         self._reader = Reader(folder, keys=decrypt.keys, decrypt=False, picks=picks)
-        self._listener: Listener[Any] | None = None
-        self._end: int | None = None
         self._frames: Iterator[Frame] | None = None
         self._rest: Frame | None = None
         self.first_seq = self.seq = self._reader.first_seq
@@ -93,7 +124,7 @@ class Walk:
         between two frames, if `hurried` returns true.
         """
         self.paused = False
-        self._listener, self._end = listener, end
+        self._needs.listener, self._needs.end = listener, end
         with reading(self.seq):
             if not self._begun:
                 self._begun = True
@@ -113,6 +144,7 @@ class Walk:
     def _until(self, end: int | None) -> Iterator[Frame]:
         while not self.hurried():
             frame = self._next()
+            self.seq = max(self.seq, self._needs.seq)
             if frame is None:
                 return
             header = frame.header
@@ -131,27 +163,6 @@ class Walk:
             self.seq = header.next_seq
             yield frame
         self.paused = True
-
-    def _wanted(self, index: FrameIndex) -> Callable[[int], bool]:
-        known, numbers = set[int](), set[int]()
-
-        def wanted(number: int) -> bool:
-            keys = self._listener.keys if self._listener else None
-            if keys is None or index.kinds[number] not in _PASSED:
-                return True
-            if self._end is not None and index.next_seq(number) > self._end:
-                return True  # the walk ends in it or before it
-            for key_ref in keys - known:
-                known.add(key_ref)
-                numbers.update(index.with_key(key_ref))
-            return index.kinds[number] == events.ANNOUNCE and number in numbers
-
-        return wanted
-
-    def _passed(self, index: FrameIndex, number: int) -> None:
-        self.seq = index.next_seq(number)
-        if self._listener is not None:
-            self._listener.passed(index.kinds[number], index.lasts[number])
 
     def _next(self) -> Frame | None:
         rest, self._rest = self._rest, None

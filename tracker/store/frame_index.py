@@ -1,7 +1,8 @@
 """Writes and reads the index of frames: for each sealed segment, which frames have which kind and
-which keys, so that a reader of one account passes over all others.
+which keys, so that a reader of one account passes over all others. It also has how often announces
+were refused, because a site has a hundred thousand refusals a day, most of them in a frame alone.
 
-    <log>/frames/<base_seq>.<epoch>.index   a line of JSON, then arrays of little-endian numbers
+    <log>/frames/<base_seq>.<epoch>.<format>.index   a line of JSON, then arrays, little-endian
 
     offsets   4 bytes a frame      where it begins in the segment
     firsts    8 bytes a frame      its first event
@@ -10,6 +11,8 @@ which keys, so that a reader of one account passes over all others.
     keys      4 bytes a key        `key_ref`, ascending
     starts    4 bytes a key + 4    where its frames begin in the next array
     places    2 or 4 bytes each    numbers of frames, ascending for each key
+    refused   40 bytes each        info hash, `key_ref`, label of the reason, how often, date of the
+                                   last one
 
 The MAC in the JSON covers all of it, the log's id and the seal of the segment: a reader that trusts
 the index passes over frames without a look at them. Each file can be deleted at any time: readers
@@ -28,6 +31,7 @@ from collections import defaultdict
 from hashlib import sha256
 from hmac import compare_digest
 from itertools import pairwise
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from eventlog import (
@@ -45,6 +49,7 @@ from eventlog import (
 )
 from tracker.domain import events
 from tracker.domain.events import codec
+from tracker.domain.events.records import AnnounceRefused
 from tracker.store.frames import current
 from tracker.store.snapshot_file import SPARE_BYTES
 
@@ -56,13 +61,14 @@ if TYPE_CHECKING:
     from tracker.store.address_keys import Keyring
 
 FOLDER = "frames"
-FORMAT = 1
+FORMAT = 2
 NEEDED = 0
 """In the place of a kind: the records are of an older schema, so nobody may pass over the frame."""
-_OURS = re.compile(r"[0-9]{20}\.[0-9]{10}\.index(\.tmp)?")
+_OURS = re.compile(r"[0-9]{20}\.[0-9]{10}(\.[0-9]+)?\.index(\.tmp)?")
 _PURPOSE = b"frames"
 _KEY_WORD, _WORDS = 60 // 4, codec.PLAIN.size // 4
 """Where `key_ref` stands in a record of an announce, and the length of that, both in words."""
+_REFUSED = Struct("<20sIIIQ")
 _MOST_BYTES = 1 << 32  # of a segment, because offsets have 4 bytes
 _MOST_SHORT = 1 << 16  # frames that 2 bytes can number
 
@@ -91,8 +97,12 @@ class FrameIndex:
                 numbers.byteswap()
             found.append(numbers)
             at += size
-        if at != len(body):
+        self._refused = body[at:]
+        if len(self._refused) != _REFUSED.size * int(head["refused"]):
             raise FrameIndexError("it has another length than it says")
+        first_us, last_us = head["refused_us"]
+        self.refused_us = int(first_us), int(last_us)
+        """The first and the last date of a refusal; 0 = there is none."""
         (
             self.offsets,
             self.firsts,
@@ -102,12 +112,17 @@ class FrameIndex:
             self._starts,
             self._places,
         ) = found
+        self.first = self.firsts[0] if frames else 0
         self.end = int(head["end"])
         """The event after the segment."""
 
     def next_seq(self, number: int) -> int:
         """Returns the event after a frame."""
         return self.firsts[number + 1] if number + 1 < len(self.firsts) else self.end
+
+    def refused(self) -> Iterator[tuple[bytes, int, int, int, int]]:
+        """Yields info hash, `key_ref`, label of the reason, times and last date of refusals."""
+        return _REFUSED.iter_unpack(self._refused)
 
     def with_key(self, key_ref: int) -> array[int]:
         """Returns the numbers of the frames in which a key announces."""
@@ -118,7 +133,7 @@ class FrameIndex:
 
 
 def index_path(segment: Path) -> Path:
-    return segment.parent.parent / FOLDER / f"{segment.stem}.index"
+    return segment.parent.parent / FOLDER / f"{segment.stem}.{FORMAT}.index"
 
 
 def read(segment: Path, following: Path, keys: Keyring | None) -> FrameIndex | None:
@@ -198,10 +213,12 @@ def _write(log: Path, segment: Path, seal: str, keys: Keyring) -> None:
     write_new(index_path(segment), line + body)
 
 
-def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, int], bytes]:
+def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, Any], bytes]:
     """Returns the counts for the JSON, and the arrays."""
     offsets, firsts, lasts, kinds = array("I"), array("Q"), array("Q"), array("B")
     frames_of: defaultdict[int, list[int]] = defaultdict(list)
+    refused: dict[tuple[bytes, int, int], tuple[int, int]] = {}
+    refused_us: list[int] = []
     end = 0
     for number, (offset, frame) in enumerate(found):
         header, end = frame.header, frame.header.next_seq
@@ -213,6 +230,18 @@ def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, int], bytes]:
         if known and header.kind == events.ANNOUNCE:
             for key_ref in _keys_of(frame):
                 frames_of[key_ref].append(number)
+        elif known and header.kind == AnnounceRefused.kind:
+            for time_us, key_ref, label, info_hash in AnnounceRefused.layout.iter_unpack(
+                frame.plain
+            ):
+                times, _ = refused.get((info_hash, key_ref, label), (0, 0))
+                date_us = max(1, time_us - header.lead_us)
+                refused[info_hash, key_ref, label] = times + 1, date_us
+                refused_us = (
+                    [min(refused_us[0], date_us), max(refused_us[1], date_us)]
+                    if refused_us
+                    else [date_us, date_us]
+                )
     frames_of.pop(0, None)  # announces without a key are nobody's
     keys = array("I", sorted(frames_of))
     starts, places = array("I", [0]), array("H" if len(kinds) <= _MOST_SHORT else "I")
@@ -224,7 +253,10 @@ def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, int], bytes]:
         if sys.byteorder == "big":
             numbers.byteswap()
         body += numbers.tobytes()
-    return {"frames": len(kinds), "keys": len(keys), "places": len(places), "end": end}, bytes(body)
+    body += b"".join(_REFUSED.pack(*name, *told) for name, told in refused.items())
+    numbers_of = {"frames": kinds, "keys": keys, "places": places, "refused": refused}
+    counts = {name: len(each) for name, each in numbers_of.items()}
+    return {**counts, "end": end, "refused_us": refused_us or [0, 0]}, bytes(body)
 
 
 def _keys_of(frame: Frame) -> set[int]:

@@ -108,6 +108,7 @@ class Bookkeeper:
         self.spare = SPARE_BYTES  # free bytes to leave on the disk
         self.crowded = ""  # why old rows could not be removed the last time
         self.path: Path | None = None  # the list that was written last
+        self.before_clear: Callable[[Booking], None] = lambda _booking: None
         self.locking: Callable[[], AbstractContextManager[None]] = partial(book_files.locked, log)
 
     @property
@@ -216,6 +217,7 @@ class Bookkeeper:
 
     def _note_written(self, parts: tuple[Part, ...]) -> None:
         self._parts, self._dropped, self._opening_rows = parts, self._days.cut, ()
+        self.before_clear(self._booking)
         self._booking.clear()
         self._milestones.made = []
         if self._torrents.changed and self._seeded:

@@ -50,6 +50,7 @@ from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.server_secret import SecretError
 from tracker.upkeep import bookkeeping
 from tracker.upkeep.case_keeping import CaseKeeper, Hiding
+from tracker.upkeep.hour_keeping import HourKeeper
 from tracker.upkeep.stay_keeping import StayKeeper
 from tracker.workers import lifetime
 
@@ -127,6 +128,8 @@ class Follower:
         self._keeper, self.state, self._reader, self._written_seq = bookkeeping.start(
             log, self._keys, refused=self._refused
         )
+        self._hours = HourKeeper(log, self._keys, self._no_hour)
+        self._keeper.before_clear = self._hours.cleared
         self._stays = self._stay_keeper()
         self._hiding = Hiding(self._keys)
         self.watch = Watch.of(declared or Declared(), self._hiding)
@@ -157,6 +160,9 @@ class Follower:
             self._report(unindexed=str(error))
             return None
 
+    def _no_hour(self, error: OSError) -> None:
+        self._refused(f"An hour of seeding time could not be written, and is replayed: {error}")
+
     def _refused(self, why: str) -> None:
         self._report(refused=why)
 
@@ -178,7 +184,8 @@ class Follower:
             try:
                 if self._cases:
                     self._cases.before(self.state)
-                self._keeper.apply(self.state, frame)
+                for piece in self._hours.pieces(self.state, frame):
+                    self._keeper.apply(self.state, piece)
                 if self._cases:
                     self._cases.after(self.state, frame)
             except (CodecError, ReplayError) as error:

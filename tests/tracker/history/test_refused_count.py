@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
+from attrs import evolve
 
 from eventlog import Reader, segments_of, write_missing
 from tests.support import SECOND, Announce, Rig, StillLog, endpoint4, hash_of, own_keys
@@ -14,6 +15,7 @@ from tests.tracker.logged import write_log
 from tracker.domain.events.admin import OldAnnounceRefused
 from tracker.domain.events.records import AnnounceRefused
 from tracker.domain.refusals import KEY_EXPIRED, NOT_WHITELISTED
+from tracker.history import events as module
 from tracker.history.events import LogEvents
 from tracker.ports import EventFilter, LogPart
 from tracker.service.append import append_record
@@ -24,6 +26,8 @@ from tracker.times import parse
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import pytest
 
 TYPES: tuple[frozenset[str], ...] = (
     frozenset(), frozenset({"announce_refused"}), frozenset({"announce", "tick"}),
@@ -62,9 +66,15 @@ async def read_all(log: LogEvents, part: LogPart, types: frozenset[str]) -> list
 
 
 async def count(log: LogEvents, part: LogPart) -> dict[tuple[str, int], list[int]]:
-    page = await log.refused(part, "not_whitelisted")
-    assert page.following is None
-    return {(name.hex(), key): list(told) for (name, key), told in page.times.items()}
+    found: dict[tuple[str, int], list[int]] = {}
+    while True:
+        page = await log.refused(part, "not_whitelisted")
+        for (name, key), told in page.times.items():
+            times, _ = found.get((name.hex(), key), (0, 0))
+            found[name.hex(), key] = [times + told.times, told.last_us]
+        if page.following is None:
+            return found
+        part = evolve(part, first=page.following)
 
 
 def counted(events: list[dict[str, Any]]) -> dict[tuple[str, int], list[int]]:
@@ -74,7 +84,7 @@ def counted(events: list[dict[str, Any]]) -> dict[tuple[str, int], list[int]]:
     return {name: [number, last[name] or 0] for name, number in times.items()}
 
 
-async def test_counts_and_events(tmp_path: Path) -> None:
+async def test_counts_and_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "log"
     await trio.to_thread.run_sync(partial(write_log, folder, write_refusals, segment_bytes=2000))
     state, keys = replay(Reader(folder, to_end=True)), own_keys(folder)
@@ -96,4 +106,6 @@ async def test_counts_and_events(tmp_path: Path) -> None:
         pass
     assert len(list((folder / frame_index.FOLDER).iterdir())) == len(segments_of(folder)) - 1 > 3
     assert [await read_all(log, part, types) for part in parts for types in TYPES] == events
+    assert [await count(log, part) for part in parts] == counts
+    monkeypatch.setattr(module, "READ_SECONDS", -1.0)  # each page ends as soon as it may
     assert [await count(log, part) for part in parts] == counts
