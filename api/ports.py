@@ -11,7 +11,7 @@ if TYPE_CHECKING:
         Changes,
         Commands,
         Consumers,
-        CountedEvents,
+        Events,
         Gauges,
         Ledgers,
         Live,
@@ -27,7 +27,7 @@ class Ports:
 
     live: Live
     commands: Commands
-    events: CountedEvents
+    events: Events
     ledgers: Ledgers
     gauges: Gauges
     past: Past

@@ -109,7 +109,7 @@ READY: Final = (
 class ReadyLists:
     reads: Reads
     books: ports.Ledgers
-    log: ports.CountedEvents
+    log: ports.Events
 
     def endpoints(self) -> list[Endpoint]:
         page = shapes.page("torrents", shapes.TORRENT, shapes.CURSOR)

@@ -53,7 +53,7 @@ _Place = tuple[ports.LogPart, ports.EventFilter]
 
 
 class LogEvents:
-    """Implements `ports.CountedEvents` with a log."""
+    """Implements `ports.Events` with a log."""
 
     event_types = codec.EVENT_TYPES
 
@@ -96,7 +96,7 @@ class LogEvents:
         return ports.EventPage(found, scan.seq, end)
 
     async def refused(self, part: ports.LogPart, reason: str) -> ports.RefusedPage:
-        """See `ports.CountedEvents`."""
+        """See `ports.Events`."""
         keys = Keyring(self._secrets_path) if self._secrets_path else None
         count = RefusedCount(reason)
         scan = Scan(self._folder, part, count, keys)

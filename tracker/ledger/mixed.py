@@ -20,7 +20,15 @@ from tracker.times import rfc3339
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from tracker.ports import Derived, DerivedPage, EventFilter, Events, Ledgers, LogPart
+    from tracker.ports import (
+        Derived,
+        DerivedPage,
+        EventFilter,
+        Events,
+        Ledgers,
+        LogPart,
+        RefusedPage,
+    )
 
 AT_ONCE = 200
 """The most that are asked for at once."""
@@ -48,6 +56,10 @@ class Mixed:
     @property
     def end(self) -> int:
         return self._events.end
+
+    async def refused(self, part: LogPart, reason: str) -> RefusedPage:
+        """See `ports.Events`."""
+        return await self._events.refused(part, reason)
 
     async def follow(
         self, after: int | None, wanted: EventFilter, n: int | None = None

@@ -82,7 +82,6 @@ from tracker.ports.lists import AT_ONCE, ListCursor, ListQuery, chosen
 from tracker.ports.names import Names, named
 from tracker.ports.outages import Outage, OutagesPage
 from tracker.ports.reads import (
-    CountedEvents,
     Events,
     Gauges,
     Ledgers,
@@ -198,7 +197,6 @@ __all__ = [
     "Consumer",
     "Consumers",
     "Correction",
-    "CountedEvents",
     "DeadLetter",
     "Derived",
     "DerivedPage",

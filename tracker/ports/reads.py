@@ -427,6 +427,13 @@ class Events(Protocol):
         """
         ...
 
+    async def refused(self, part: LogPart, reason: str) -> RefusedPage:
+        """Counts the announces of a part of the log that were refused for a reason.
+
+        It ends early, and raises, as `read` does.
+        """
+        ...
+
     def follow(
         self, after: int | None, wanted: EventFilter, n: int | None = None
     ) -> AsyncGenerator[Followed, None]:
@@ -435,17 +442,6 @@ class Events(Protocol):
 
         Yields several times a second, also when there are no events. A slow reader costs no memory:
         its events wait in the log.
-        """
-        ...
-
-
-class CountedEvents(Events, Protocol):
-    """The events, and counts of refusals."""
-
-    async def refused(self, part: LogPart, reason: str) -> RefusedPage:
-        """Counts the announces of a part of the log that were refused for a reason.
-
-        It ends early, and raises, as `read` does.
         """
         ...
 
