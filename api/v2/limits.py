@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 _NUMBER: Final = shapes.nullable(shapes.WHOLE)
 _MEMBERS: Final = tuple(each.name for each in fields(OwnLimits))
 _OWN: Final = dict.fromkeys(_MEMBERS, _NUMBER)
+_HANDED: Final = ("handed_per_hour", "handed_this_hour", "handed_per_day", "handed_today")
 _LIMITS: Final = shapes.record(
     account=shapes.NUMBER, owner=shapes.nullable(shapes.STRING), slots=shapes.WHOLE,
     slots_used=shapes.WHOLE, locations=shapes.WHOLE, started_per_day=shapes.WHOLE,
-    started_today=shapes.WHOLE, own=shapes.record(**_OWN), seq=shapes.nullable(shapes.SEQ),
+    started_today=shapes.WHOLE, **dict.fromkeys(_HANDED, shapes.WHOLE), own=shapes.record(**_OWN), seq=shapes.nullable(shapes.SEQ),
     since=shapes.nullable(shapes.TIME), by=shapes.nullable(shapes.STRING),
     reason=shapes.nullable(shapes.STRING),
 )  # fmt: skip
@@ -93,6 +94,7 @@ def limits_json(one: LimitsOfAccount) -> dict[str, Any]:
         "locations": one.locations,
         "started_per_day": one.started_per_day,
         "started_today": one.started_today,
+        **{name: getattr(one, name) for name in _HANDED},
         "own": asdict(one.own),
         "seq": one.seq,
         "since": rfc3339(one.since_us),

@@ -48,7 +48,7 @@ _OPEN: Final = ("liable", "at_risk", "violated")  # states of downloads that are
 _USED: Final = shapes.record(used=shapes.WHOLE, limit=shapes.nullable(shapes.WHOLE))
 _PAGE: Final = shapes.record(
     account=shapes.ACCOUNT, missing_to_ratio_1=shapes.WHOLE, seeding=shapes.WHOLE,
-    leeching=shapes.WHOLE, slots=_USED, started_today=_USED,
+    leeching=shapes.WHOLE, slots=_USED, started_today=_USED, handed_this_hour=_USED, handed_today=_USED,
     hit_and_run=shapes.record(states=shapes.ANYTHING, open=shapes.array(shapes.ANYTHING)),
     last_announce=shapes.nullable(shapes.record(info_hash=shapes.nullable(shapes.HASH), words=shapes.STRING)),
     refusals=shapes.array(shapes.ANYTHING), networks=shapes.nullable(shapes.array(shapes.ANYTHING)),
@@ -105,6 +105,8 @@ class Member:
         if limits is not None:
             body["slots"] = _used(limits.slots_used, limits.slots)
             body["started_today"] = _used(limits.started_today, limits.started_per_day)
+            body["handed_this_hour"] = _used(limits.handed_this_hour, limits.handed_per_hour)
+            body["handed_today"] = _used(limits.handed_today, limits.handed_per_day)
 
     async def _judged(self, account: int, body: dict[str, Any]) -> None:
         page = await self.books.judged(JudgedQuery(account=account, limit=_MOST), None)

@@ -11,15 +11,16 @@ from tracker.ports import InvalidSanctionError, OwnLimits
 
 TIME = "2023-03-28T12:25:00.058085Z"
 PATH = "/api/v2/accounts/7/limits"
+NONE = dict.fromkeys(("slots", "locations", "started_per_day", "handed_per_hour", "handed_per_day"))
 ANNA = {
     "account": 7, "owner": "anna", "slots": 0, "slots_used": 12, "locations": 3,
-    "started_per_day": 0, "started_today": 0,
-    "own": {"slots": 0, "locations": None, "started_per_day": None}, "seq": 41, "since": TIME, "by": "admin", "reason": "ä",
+    "started_per_day": 0, "started_today": 0, "handed_per_hour": 0, "handed_this_hour": 0,
+    "handed_per_day": 500, "handed_today": 40, "own": NONE | {"slots": 0}, "seq": 41, "since": TIME, "by": "admin", "reason": "ä",
 }  # fmt: skip
 OTHER = {
     "account": 9, "owner": None, "slots": 10, "slots_used": 0, "locations": 5,
-    "started_per_day": 20, "started_today": 6,
-    "own": {"slots": None, "locations": 5, "started_per_day": None}, "seq": 42, "since": TIME, "by": "admin", "reason": "",
+    "started_per_day": 20, "started_today": 6, "handed_per_hour": 0, "handed_this_hour": 0,
+    "handed_per_day": 0, "handed_today": 0, "own": NONE | {"locations": 5}, "seq": 42, "since": TIME, "by": "admin", "reason": "",
 }  # fmt: skip
 
 
@@ -40,6 +41,7 @@ async def test_reading(app):
     ("body", "own"),
     [
         ({"slots": 0, "locations": 4, "started_per_day": 5}, OwnLimits(0, 4, 5)),
+        ({"handed_per_hour": 0, "handed_per_day": 9}, OwnLimits(None, None, None, 0, 9)),
         ({"slots": None}, OwnLimits()),
         (None, OwnLimits()),
     ],

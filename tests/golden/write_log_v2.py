@@ -602,8 +602,9 @@ async def limited_by_staff(run: Run) -> None:
     await run.announce(evolve(mine, info_hash=hash_of(4), endpoint=endpoint4(1, 7001)))
     await run.commands.limit(2, OwnLimits(), BY)
     await run.announce(evolve(mine, info_hash=hash_of(5)))  # refused: the fifth of the day
-    await run.commands.limit(1, OwnLimits(slots=5, started_per_day=5), BY)
+    await run.commands.limit(1, OwnLimits(slots=5, started_per_day=5, handed_per_hour=1), BY)
     await run.announce(evolve(mine, info_hash=hash_of(5)))
+    await run.announce(evolve(mine, endpoint=endpoint4(2), key=b"B" * 32), mine)  # hands one
     run.time.advance(10 * SECOND)
     run.service.tick()
 

@@ -191,16 +191,23 @@ class Model:
         return None
 
     def limits_of(self, account: int) -> tuple[int, ...]:
-        """Returns slots, locations and torrents a day of an account; 0 = no limit."""
+        """Returns slots, locations, torrents a day, and peers an hour and a day of an account; 0 =
+        no limit.
+        """
         policy = self.settings.policy
-        of_all = policy.leeching_slots, policy.peers_per_account, policy.started_per_day
+        of_all = (
+            policy.leeching_slots, policy.peers_per_account, policy.started_per_day,
+            policy.handed_per_hour, policy.handed_per_day,
+        )  # fmt: skip
         own = self.limits.get(account, (None,) * len(of_all))
         return tuple(a if b is None else b for a, b in zip(of_all, own, strict=True))
 
     def turn(self, date: int) -> None:
         """Begins a day where a date is in another one, and forgets it where nobody is limited."""
-        limited = any(own[2] for own in self.limits.values())
-        limited = limited or (self.settings.private and self.settings.policy.started_per_day > 0)
+        policy = self.settings.policy
+        limited = any(any(own[2:]) for own in self.limits.values())
+        if self.settings.private:
+            limited = limited or policy.started_per_day > 0 or policy.handed_per_hour > 0
         day = date // events.DAY_US if limited else None
         if day != self.day:
             self.day = day
@@ -221,7 +228,7 @@ class Model:
         identity = self._identity(one)
         account, peers = identity[0], self.torrents.get(one.info_hash, {})
         assert isinstance(account, int)
-        slots, locations, started = self.limits_of(account)
+        slots, locations, started, *_ = self.limits_of(account)
         known = peers.get(identity)
         new = known is None and one.left and (account, one.info_hash) not in self.begun
         if new and 0 < started <= self.started[account]:

@@ -46,11 +46,14 @@ _POLICY = {
     "peers_per_account": 3,
     "leeching_slots": 2,
     "started_per_day": 3,
+    "handed_per_hour": 60,
+    "handed_per_day": 90,
     "clients_denied": ("-TR",),
     "refused_ports": ("1000-1003",),
     "max_peers_per_torrent": 60,
     "leave_out_own_clients": True,
 }
+_OF_RULE_2 = ("handed_per_hour", "handed_per_day", "leave_out_own_clients")
 _EVENTS = (
     b"",
     b"",
@@ -86,7 +89,7 @@ class Life:
         policy = Policy(**{
             name: value
             for name, value in _POLICY.items()
-            if chance.random() < 0.5 and (self.rule == 2 or name != "leave_out_own_clients")
+            if chance.random() < 0.5 and (self.rule == 2 or name not in _OF_RULE_2)
         })  # fmt: skip
         self.rig = Rig()
         self.rig.service.change_settings(
@@ -105,7 +108,7 @@ class Life:
         chance, rig = self.chance, self.rig
         for number in range(30):
             for _ in range(12):
-                (self._over_udp if chance.random() < 0.5 else self._over_http)()
+                self._ask()
             rig.time.advance(chance.choice((1, 5, 30)) * SECOND)
             if number % 4 == 3:
                 rig.time.advance(chance.choice((5, 250)) * SECOND)
@@ -116,6 +119,17 @@ class Life:
                 revoke(rig.service, self.keys[0])
             if self.rule == 2 and number % 3 == 1:
                 self._sanction()
+
+    def _ask(self) -> None:
+        """Announces, and checks that just the peers in the reply are counted."""
+        limits, told = self.rig.state.limits, len(self.told)
+        before = sum(limits.budgets.handed_today)
+        (self._over_udp if self.chance.random() < 0.5 else self._over_http)()
+        listed = 0
+        if len(self.told) > told and limits.handing:
+            *_, peers4, peers6 = next(reversed(self.told.values()))
+            listed = len(peers4) // 6 + len(peers6) // 18
+        assert sum(limits.budgets.handed_today) - before == listed
 
     def _sanction(self) -> None:
         """Imposes or lifts something; some ends by itself."""

@@ -99,6 +99,7 @@ policies = st.builds(
     peers_per_account=st.sampled_from([0, 0, 1, 2]),
     leeching_slots=st.sampled_from([0, 0, 1, 2]),
     started_per_day=st.sampled_from([0, 0, 1, 2]),
+    handed_per_hour=st.sampled_from([0, 0, 1, 5]),
     clients_allowed=st.sampled_from([(), (), ("-XX",), ("-XX0001-a", "-qB")]),
     clients_denied=st.sampled_from([(), (), (), ("-XX0001-l",)]),
     refused_ports=st.sampled_from([(), (), ("6882",)]),
@@ -141,6 +142,8 @@ own_limits = st.tuples(
     st.sampled_from([None, 0, 1, 2]),
     st.sampled_from([None, 0, 1, 3]),
     st.sampled_from([None, None, 0, 2]),
+    st.sampled_from([None, None, 0, 3]),
+    st.sampled_from([None, None, 0, 4]),
 )
 NETWORKS = ["127.0.0.2/31", "127.0.0.3/32", "2001:db8::2/127"]
 batches = st.tuples(st.just("announce"), st.lists(announces, min_size=1, max_size=6))
@@ -559,7 +562,9 @@ class World:
             if self.model.settings.private:
                 limited = tuple(limits.of(account, word) for word in range(len(KINDS)))
                 assert limited == self.model.limits_of(account)
-            assert limits.budgets.used(account) == self.model.started[account]
+            assert (
+                limits.budgets.used(limits.budgets.started, account) == self.model.started[account]
+            )
             leeching = len(self.model.leeching(account))
             assert sum(not swarms.seeds(peer) for peer in swarms.peers_of(account)) == leeching
             if limits.counts_slots():
@@ -577,7 +582,6 @@ class World:
     def _check_picked(self, torrent: int, peer: int, apart: int, others: set[int]) -> None:
         for directory in (self.state.swarms.v4, self.state.swarms.v6):
             allowed = [directory.endpoint(each) for each in others if each in directory]
-            assert self.state.swarms.shown(torrent, directory, peer, apart) == len(allowed)
             for want in (1, 2, 50):
                 secret = choice.halves(SELECTION_KEY)
                 picked = directory.pick(
@@ -586,6 +590,7 @@ class World:
                 width = directory.width
                 each = [picked[at : at + width] for at in range(0, len(picked), width)]
                 assert len(set(each)) == len(each) == min(want, len(allowed))
+                assert directory.listed(torrent, want, peer, apart) == len(each)
                 assert set(each) <= set(allowed)
 
     def _check_keys(self) -> None:

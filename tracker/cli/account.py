@@ -47,9 +47,11 @@ _LIMITS = {
     "slots": "torrents that they leech at once",
     "locations": "their peers on one torrent",
     "started_per_day": "torrents that they start in a day",
+    "handed_per_hour": "peers that replies hand to them in an hour",
+    "handed_per_day": "the same in a day",
 }
 """The limits by the names of the API."""
-_USED = "slots", "started_today"
+_USED = "slots", "started_today", "handed_this_hour", "handed_today"
 """What `show` prints of what an account uses of its limits."""
 
 
@@ -197,7 +199,7 @@ def limit_accounts(options: argparse.Namespace) -> None:
 def list_limits(options: argparse.Namespace) -> None:
     listed = client(options).limits(moment(options))
     rows = ({**one, **one["own"], "until": None} for one in listed)
-    names = (Column(name, NUMBER) for name in ("slots_used", "started_today", *_LIMITS))
+    names = (Column(name, NUMBER) for name in ("slots_used", *_USED[1:], *_LIMITS))
     say_standing(options, (Column("account", NUMBER), Column("owner"), *names), rows)
 
 

@@ -25,6 +25,7 @@ from tracker.config.schema import (
 from tracker.config.structure import ConfigError, structure
 from tracker.config.values import Address, UnixAddress
 from tracker.domain.access_tokens import OWN_LABELS
+from tracker.domain.limits import KINDS, STARTED
 
 _Listener = UdpTracker | HttpTracker | HttpApi | HealthCheckApi | Console
 
@@ -200,7 +201,7 @@ def _advice(config: Config, seen: translate.Translation) -> Iterator[str]:
         path = seen.name("core.announce_policy.max_peers_per_announce")
         yield f"{path}: a reply has {MOST_PEERS} peers at most"
     yield from _proxy_advice(config)
-    for name in ("peers_per_account", "leeching_slots", "started_per_day"):
+    for name in ("peers_per_account", "leeching_slots", *KINDS[STARTED:]):
         if getattr(config.policy, name) and not config.core.private:
             yield f"policy.{name}: has no effect where there are no keys (core.private = false)"
     for key in ("path", "secrets_path"):

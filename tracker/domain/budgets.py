@@ -1,8 +1,9 @@
-"""Counts what accounts used of their daily limits: the torrents that they started.
+"""Counts what accounts used of their limits by the hour and the day: the torrents that they
+started, and the peers that replies handed to them.
 
 A torrent is started by a new peer with something left, unless the account announced it with
-something left on that day. A day is one of dates (`tracker.domain.dates`), and begins with the
-first tick in it, so that replay agrees with the live tracker.
+something left on that day. Hours and days are those of dates (`tracker.domain.dates`). Each begins
+with the first tick in it, so that replay agrees with the live tracker.
 """
 
 from __future__ import annotations
@@ -11,46 +12,55 @@ from array import array
 from hashlib import blake2b
 
 from tracker.domain import packed
-from tracker.domain.events import DAY_US
 from tracker.domain.index import Index
 
-NO_DAY = -1
+HOUR_US = 3_600_000_000
+NO_HOUR = -1
 _NAME_SIZE = 24  # bytes: an info hash, and the account in 32 bits
 _low = 0xFFFFFFFF  # has a type in the .pxd, as in `index.py`
 
 
 class Budgets:
-    """The counts of a day. Only applying events changes them.
+    """The counts of an hour and its day. Only applying events changes them.
 
     They are empty where no account has such a limit.
     """
 
-    __slots__ = ("_index", "day", "started", "torrents")
+    __slots__ = ("_index", "handed_hour", "handed_today", "hour", "started", "torrents")
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         """Forgets everything, as where nobody has a limit."""
-        self.day = NO_DAY  # since 1970-01-01
-        self._begin()
+        self.hour = NO_HOUR  # since 1970-01-01
+        self.handed_hour = array("I")  # peers by account
+        self._begin_day()
 
-    def _begin(self) -> None:
-        self.started = array("I")  # by account
+    def _begin_day(self) -> None:
+        self.handed_today = array("I")
+        self.started = array("I")  # torrents by account
         # What accounts announced with something left: info hash and account of each.
         self.torrents = bytearray()
         self._index = Index()  # the numbers of these, from 1 on
 
     def turn(self, date_us: int) -> None:
-        """Begins a new day if this date is in another one."""
-        day = date_us // DAY_US
-        if day != self.day:
-            self.day = day
-            self._begin()
+        """Begins a new hour and day if this date is in others."""
+        hour, before = date_us // HOUR_US, self.hour
+        if hour != before:
+            self.hour = hour
+            self.handed_hour = array("I")
+            if before == NO_HOUR or hour // 24 != before // 24:
+                self._begin_day()
 
-    def used(self, account: int) -> int:
-        """Returns how many torrents an account started."""
-        return packed.u32(self.started, account) if account < len(self.started) else 0
+    def used(self, column: array[int], account: int) -> int:
+        """Returns what an account used, by one of the columns."""
+        return packed.u32(column, account) if account < len(column) else 0
+
+    def hand(self, account: int, count: int) -> None:
+        """Counts peers that a reply lists."""
+        _add(self.handed_hour, account, count)
+        _add(self.handed_today, account, count)
 
     def knows(self, account: int, info_hash: bytes) -> bool:
         """Tells whether an account announced a torrent with something left.
@@ -87,14 +97,12 @@ class Budgets:
         key = packed.hashed(self._index.secret, info_hash, 20, account)
         self._index.add(key, at // 24 + 1)
         if new:
-            missing = account + 1 - len(self.started)
-            if missing > 0:
-                packed.add_words(self.started, missing, 0)
-            packed.put_u32(self.started, account, packed.u32(self.started, account) + 1)
+            _add(self.started, account, 1)
 
     def digest(self) -> bytes:
-        hasher = blake2b(b"%d|" % self.day, digest_size=16)
-        hasher.update(self.started.tobytes() + b"|")
+        hasher = blake2b(b"%d|" % self.hour, digest_size=16)
+        for column in (self.handed_hour, self.handed_today, self.started):
+            hasher.update(b"%d|" % len(column) + column.tobytes())
         hasher.update(self.torrents)
         return hasher.digest()
 
@@ -108,6 +116,13 @@ class Budgets:
             info_hash = bytes(self.torrents[at : at + 20])
             account = packed.word(self.torrents, at + 20)
             self._index.add(packed.hashed(secret, info_hash, 20, account), at // _NAME_SIZE + 1)
+
+
+def _add(column: array[int], account: int, amount: int) -> None:
+    missing = account + 1 - len(column)
+    if missing > 0:
+        packed.add_words(column, missing, 0)
+    packed.put_u32(column, account, packed.u32(column, account) + amount)
 
 
 # Fails when one of these constants changes, because the code above has literals in their place.

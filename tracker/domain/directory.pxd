@@ -43,6 +43,8 @@ cdef class Directory:
     cpdef bytes pick(self, bytes prefix, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq, unsigned int apart=*)
     @cython.locals(seeds=Py_ssize_t, draw=cython.ulonglong, size=Py_ssize_t, first=Py_ssize_t, place=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, width=Py_ssize_t, addresses=bytearray, boundary=Py_ssize_t, seeders=Py_ssize_t, leechers=Py_ssize_t, of_leechers=Py_ssize_t, of_seeders=Py_ssize_t, done=Py_ssize_t)
     cpdef Py_ssize_t put_picked(self, bytearray out, Py_ssize_t to, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq, unsigned int apart) except -1
+    @cython.locals(first=Py_ssize_t, size=Py_ssize_t, _=cython.uint, place=Py_ssize_t, count=Py_ssize_t, others=Py_ssize_t)
+    cpdef Py_ssize_t listed(self, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, unsigned int apart) except -1
     @cython.locals(first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, width=Py_ssize_t, boundary=Py_ssize_t, leechers=Py_ssize_t, draw=cython.ulonglong, start=cython.ulonglong, seeders=Py_ssize_t, count=Py_ssize_t, of_leechers=Py_ssize_t, step=Py_ssize_t, place=Py_ssize_t)
     cdef Py_ssize_t _put_shown(self, bytearray out, Py_ssize_t to, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, array secret, unsigned long long seq, unsigned int apart) except -1
     @cython.locals(concealed=bytearray, one=Py_ssize_t, identities=Directory, at=Py_ssize_t)

@@ -438,6 +438,22 @@ class Directory:
         done = self._put_some(out, to, boundary, first + size, of_leechers, place, draw & _low)
         return done + self._put_some(out, to + done, first, boundary, of_seeders, place, draw >> 32)
 
+    def listed(self, torrent: int, want: int, peer: int, apart: int) -> int:
+        """Counts the endpoints that `put_picked` writes. Draws make no difference."""
+        first, size, _, _ = packed.run(self._runs, torrent * self._words + self._word)
+        if apart or (
+            self._tables.concealing
+            and packed.u32(self._tables.torrents, torrent * 8 + 3)  # CONCEALED
+        ):
+            count = 0
+            for place in range(first, first + size):
+                if count >= want:
+                    break
+                count += self._shows(place, peer, apart)
+            return count
+        others = size if packed.place(self.places, peer) == _nowhere else size - 1
+        return min(others, want)
+
     def _put_shown(
         self,
         out: bytearray,

@@ -23,7 +23,7 @@ from tracker.domain import addresses_by_day, events, plain_json
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
 from tracker.domain.bases import Bases
-from tracker.domain.budgets import NO_DAY
+from tracker.domain.budgets import NO_HOUR
 from tracker.domain.clients import Clients
 from tracker.domain.dates import LEAST_US
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
@@ -68,7 +68,8 @@ _LINKS = {"key": KEY, "before": BEFORE, "after": AFTER}
 _TOTALS = ("torrents_total", "seeders_total", "leechers_total", "completed_total")
 _CLOCK = ("seq", "time_us", "settings_seq")
 _TALLY_CLOCK = ("ticks", "starts", "resumed_us")  # columns of the tally that stand with the clock
-_BUDGETS = ("started", "torrents")  # columns where anything is limited by the day
+# Columns where anything is limited by the hour or day.
+_BUDGETS = ("started", "torrents", "handed_hour", "handed_today")
 _SWEEP = ("_at", "_family", "_place")
 
 
@@ -163,7 +164,7 @@ def dump(state: State, *, addresses: bool = True) -> Image:
     plain["bases.rows"] = state.bases.without_tails()
     plain["shared"] = _bytes(array("Q", chain.from_iterable(sorted(state.seeding.settled.items()))))
     budgets = state.limits.budgets
-    if budgets.day >= 0:
+    if budgets.hour >= 0:
         plain |= {"limits." + name: _bytes(getattr(budgets, name)) for name in _BUDGETS}
     private = addresses_by_day.dump(swarms, state.bases) if addresses else {}
     return Image(plain, private)
@@ -234,7 +235,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     state.note_sanctions()
     state.seeding.regroup(dict(zip(shared[::2], shared[1::2], strict=True)))
     budgets = state.limits.budgets
-    if budgets.day >= 0:
+    if budgets.hour >= 0:
         for name in _BUDGETS:
             setattr(budgets, name, _like(getattr(budgets, name), plain["limits." + name]))
         budgets.list_torrents()
@@ -382,7 +383,7 @@ def _rest(state: State) -> dict[str, Any]:
         "clients": state.clients.as_data(),
         **({"sanctions": sanctions} if (sanctions := state.sanctions.as_data()) else {}),
         **({"limits": limits} if (limits := state.limits.as_data()) else {}),
-        **({"limits_day": day} if (day := state.limits.budgets.day) >= 0 else {}),
+        **({"limits_hour": hour} if (hour := state.limits.budgets.hour) >= 0 else {}),
         **_time(state),
     }
 
@@ -435,7 +436,7 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     state.listing.set_data(rest.get("listing"))
     state.sanctions.set_data(rest.get("sanctions", {}))
     state.limits.set_data(rest.get("limits", []))
-    state.limits.budgets.day = rest.get("limits_day", NO_DAY)
+    state.limits.budgets.hour = rest.get("limits_hour", NO_HOUR)
     state.factors.go_on(dict(rest.get("over", ())), rest.get("ran_ms", 0))
     for time_us, lead_us in rest.get("leads", ()):
         state.dates.go_on_with(time_us, lead_us)
@@ -467,7 +468,7 @@ def _check_values(state: State) -> None:
         *(number for each in access.requests.values() for number in (each.key_ref, each.seq)),
         *(number for each in factors for number in (*each[:3], *each[4:8]) if number is not None),
         state.settings_seq + 1,
-        state.limits.budgets.day + 1,
+        state.limits.budgets.hour + 1,
         state.bases.hand,
         access.next_key_ref,
         state.factors.next_number,

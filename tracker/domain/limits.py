@@ -1,5 +1,6 @@
 """Limits what an account does: torrents that it leeches at once (slots), its peers on one torrent
-(locations), and torrents that it starts in a day.
+(locations), torrents that it starts in a day, and peers that replies hand to it in an hour and a
+day.
 
 The policy has the limits of all accounts; an event sets other ones for an account. Where an account
 is at a limit, a peer that a crashed client left at the same address gives way to a new one.
@@ -19,16 +20,19 @@ if TYPE_CHECKING:
     from tracker.domain.settings import Settings
     from tracker.domain.swarms import Swarms
 
-SLOTS, LOCATIONS, STARTED = range(3)  # words of an account's own limits
-KINDS = ("slots", "locations", "started_per_day")
+SLOTS, LOCATIONS, STARTED, HANDED_HOUR, HANDED_DAY = range(5)  # words of an account's own limits
+KINDS = ("slots", "locations", "started_per_day", "handed_per_hour", "handed_per_day")
 """The limits by these words, as events and the API name them."""
-_OF_POLICY = ("leeching_slots", "peers_per_account", "started_per_day")
+_OF_POLICY = ("leeching_slots", "peers_per_account", *KINDS[STARTED:])
 
 MOST = 1_000_000
 """The largest limit of an account."""
 
 LATE_SECONDS = 60
 """A peer is overdue so long after its reply asked for the next announce."""
+
+NO_BUDGET = 1 << 30
+"""What is left to an account without a budget of peers: more than any reply lists."""
 
 _nowhere = NOWHERE  # has a type in the .pxd, as in `directory.py`
 
@@ -43,6 +47,8 @@ class Exemption(NamedTuple):
     slots: int | None = None
     locations: int | None = None
     started_per_day: int | None = None
+    handed_per_hour: int | None = None
+    handed_per_day: int | None = None
 
     @property
     def limits(self) -> tuple[int | None, ...]:
@@ -53,11 +59,21 @@ class Exemption(NamedTuple):
 class Limits:
     """The limits in force. Only applying events changes them.
 
-    `active` is false where no account has any limit, and `counting` where none has a daily one. It
-    is always the same object, because the announce path holds it.
+    `active` is false where no account has any limit, `counting` where none has one by the hour or
+    day, and `handing` where none has a budget of peers. It is always the same object, because the
+    announce path holds it.
     """
 
-    __slots__ = ("_late_us", "_own", "_policy", "accounts", "active", "budgets", "counting")
+    __slots__ = (
+        "_late_us",
+        "_own",
+        "_policy",
+        "accounts",
+        "active",
+        "budgets",
+        "counting",
+        "handing",
+    )
 
     def __init__(self) -> None:
         self.accounts: dict[int, Exemption] = {}
@@ -66,6 +82,7 @@ class Limits:
         self._late_us = 0
         self.active = False
         self.counting = False
+        self.handing = False
         self.budgets = Budgets()
 
     def obey(self, settings: Settings) -> None:
@@ -92,7 +109,8 @@ class Limits:
 
     def _look(self) -> None:
         self.active = any(self._policy) or bool(self.accounts)
-        self.counting = self._limited(STARTED)
+        self.handing = self._limited(HANDED_HOUR) or self._limited(HANDED_DAY)
+        self.counting = self.handing or self._limited(STARTED)
 
     def _limited(self, word: int) -> bool:
         """Tells whether anybody has a limit of this kind."""
@@ -103,17 +121,35 @@ class Limits:
         return self._limited(SLOTS)
 
     def of(self, account: int, word: int) -> int:
-        """Returns a limit of an account; 0 = none. `word`: SLOTS, LOCATIONS or STARTED."""
-        at = account * 3 + word
+        """Returns a limit of an account; 0 = none. `word`: SLOTS to HANDED_DAY."""
+        at = account * 5 + word
         own = packed.u32(self._own, at) if at < len(self._own) else 0
         return own - 1 if own else packed.u32(self._policy, word)
 
     def turn(self, date_us: int) -> None:
-        """Begins the day of this date where anything is counted by the day."""
+        """Begins the hour of this date where anything is counted by the hour or day."""
         if self.counting:
             self.budgets.turn(date_us)
-        elif self.budgets.day >= 0:
+        elif self.budgets.hour >= 0:
             self.budgets.clear()
+
+    def left(self, account: int) -> int:
+        """Returns how many peers may be handed to an account until the hour and the day are over.
+
+        `NO_BUDGET` = any number.
+        """
+        budgets, found = self.budgets, 1073741824  # NO_BUDGET
+        most = self.of(account, 3)  # HANDED_HOUR
+        if most:
+            used = budgets.used(budgets.handed_hour, account)
+            found = most - used if most > used else 0
+        most = self.of(account, 4)  # HANDED_DAY
+        if most:
+            used = budgets.used(budgets.handed_today, account)
+            left = most - used if most > used else 0
+            if left < found:
+                found = left
+        return found
 
     def note(self, account: int, new: bool, info_hash: bytes) -> None:
         """Counts an announce with something left. `new`: its peer was not in the swarm."""
@@ -149,7 +185,7 @@ class Limits:
             most = self.of(account, 2)  # STARTED
             if (
                 most
-                and self.budgets.used(account) >= most
+                and self.budgets.used(self.budgets.started, account) >= most
                 and not self.budgets.knows(account, info_hash)
             ):
                 return refusals.STARTED_FULL
@@ -261,5 +297,7 @@ def _same_address(swarms: Swarms, peer: int, endpoint: bytes, v6: bool) -> bool:
 
 
 # Fails when one of these constants changes, because the code above has literals in their place.
-if (SLOTS, LOCATIONS, STARTED, len(KINDS)) != (0, 1, 2, 3):
+if (SLOTS, LOCATIONS, STARTED, HANDED_HOUR, HANDED_DAY, len(KINDS)) != (
+    (0, 1, 2, 3, 4, 5)
+) or NO_BUDGET != 1073741824:
     raise AssertionError("Limits spells these numbers out")

@@ -691,6 +691,13 @@ cdef inline int client(bytes plain, Py_ssize_t number) except -1:
     return named
 
 
+cdef inline (int, int) asked(bytes plain, Py_ssize_t number):
+    cdef char *record = _record(plain, number * 80, 80)
+    cdef uint16_t numwant
+    memcpy(&numwant, record + 72, 2)
+    return numwant, <uint8_t>record[74]
+
+
 cdef inline int concerns(bytes plain, Py_ssize_t number, bytearray hashes, Py_ssize_t torrent) except -1:
     cdef char *record = _record(plain, number * 80, 80)
     return not memcmp(record + 8, _inside(hashes, torrent * 20, 20), 20)

@@ -360,6 +360,14 @@ def client(plain: bytes, number: int) -> int:
     return int.from_bytes(plain[number * 80 + 78 : number * 80 + 80], "little")
 
 
+_asked = Struct("<72xHB").unpack_from
+
+
+def asked(plain: bytes, number: int) -> tuple[int, int]:
+    """Reads numwant and flags in a frame's record, by the record's number."""
+    return _asked(plain, number * 80)
+
+
 def fetch_ahead(
     plain: bytes, ring: array[int], rows: bytearray, v4: array[int], v6: array[int]
 ) -> None:

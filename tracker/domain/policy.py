@@ -63,6 +63,8 @@ class Policy:
     contact: Contact = field(default="", repr=False)  # whom a refused member may ask
     leeching_slots: Limit = field(default=0, repr=False)  # torrents an account leeches at once
     started_per_day: Limit = field(default=0, repr=False)  # torrents that an account starts
+    handed_per_hour: Limit = field(default=0, repr=False)  # peers in replies to an account
+    handed_per_day: Limit = field(default=0, repr=False)
     leave_out_own_clients: bool = field(default=False, repr=False)  # of replies to their account
 
     def later(self) -> dict[str, object]:

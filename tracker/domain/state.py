@@ -25,7 +25,7 @@ from tracker.domain.events.records import Tick
 from tracker.domain.factors import Factors, as_words
 from tracker.domain.freeleech import Freeleech
 from tracker.domain.hidden_peers import Hidden, stand_in
-from tracker.domain.limits import Limits
+from tracker.domain.limits import NO_BUDGET, Limits
 from tracker.domain.listing import NEVER, Listing
 from tracker.domain.origins import Origins
 from tracker.domain.peer_by_seq import Recent
@@ -57,7 +57,9 @@ class State:
     """The state of the tracker. Only one thread may use it."""
 
     __slots__ = (
+        "_cap",
         "_flags",
+        "_leaves_out_own",
         "_remember_us",
         "_scratch",
         "access",
@@ -65,6 +67,7 @@ class State:
         "accounts",
         "barring",
         "bases",
+        "blocking",
         "book",
         "clients",
         "dates",
@@ -77,6 +80,7 @@ class State:
         "listing",
         "origins",
         "recent",
+        "refused_clients",
         "sanctioned",
         "sanctions",
         "seeding",
@@ -117,6 +121,8 @@ class State:
         self.sanctioned = False  # accounts have sanctions
         self.warns = False  # a client will be refused, by `sanctions`
         self.barring = False  # torrents, networks or clients are refused, by `sanctions`
+        self.blocking = False  # networks are
+        self.refused_clients: tuple[bytes, ...] = ()  # the beginnings of their peer ids
         self.facts: dict[bytes, str] = {}  # facts by info hash, see `TorrentDescribed`
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
@@ -239,6 +245,9 @@ class State:
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule, base,
                 )  # fmt: skip
+                if self.limits.handing:
+                    numwant, flags = packed.asked(plain, number)
+                    self.hand(account, peer, what, left, numwant, flags)
                 if book is not None:
                     client = packed.client(plain, number)
                     book.announced(
@@ -364,6 +373,9 @@ class State:
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule, base,
                 )  # fmt: skip
+                if self.limits.handing:
+                    numwant, flags = packed.asked(plain, number)
+                    self.hand(account, peer, what, left, numwant, flags)
                 if book is not None:
                     client = packed.client(plain, number)
                     book.announced(
@@ -507,6 +519,43 @@ class State:
                 self.limits.note(account, was_new, info_hash)
         return peer
 
+    def hand(self, account: int, peer: int, what: int, left: int, numwant: int, flags: int) -> int:
+        """Counts the peers that the reply to an announce lists, against the budget of its account.
+
+        The state has applied the announce; `peer` is 0 after `stopped`. Returns how many peers the
+        reply may list.
+        """
+        most = self.limits.left(account)
+        if (
+            most == 1073741824  # NO_BUDGET
+            or not peer
+            or flags & 4  # events.FLAG_EARLY
+            or (self.sanctioned and self.gets_none(account, left))
+        ):
+            return most
+        want = self._cap
+        if not flags & 1 and numwant < want:  # events.FLAG_NUMWANT_ABSENT
+            want = numwant
+        want = min(want, most)
+        swarms = self.swarms
+        torrent, _ = packed.standing(swarms.rows, peer * 72)
+        apart = self.apart(account, torrent, peer)
+        if what & 0x10:  # events.HTTP6, UDP6
+            own, other = swarms.v6, swarms.v4
+        else:
+            own, other = swarms.v4, swarms.v6
+        count = own.listed(torrent, want, peer, apart)
+        if not what & 0x20 and count < want:  # HTTP lists both families
+            count += other.listed(torrent, want - count, peer, apart)
+        self.limits.budgets.hand(account, count)
+        return most
+
+    def apart(self, account: int, torrent: int, peer: int) -> int:
+        """Returns the account whose other peers the reply to `peer` leaves out; 0 = nobody's."""
+        if self._leaves_out_own and peer and self.swarms.has_account(torrent, account, peer):
+            return account
+        return 0
+
     def _most_resumed(self, gap_us: int) -> int:
         """Returns the most bytes of upload that are counted for a gap in which a peer was not
         listed.
@@ -604,6 +653,8 @@ class State:
         """Notes for the announce path whether any sanction may concern it."""
         self.sanctioned = bool(self.sanctions.accounts)
         self.barring = self.sanctions.bars()
+        self.blocking = bool(self.sanctions.networks.sanctions)
+        self.refused_clients = tuple({one.client.encode() for one in self.sanctions.refused})
         self.warns = bool(self.sanctions.warned)
 
     def limit(self, account: int, own: Exemption) -> None:
@@ -617,7 +668,7 @@ class State:
         self.swarms.list_leechers(self.limits.counts_slots())
 
     def turn_limits(self) -> None:
-        """Begins to count anew what is limited by the day, where a day begins."""
+        """Begins to count anew what is limited by the hour or day, where one begins."""
         self.limits.turn(self.dates.of(self.time_us))
 
     def ban(self, info_hash: bytes, sanction: Sanction | None) -> None:
@@ -692,6 +743,8 @@ class State:
         """Puts settings in force, and nothing else."""
         self.settings = settings
         self._remember_us = settings.policy.remember_days * events.DAY_US
+        self._cap = settings.max_peers_per_announce
+        self._leaves_out_own = settings.private and settings.policy.leave_out_own_clients
         self.limits.obey(settings)
 
     def slices(self) -> int:
@@ -762,7 +815,7 @@ class State:
             hasher.update(repr(sanctions).encode())
         if limits := self.limits.as_data():  # likewise
             hasher.update(repr(limits).encode())
-        if self.limits.budgets.day >= 0:  # likewise
+        if self.limits.budgets.hour >= 0:  # likewise
             hasher.update(self.limits.budgets.digest())
         if self.settings.choice != 1:  # likewise
             hasher.update(b"choice %d" % self.settings.choice)
@@ -777,5 +830,7 @@ class State:
 if (ROW_SIZE, MARK_COMPLETED | MARK_SNATCHED, events.STOPPED) != (72, 0x60, 3) or (
     (events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED, events.RULE_RESUMED)
     != (1, 2, 3, 4)
+    or (events.FLAG_NUMWANT_ABSENT, events.FLAG_EARLY, NO_BUDGET) != (1, 4, 1 << 30)
+    or (events.HTTP6, events.UDP4, events.UDP6) != (1, 2, 3)
 ):
     raise AssertionError("State spells these numbers out")

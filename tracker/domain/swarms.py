@@ -516,15 +516,6 @@ class Swarms:
         for peer in self.peers_of(account):
             self.conceal(peer, flags)
 
-    def shown(self, torrent: int, directory: Directory, peer: int, apart: int) -> int:
-        """Counts the endpoints of a family that a reply to `peer` may list: see `put_picked`."""
-        concealed, count = self.tables.concealed, 0
-        for one in directory.members(torrent):
-            left_out = one == peer or (one < len(concealed) and concealed[one])
-            if not (left_out or (apart and self.account_of(one) == apart)):
-                count += 1
-        return count
-
     def list_accounts(self, end: int) -> None:
         """Lists the peers of each account after the identities were loaded.
 

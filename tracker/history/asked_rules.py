@@ -11,7 +11,7 @@ from attrs import evolve
 
 from tracker.domain import events, refusals
 from tracker.domain.hidden_peers import NO_PORT
-from tracker.domain.limits import LOCATIONS, SLOTS, STARTED
+from tracker.domain.limits import HANDED_DAY, HANDED_HOUR, LOCATIONS, SLOTS, STARTED
 from tracker.domain.policy import Policy
 from tracker.domain.rules import Rules
 from tracker.domain.sanctions import HIDDEN, LEECH_OFF
@@ -41,6 +41,7 @@ _LIMITS = {
     "started_per_day": (STARTED, refusals.STARTED_FULL),
 }
 """The limits of an account by the keys of the policy."""
+_BUDGETS = {"handed_per_hour": HANDED_HOUR, "handed_per_day": HANDED_DAY}
 _NO_PEER_ID = bytes(20)
 
 PASSED = "passed"
@@ -81,6 +82,7 @@ def answers(
         shown = {"enforce_interval_min": True, "interval_min": settings.interval_min}
         yield _answer("interval_min", said, shown)
     yield from sanctions(state, one, account)
+    yield from _budgets(state, account)
 
 
 def _of_site(
@@ -117,6 +119,20 @@ def limits(
         else:
             said = GAVE_WAY if decided > 0 and word != STARTED else PASSED
         yield _answer(name, said, _limit(state, account, name, word))
+
+
+def _budgets(state: State, account: int) -> Iterator[Answer]:
+    """Yields what is left of each budget of peers. None is ever a refusal."""
+    budgets = state.limits.budgets
+    for name, word in _BUDGETS.items():
+        most = state.limits.of(account, word) if account else 0
+        if most:
+            column = budgets.handed_hour if word == HANDED_HOUR else budgets.handed_today
+            left = max(0, most - budgets.used(column, account))
+            said = (
+                f"{PASSED}: {left} peers are left" if left else "used up: the reply lists no peers"
+            )
+            yield _answer(name, said, _limit(state, account, name, word))
 
 
 def _limit(state: State, account: int, name: str, word: int) -> dict[str, Any]:

@@ -111,6 +111,7 @@ class Explanation:
     account: int = field(init=False)
     peer: int = field(init=False)  # 0 = a new one
     base: Base | None = field(init=False)  # from which a new one went on
+    budget: int = field(init=False)  # how many peers the reply may list
     shown: dict[str, Any] = field(init=False)
     counting: Counting = field(init=False)
 
@@ -118,6 +119,7 @@ class Explanation:
         state, one = self.state, self.one
         torrent = state.swarms.lookup(one.info_hash)
         self.account = state.access.account_of[one.key_ref]
+        self.budget = replies.budget_of(state, one.key_ref)
         self.peer = pictures.peer_of(state, torrent, one.prev_seq)
         self.base = self._base()
         evicted = self._evicted()
@@ -242,7 +244,7 @@ class Explanation:
         torrent = state.swarms.lookup(one.info_hash)
         peer = pictures.peer_of(state, torrent, one.seq)
         asked = replies.asked(one)
-        want = replies.wanted(state.settings, asked, none=bool(decision.none))
+        want = replies.wanted(state.settings, asked, none=bool(decision.none), budget=self.budget)
         secret = self.secret if state.settings.choice in replies.KNOWN_CHOICES else None
         peers = None
         if secret is not None:
@@ -273,6 +275,8 @@ class Explanation:
             return "a client that stops gets no peers"
         if decision.none:
             return _WITHOUT[decision.none]
+        if self.budget < min(cap, cap if one.flags & events.FLAG_NUMWANT_ABSENT else one.numwant):
+            return "the account's budget of peers for this hour or day"
         if one.flags & events.FLAG_NUMWANT_ABSENT:
             return "the client did not say how many it wants: max_peers_per_announce"
         return "max_peers_per_announce" if one.numwant > cap else "numwant"

@@ -183,12 +183,13 @@ class Walk:
         if isinstance(one, Refused):
             raise TypeError("a frame of announces")
         none = bool(asked_rules.none(state, one))
+        budget = replies.budget_of(state, one.key_ref)
         frames.apply(state, frame)
         if self.secret is None or state.settings.choice not in replies.KNOWN_CHOICES:
             self.unknown += 1
             return None
         torrent = state.swarms.lookup(one.info_hash)
-        found = _endpoints(state, one, self.secret, torrent, none=none)
+        found = _endpoints(state, one, self.secret, torrent, none=none, budget=budget)
         wanted = list(filter(self.question.wants, found))
         if not wanted:
             return None
@@ -207,10 +208,10 @@ def question(query: HandedQuery) -> Question:
 
 
 def _endpoints(
-    state: State, one: Recorded, secret: bytes, torrent: int, *, none: bool
+    state: State, one: Recorded, secret: bytes, torrent: int, *, none: bool, budget: int
 ) -> list[bytes]:
     asked = replies.asked(one)
-    want = replies.wanted(state.settings, asked, none=none)
+    want = replies.wanted(state.settings, asked, none=none, budget=budget)
     if not want or not torrent:
         return []
     peer = _peer_at(state, one, torrent)

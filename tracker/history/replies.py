@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from tracker.domain import choice, events
+from tracker.domain.limits import NO_BUDGET
 
 if TYPE_CHECKING:
     from tracker.domain.directory import Directory
@@ -72,12 +73,24 @@ def interval(settings: Settings, secret: bytes, one: Asked) -> int:
     return settings.interval + drawn(settings, secret, one, choice.INTERVAL) % (most + 1)
 
 
-def wanted(settings: Settings, one: Asked, *, none: bool) -> int:
-    """Returns the most peers that the reply lists. `none`: it came too early, or with leech off."""
+def wanted(settings: Settings, one: Asked, *, none: bool, budget: int) -> int:
+    """Returns the most peers that the reply lists.
+
+    `none`: it came too early, or with leech off. `budget`: see `budget_of`.
+    """
     if one.stopped or none:
         return 0
     cap = settings.max_peers_per_announce
-    return cap if one.numwant is None else min(one.numwant, cap)
+    return min(cap if one.numwant is None else one.numwant, cap, budget)
+
+
+def budget_of(state: State, key_ref: int) -> int:
+    """Returns how many peers the reply to the next announce of a key may list: see `Limits.left`.
+
+    `state`: before the announce.
+    """
+    account = state.access.account_of[key_ref]
+    return state.limits.left(account) if account and state.limits.handing else NO_BUDGET
 
 
 def counted(state: State, one: Asked, torrent: int, peer: int, want: int) -> tuple[int, int]:
@@ -89,19 +102,15 @@ def counted(state: State, one: Asked, torrent: int, peer: int, want: int) -> tup
         v6 = one.path in (events.HTTP6, events.UDP6)
         for family in (v6,) if one.udp else (v6, not v6):
             directory = state.swarms.v6 if family else state.swarms.v4
-            others = state.swarms.shown(torrent, directory, peer, apart(state, torrent, peer))
-            found[family] = min(want, others)
+            found[family] = directory.listed(torrent, want, peer, apart(state, torrent, peer))
             want -= found[family]
     return found[0], found[1]
 
 
 def apart(state: State, torrent: int, peer: int) -> int:
     """Returns the account whose other peers the reply to `peer` leaves out; 0 = nobody's."""
-    settings, swarms = state.settings, state.swarms
-    if not (settings.private and settings.policy.leave_out_own_clients and peer):
-        return 0
-    account = swarms.account_of(peer)
-    return account if swarms.has_account(torrent, account, peer) else 0
+    identified = peer and state.swarms.identified(peer)
+    return state.apart(state.swarms.account_of(peer), torrent, peer) if identified else 0
 
 
 def endpoints(

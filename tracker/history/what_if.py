@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 OF_POLICY = (
     "interval_jitter", "enforce_interval_min", "peers_per_account", "leeching_slots", "started_per_day",
-    "clients_allowed", "clients_denied", "refused_ports", "requests_per_minute", "max_torrents", "max_peers",
+    "handed_per_hour", "handed_per_day", "clients_allowed", "clients_denied", "refused_ports", "requests_per_minute", "max_torrents", "max_peers",
     "max_peers_per_torrent", "remember_days", "bases_per_account", "resumed_rate",
 )  # fmt: skip
 KEYS = (*(f"policy.{name}" for name in OF_POLICY), *OF_CORE)
@@ -197,11 +197,12 @@ class WhatIf:
         self.announces += 1
         agent, settings = agent_of(self.recorded, one), self.recorded.settings
         none = bool(asked_rules.none(self.recorded, one))
+        budget = replies.budget_of(self.recorded, one.key_ref)
         for each in one.frames:
             frames.apply(self.recorded, each)
         torrent = self.recorded.swarms.lookup(one.info_hash)
         peer = self.recorded.swarms.find(torrent, one.address + one.port) if torrent else 0
-        size = self._served(self.then, self.recorded, one, torrent, peer, none=none)
+        size = self._served(self.then, self.recorded, one, torrent, peer, none=none, budget=budget)
         self.then.expected += 1
         self.then.expected_bytes += size
         self.other.seq = max(self.other.seq, one.first_seq)
@@ -215,7 +216,7 @@ class WhatIf:
             torrent = self.other.swarms.lookup(one.info_hash)
             size = self._served(
                 self.now, self.other, one, torrent, self._service.peer,
-                none=answer in WITHOUT_PEERS,
+                none=answer in WITHOUT_PEERS, budget=self._service.budget,
             )  # fmt: skip
         share = _interval(settings) / _interval(self.other.settings) if _regular(one) else 1.0
         self.now.expected += share
@@ -234,11 +235,19 @@ class WhatIf:
         return answer
 
     def _served(
-        self, served: Served, state: State, one: Recorded, torrent: int, peer: int, *, none: bool
+        self,
+        served: Served,
+        state: State,
+        one: Recorded,
+        torrent: int,
+        peer: int,
+        *,
+        none: bool,
+        budget: int,
     ) -> int:
         """Counts the reply to an announce that the state has applied; returns its bytes."""
         asked = replies.asked(one)
-        want = replies.wanted(state.settings, asked, none=none)
+        want = replies.wanted(state.settings, asked, none=none, budget=budget)
         found = replies.counted(state, asked, torrent, peer, want)
         size = _reply_bytes(state, one, *found)
         served.replies += 1

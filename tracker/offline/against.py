@@ -129,12 +129,12 @@ class Against:
 
 def _answer(state: State, one: Recorded, frame: Frame) -> Answer:
     """Applies an announce, and returns what was answered."""
-    none = bool(asked_rules.none(state, one))
+    none, budget = bool(asked_rules.none(state, one)), replies.budget_of(state, one.key_ref)
     frames.apply(state, frame)
     torrent = state.swarms.lookup(one.info_hash)
     peer = state.swarms.find(torrent, (one.address or b"") + one.port) if torrent else 0
     asked, settings = replies.asked(one), state.settings
-    want = replies.wanted(settings, asked, none=none)
+    want = replies.wanted(settings, asked, none=none, budget=budget)
     seeders, _, leechers = state.swarms.counts(one.info_hash)
     peers = sum(replies.counted(state, asked, torrent, peer, want))
     return Answer("", settings.interval, seeders, leechers, peers)

@@ -12,6 +12,8 @@ class OwnLimits:
     slots: int | None = None  # torrents that it leeches at once
     locations: int | None = None  # its peers on one torrent
     started_per_day: int | None = None  # torrents that it starts
+    handed_per_hour: int | None = None  # peers in replies to it
+    handed_per_day: int | None = None
 
 
 @frozen
@@ -24,7 +26,11 @@ class LimitsOfAccount:
     slots_used: int
     locations: int
     started_per_day: int
-    started_today: int  # counted where they are limited
+    started_today: int  # counted where they are limited, and so are these
+    handed_per_hour: int
+    handed_this_hour: int
+    handed_per_day: int
+    handed_today: int
     own: OwnLimits
     # The event with its own limits; None = it has none.
     seq: int | None = None

@@ -25,7 +25,7 @@ cdef class Announcing:
     cdef public State _state
     cdef public Clients _client_numbers
     cdef public Limits _limits
-    cdef public Py_ssize_t cap
+    cdef public Py_ssize_t budget, cap
     cdef public unsigned int _interval, _jitter, apart
     cdef public dict _keys, _named
     cdef public bint _leaves_out_own, _listed, _open, _policed, guarded, hiding, private
@@ -61,6 +61,7 @@ cdef class Announcing:
         self, Holder holder, int listener, int path, char *address, char *port, char *info_hash, char *peer_id,
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, bytes agent,
     ) except? -1
+    @cython.locals(state=State, client=bytes)
     cdef int _barred(self, char *address, bint v6, char *info_hash, char *peer_id, int event) except? -1
     cpdef bint blocked(self, bytes address) except -1
     cpdef int _name_client(self, bytes peer_id, bytes agent, unsigned int account=*) except -1

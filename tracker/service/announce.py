@@ -17,6 +17,7 @@ from tracker.domain import choice, events, packed, refusals
 from tracker.domain.clients import AGENT_BYTES, MOST, MOST_OF_ACCOUNT, prefix_of
 from tracker.domain.events.announce import SCHEMA
 from tracker.domain.events.records import AnnounceRefused, ClientNamed, Evicted
+from tracker.domain.limits import NO_BUDGET
 from tracker.domain.rules import Rules
 from tracker.service.append import append_record
 from tracker.service.rate_limits import Rate
@@ -54,7 +55,10 @@ ACCOUNT_BURST = 10
 # `Announcing` has these numbers as literals, because a global costs a dictionary look-up. This
 # check fails when a constant changes.
 _RULES = events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED, events.RULE_RESUMED
-if (events.STOPPED, choice.INTERVAL, *_RULES) != (3, 2, 1, 2, 3, 4):
+_BITS = events.FLAG_NUMWANT_ABSENT, events.FLAG_DICTIONARIES, events.FLAG_EARLY
+if (events.STOPPED, choice.INTERVAL, *_RULES) != (3, 2, 1, 2, 3, 4) or (
+    (*_BITS, NO_BUDGET) != (1, 2, 4, 1 << 30)
+):
     raise AssertionError("Announcing spells these numbers out")
 
 
@@ -84,7 +88,8 @@ class Announcing:
 
     `peer` is the peer of the latest announce, 0 after `stopped`, and `number` that announce's
     number in the log. By this and `selection_key` the reply's peers are chosen. `cap` is the
-    largest number of peers in a reply. Peers of account `apart` are left out, 0 = nobody's.
+    largest number of peers in a reply, and `budget` that in the reply to the latest announce. Peers
+    of account `apart` are left out, 0 = nobody's.
     `barred_for` is what clients may read of why the latest torrent or network was barred. If
     `guarded` is true, a front end must call `admit` before `announce`. If `hiding` is true, it must
     ask before it scrapes.
@@ -120,6 +125,7 @@ class Announcing:
         "_whitelist",
         "apart",
         "barred_for",
+        "budget",
         "cap",
         "guarded",
         "hiding",
@@ -148,6 +154,7 @@ class Announcing:
         self._whitelist = state.access.whitelist
         self._blacklist = state.sanctions.names
         self._limits = state.limits
+        self.budget = NO_BUDGET
         self.barred_for = ""
         self.apart = 0
         self._client_numbers = state.clients
@@ -413,14 +420,19 @@ class Announcing:
         """Returns the refusal for a blocked network, a blacklisted torrent or a refused client, 0 =
         none of them. No client is refused its `stopped`.
         """
-        if self.blocked(address[: 16 if v6 else 4]):
+        state = self._state
+        if state.blocking and self.blocked(address[: 16 if v6 else 4]):
             return refusals.NETWORK_BLOCKED
-        sanctions = self._state.sanctions
+        sanctions = state.sanctions
         if self._blacklist.number(info_hash):
             sanction = sanctions.blacklist[info_hash[:20]]
             self.barred_for = sanction.reason if sanction.public else ""
             return refusals.TORRENT_BLACKLISTED
-        rule = sanctions.refusing(peer_id[:20]) if event != 3 else None  # events.STOPPED
+        rule = None
+        for client in state.refused_clients:
+            if packed.begins(peer_id, client) and event != 3:  # events.STOPPED
+                rule = sanctions.refusing(peer_id[:20])
+                break
         if rule is None:
             return 0
         self.barred_for = rule.text()
@@ -505,6 +517,9 @@ class Announcing:
             client = self._name_client(peer_id[:20], agent, account)
         if evicted:
             self._evict(evicted)
+        flags &= 3  # of an announce that is decided again
+        if early and self._limits.handing:
+            flags |= 4  # events.FLAG_EARLY
         state = self._state
         base = 0
         if peer:
@@ -540,6 +555,9 @@ class Announcing:
             key_ref, account, seq, self._now_us, torrent, peer, info_hash, peer_id, endpoint,
             uploaded, downloaded, left, what, rule, base,
         )  # fmt: skip
+        self.budget = 1073741824  # NO_BUDGET
+        if self._limits.handing:
+            self.budget = state.hand(account, self.peer, what, left, numwant, flags)
         if early:
             return EARLY
         if state.sanctioned and self.peer and state.gets_none(account, left):
@@ -547,8 +565,7 @@ class Announcing:
         if self.peer and not torrent:
             torrent, _ = packed.standing(swarms.rows, self.peer * 72)
         if self._leaves_out_own:
-            own = self.peer and swarms.has_account(torrent, account, self.peer)
-            self.apart = account if own else 0
+            self.apart = state.apart(account, torrent, self.peer)
         return torrent
 
     def _name_client(self, peer_id: bytes, agent: bytes, account: int = 0) -> int:
@@ -637,6 +654,7 @@ class Announcing:
         self.cap = settings.max_peers_per_announce
         self._leaves_out_own = settings.private and settings.policy.leave_out_own_clients
         self.apart = 0
+        self.budget = NO_BUDGET
         self._rules = Rules(settings.policy, settings.interval_min)
         self._policed = self._rules.active
         limit = settings.policy.requests_per_minute

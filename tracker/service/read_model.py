@@ -16,7 +16,7 @@ from tracker.domain import events, packed
 from tracker.domain.factors import GROUP
 from tracker.domain.freeleech import EXPIRED
 from tracker.domain.hidden_peers import NO_PORT
-from tracker.domain.limits import LOCATIONS, SLOTS, STARTED
+from tracker.domain.limits import HANDED_DAY, HANDED_HOUR, LOCATIONS, SLOTS, STARTED
 from tracker.domain.origins import named as origins_named
 from tracker.domain.refusals import name_of
 from tracker.domain.sanctions import KINDS, ClientRule, Sanction
@@ -435,10 +435,13 @@ class Projection:
             return None
         limits, swarms = self._state.limits, self._state.swarms
         used = sum(not swarms.seeds(peer) for peer in swarms.peers_of(account))
+        budgets = limits.budgets
         found = ports.LimitsOfAccount(
             account, self.owner(account), limits.of(account, SLOTS), used,
             limits.of(account, LOCATIONS), limits.of(account, STARTED),
-            limits.budgets.used(account), ports.OwnLimits(),
+            budgets.used(budgets.started, account), limits.of(account, HANDED_HOUR),
+            budgets.used(budgets.handed_hour, account), limits.of(account, HANDED_DAY),
+            budgets.used(budgets.handed_today, account), ports.OwnLimits(),
         )  # fmt: skip
         one = limits.accounts.get(account)
         if one is None:

@@ -61,8 +61,12 @@ SANCTIONED = (
 )
 
 LIMITED = (
-    LimitsOfAccount(7, "anna", 0, 12, 3, 0, 0, OwnLimits(slots=0), 41, NOW_US, "admin", "ä"),
-    LimitsOfAccount(9, None, 10, 0, 5, 20, 6, OwnLimits(locations=5), 42, NOW_US, "admin", ""),
+    LimitsOfAccount(
+        7, "anna", 0, 12, 3, 0, 0, 0, 0, 500, 40, OwnLimits(slots=0), 41, NOW_US, "admin", "ä"
+    ),
+    LimitsOfAccount(
+        9, None, 10, 0, 5, 20, 6, 0, 0, 0, 0, OwnLimits(locations=5), 42, NOW_US, "admin", ""
+    ),
 )
 
 
@@ -210,7 +214,7 @@ class FakeModel:
     def limits_of(self, account: int) -> LimitsOfAccount | None:
         found = next((one for one in LIMITED if one.account == account), None)
         if found is None and account in self.commands.accounts:
-            found = LimitsOfAccount(account, None, 10, 2, 3, 20, 6, OwnLimits())
+            found = LimitsOfAccount(account, None, 10, 2, 3, 20, 6, 0, 0, 0, 0, OwnLimits())
         return found
 
     def blacklist(self, after: bytes) -> Iterator[Blacklisted]:

@@ -57,6 +57,10 @@ REMARKS = [
         "policy.started_per_day: has no effect where there are no keys (core.private = false)",
     ),
     (
+        "policy.handed_per_day = 2",
+        "policy.handed_per_day: has no effect where there are no keys (core.private = false)",
+    ),
+    (
         "policy.peers_per_account = 2",
         "policy.peers_per_account: has no effect where there are no keys (core.private = false)",
     ),

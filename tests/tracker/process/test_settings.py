@@ -36,6 +36,8 @@ LATER = {
     "leave_out_own_clients": True,
     "leeching_slots": 5,
     "started_per_day": 9,
+    "handed_per_hour": 500,
+    "handed_per_day": 5000,
 }
 
 

@@ -25,7 +25,7 @@ async def test_what_is_in_force() -> None:
     seq = await commands.limit(1, ports.OwnLimits(locations=3), BY)
     model = LiveReads(rig.service).now()
     expected = ports.LimitsOfAccount(
-        1, "anna", 0, 1, 3, 0, 0, ports.OwnLimits(None, 3), seq, now, "ops", "as told"
+        1, "anna", 0, 1, 3, *[0] * 6, ports.OwnLimits(None, 3), seq, now, "ops", "as told"
     )
     assert model.limits_of(1) == expected
     assert list(model.own_limits(0)) == [expected]
@@ -33,7 +33,9 @@ async def test_what_is_in_force() -> None:
     assert model.limits_of(2) is None
     await commands.limit(1, ports.OwnLimits(), BY)
     assert not list(model.own_limits(0))
-    assert model.limits_of(1) == ports.LimitsOfAccount(1, "anna", 0, 1, 0, 0, 0, ports.OwnLimits())
+    assert model.limits_of(1) == ports.LimitsOfAccount(
+        1, "anna", 0, 1, 0, *[0] * 6, ports.OwnLimits()
+    )
 
 
 async def test_refusals() -> None:

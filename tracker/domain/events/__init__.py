@@ -32,6 +32,8 @@ PROTOCOL_NAMES = ("http", "http", "udp", "udp")
 # Flags of an announce.
 FLAG_NUMWANT_ABSENT = 0x0001
 FLAG_DICTIONARIES = 0x0002  # the client wants a reply with dictionaries (`compact=0`)
+FLAG_EARLY = 0x0004
+"""It came too early, so its reply lists no peers. Only where budgets of peers are in force."""
 
 # Rules: how an announce relates to the same peer's announce before it. The live tracker decides the
 # rule and logs it; replay takes it from the log.

@@ -38,7 +38,7 @@ from tracker.domain.events.registry import (
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, GROUP, Factor
 from tracker.domain.freeleech import NEVER, Token
 from tracker.domain.hit_and_run import Rule  # noqa: TC001  # cattrs needs it, as above
-from tracker.domain.limits import MOST, Exemption
+from tracker.domain.limits import KINDS, MOST, Exemption
 from tracker.domain.sanctions import HIDDEN, LEECH_OFF, ClientRule, Sanction
 from tracker.domain.settings import KNOWN_RULES, Settings
 from tracker.domain.staying import ADDRESSES_LOST, BLACKLISTED, DELISTED, REVOKED
@@ -781,11 +781,13 @@ class LimitsSet(AdminEvent):
     slots: int | None = None  # torrents that it leeches at once
     locations: int | None = None  # its peers on one torrent
     started_per_day: int | None = None  # torrents that it starts
+    handed_per_hour: int | None = None  # peers in replies to it
+    handed_per_day: int | None = None
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:
         by = self.by or {}
         since_us = to.dates.of(time_us)
-        limits = self.slots, self.locations, self.started_per_day
+        limits = tuple(getattr(self, name) for name in KINDS)
         own = Exemption(seq, since_us, by.get("token", ""), by.get("reason", ""), *limits)
         if not all(0 <= (limit or 0) <= MOST for limit in limits):
             raise ReplayError(f"event {seq} sets a limit above {MOST}")

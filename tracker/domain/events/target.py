@@ -91,7 +91,7 @@ class Target(Accounting, Protocol):
         """Removes a rule about a client. Raises `KeyError` if it is not there."""
 
     def turn_limits(self) -> None:
-        """Begins to count anew what is limited by the day, where a day begins."""
+        """Begins to count anew what is limited by the hour or day, where one begins."""
         ...
 
     def end_sanctions(self) -> None:

@@ -19,7 +19,7 @@ cdef class RequestHandler:
     @cython.locals(named=bytes)
     cpdef bytes answer(self, bytes method, bytes target, bytes address, bytes forwarded, bint keep, bytes agent=*)
     @cython.locals(
-        service=Announcing, holder=Holder, swarms=Swarms, request=AnnounceQuery, source=bytes, numwant=Py_ssize_t, want=Py_ssize_t, cap=Py_ssize_t,
+        service=Announcing, holder=Holder, swarms=Swarms, request=AnnounceQuery, source=bytes, numwant=Py_ssize_t, want=Py_ssize_t, asked=Py_ssize_t, spent=cython.bint, cap=Py_ssize_t,
         v4=cython.bint, flags=cython.int, noted=cython.int, torrent=Py_ssize_t, peers4=bytes, peers6=bytes,
         seeders=cython.uint, leechers=cython.uint, interval=cython.ulonglong, interval_min=cython.ulonglong, expires=cython.bint, warned=cython.bint, body=bytes,
     )

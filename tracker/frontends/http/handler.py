@@ -10,6 +10,7 @@ from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
+from tracker.domain.limits import HANDED_DAY
 from tracker.forwarding import Proxies
 from tracker.frontends.addresses import (
     claimed_address,
@@ -263,6 +264,9 @@ class RequestHandler:
         want = numwant if 0 <= numwant < cap else cap
         if request.event == 3:  # events.STOPPED
             want = 0
+        asked = want
+        if want > service.budget:
+            want = service.budget
         swarms = self._swarms
         peers4 = peers6 = b""
         if want:
@@ -279,6 +283,9 @@ class RequestHandler:
                     peers4 = self._pick(swarms.v4, torrent, want, request.left == 0)
         seeders, leechers = packed.counts(swarms.tables.torrents, torrent * 32)
         interval, interval_min = service.interval(), self._interval_min
+        # The budget is used up, so that the next reply lists nobody.
+        spent = asked > 0 and len(peers4) // 6 + len(peers6) // 18 >= service.budget
+        warned = warned or spent
         expires = not warned and holder is not None and holder.valid_until_us is not None
         if request.compact and not self._sends_external_ip and not (expires or warned):
             return reply.announced(interval, interval_min, seeders, leechers, peers4, peers6, keep)
@@ -293,6 +300,8 @@ class RequestHandler:
             body = http.with_external_ip(body, source)
         if rule is not None:
             body = self._with_client_warning(body, rule)
+        elif spent:
+            body = self._with_budget(body, holder)
         elif warned:
             body = http.with_warning(
                 body, refusals.with_contact(_LEECH_OFF_TEXT, self._policy.contact)
@@ -337,6 +346,15 @@ class RequestHandler:
         text = f"From {events.day_name(rule.from_us // events.DAY_US)} on this client is not allowed here: {rule.text()}"
         if rule.sanction.public:
             text = f"{text}: {rule.sanction.reason}"
+        return http.with_warning(reply, refusals.with_contact(text, self._policy.contact))
+
+    def _with_budget(self, reply: bytes, holder: Holder | None) -> bytes:
+        """Adds the warning that the account got as many peers as it may."""
+        limits = self._service.state.limits
+        account, budgets = (0 if holder is None else holder.account), limits.budgets
+        of_day = limits.of(account, HANDED_DAY)
+        today = 0 < of_day <= budgets.used(budgets.handed_today, account)
+        text = f"Your account got as many peers as it may {'today' if today else 'this hour'}: seeding counts as before"
         return http.with_warning(reply, refusals.with_contact(text, self._policy.contact))
 
     def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:

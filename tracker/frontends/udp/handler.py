@@ -406,6 +406,8 @@ class DatagramHandler:
                 )
             torrent = swarms.torrent_of(info_hash)
             want = 0
+        if want > service.budget:
+            want = service.budget
         seeders, leechers = packed.counts(swarms.tables.torrents, torrent * 32)
         interval = service.interval()
         udp.put_announce_head(out, to, 1, transaction, interval, leechers, seeders)

@@ -44,6 +44,7 @@ class Reply:
     seeders: int = 0
     leechers: int = 0
     ports: tuple[int, ...] = ()  # of the peers
+    warning: str = ""  # HTTP only
 
 
 @define
@@ -80,7 +81,8 @@ class Site:
         if "failure reason" in reply:
             return Reply(reply["failure reason"].decode(), reply.get("retry in"))
         counts = reply["interval"], reply["complete"], reply["incomplete"]
-        return Reply("", None, *counts, ports_in(reply["peers"]))
+        warning = reply.get("warning message", b"").decode()
+        return Reply("", None, *counts, ports_in(reply["peers"]), warning)
 
     async def _udp_announce(
         self,
