@@ -6,15 +6,17 @@ import time
 from array import array
 from collections import deque
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from tracker.cli import trust
 from tracker.cli.moment_options import account_number, add_log_and_json, replayed
-from tracker.cli.options import address, info_hash, log_and_keys, number
+from tracker.cli.options import address, info_hash, log_and_keys, log_and_secrets, number
 from tracker.cli.output import CannotError, flush, note, say
 from tracker.cli.time_options import add_part, part_of
+from tracker.domain.derived import DERIVED_TYPES
 from tracker.domain.events import announce, codec
 from tracker.domain.events.admin import KeyIssued, KeyRotated, TorrentDescribed
 from tracker.history import event_json
@@ -49,8 +51,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--info-hash", metavar="HASH", type=info_hash, help="only of this torrent")
     parser.add_argument(
-        "--type", action="append", choices=codec.EVENT_TYPES, metavar="TYPE",
-        help=f"only of this type, may be repeated: {', '.join(codec.EVENT_TYPES)}",
+        "--type", action="append", choices=(*codec.EVENT_TYPES, *DERIVED_TYPES), metavar="TYPE",
+        help=f"only of this type, may be repeated: {', '.join(codec.EVENT_TYPES)}; and what the follower makes from "
+        f"events: {', '.join(DERIVED_TYPES)}",
     )  # fmt: skip
     who = parser.add_mutually_exclusive_group()
     who.add_argument("--account", metavar="OWNER|NUMBER", help="only of this account")
@@ -84,8 +87,11 @@ def print_events(options: argparse.Namespace) -> int:
     )  # fmt: skip
     part, out = _part(options, folder), Printer(options, account_of, names)
 
-    def scan(part: LogPart) -> Scan:
+    def scan(part: LogPart, wanted: EventFilter = wanted) -> Scan:
         return Scan(folder, part, Filter(wanted, account_of), keys)
+
+    if not wanted.types.isdisjoint(DERIVED_TYPES):
+        return trust.listed(_derived(options, wanted, part, scan, out), folder, keys)
 
     def print_all() -> None:
         going_on = part
@@ -98,6 +104,38 @@ def print_events(options: argparse.Namespace) -> int:
             _print(scan(going_on), going_on.last, out, follow=options.follow)
 
     return trust.listed(print_all, folder, keys)
+
+
+def _derived(
+    options: argparse.Namespace,
+    wanted: EventFilter,
+    part: LogPart,
+    scan: Callable[[LogPart, EventFilter], Scan],
+    out: Printer,
+) -> Callable[[], None]:
+    """Returns what prints events with what is made from them."""
+    from tracker.cli.derived_events import DerivedEvents  # takes a while
+    from tracker.ledger.mixed import split
+
+    source = DerivedEvents(options, *log_and_secrets(options))
+    logged, query = split(wanted)
+
+    def print_all() -> None:
+        if query is None:
+            return
+        events = None if logged is None else scan(part, logged)
+        with suppress(_EnoughError):
+            found = source.find(query, events, part)
+            if options.newest is not None:
+                found = iter([list(deque(chain.from_iterable(found), maxlen=options.newest))])
+            for each in found:
+                out.say(each)
+                flush()
+            if events is not None and events.at_end:
+                _print_the_rest(events, out)
+            source.say_what_is_missing(part)
+
+    return print_all
 
 
 def _account(options: argparse.Namespace) -> tuple[array[int], int | None, KnownNames | None]:

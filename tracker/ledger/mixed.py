@@ -143,7 +143,7 @@ class Mixed:
             page = await self._ledgers.derived(place, query)
             found += [
                 one for one, told in zip(shown(page), page.found, strict=True)
-                if told.place.seq <= last and _is_within(told, part)
+                if told.place.seq <= last and is_within(told, part)
             ]  # fmt: skip
             place, more = page.reached, page.more
             if len(found) >= limit and place.seq > part.first:
@@ -186,7 +186,10 @@ def _shown(one: Derived, log_id: str) -> dict[str, Any]:
     }
 
 
-def _is_within(one: Derived, part: LogPart) -> bool:
+def is_within(one: Derived, part: LogPart) -> bool:
+    """Tells whether something that events show is in a part of the log."""
+    if part.last is not None and one.place.seq > part.last:
+        return False
     return (part.from_us is None or part.from_us <= one.time_us) and (
         part.to_us is None or one.time_us <= part.to_us
     )

@@ -154,3 +154,43 @@ def test_what_cannot_be(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--owner", "--account"):
         assert main(["events", "--log", str(site.log), option, "nobody"]) == 1
         assert "no account has the owner nobody" in capsys.readouterr().err
+
+
+def test_what_is_made_from_events(said: Callable[..., list[Event]]) -> None:
+    """It comes in one order with events, after the one that shows it."""
+    types = "--type", "completed", "--type", "last_seeder_left"
+    made = said(*types)
+    assert {one["type"] for one in made} == {"completed", "last_seeder_left"}
+    places = [(one["seq"], one["position"]["n"]) for one in made]
+    assert places == sorted(places)
+    both = said(*types, "--type", "announced", "--type", "tick")
+    assert [one for one in both if "position" in one] == made
+    assert [one for one in both if "position" not in one] == said(
+        "--type", "announced", "--type", "tick"
+    )
+    places = [(one["seq"], one.get("position", {"n": -1})["n"]) for one in both]
+    assert places == sorted(places)
+    mine = said(*types, "--account", "member 1")
+    assert mine == [one for one in made if one["account"] == 1]
+    first, last = made[2]["seq"], made[-2]["seq"]
+    assert said(*types, "--from", str(first), "--to", str(last)) == [
+        one for one in made if first <= one["seq"] <= last
+    ]
+    assert said(*types, "--limit", "3") == made[:3]
+    assert said(*types, "--last", "3") == made[-3:]
+    assert said("--type", "case_opened") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ((), "--secrets FOLDER"),
+        (("--secrets", "here", "--key", "1"), "use --account"),
+        (("--secrets", "here", "--last", "1", "--follow"), "does not go with --follow"),
+    ],
+)
+def test_options_that_do_not_go_with_it(
+    site: Site, capsys: pytest.CaptureFixture[str], line: tuple[str, ...], why: str
+) -> None:
+    assert main(["events", "--log", str(site.log), "--type", "completed", *line]) == 1
+    assert why in capsys.readouterr().err
