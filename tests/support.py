@@ -24,20 +24,23 @@ from tracker.domain.events.admin import (
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
 from tracker.history import event_json
+from tracker.ledger.account import Ledger
 from tracker.ports import Actor
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
 from tracker.store import server_secret
 from tracker.store.address_keys import Keyring
+from tracker.store.moments import split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from hypothesis import strategies as st
 
     from tracker.domain.accounts import Totals
     from tracker.domain.directory import Directory
+    from tracker.ledger.sums import Entry
 
 START_US = 1_800_000_000_000_000  # a moment in 2027
 SECOND = 1_000_000
@@ -161,6 +164,22 @@ def replayed(frames: Iterable[Frame], *, by_number: bool = True) -> State:
 def events_in(frames: Iterable[Frame]) -> list[dict[str, Any]]:
     """Returns the events of these frames as `tracker events` prints them."""
     return [event for frame in frames for event in event_json.narrate(frame)]
+
+
+def ledger_of(
+    account: int, frames: Sequence[Frame], begin: Callable[[Ledger], object] = lambda _: None
+) -> tuple[Ledger, list[Entry]]:
+    """Returns a ledger that has read these frames, and its entries. `begin`: opens a ledger."""
+
+    def reread(ledger: Ledger, end: int) -> None:
+        begin(ledger)
+        before = [one for one in frames if one.header.base_seq < end]
+        entries[ledger] = list(ledger.entries(split(one, end)[0] or one for one in before))
+
+    entries: dict[Ledger, list[Entry]] = {}
+    ledger = Ledger(account, reread=reread)
+    reread(ledger, frames[-1].header.next_seq if frames else 0)
+    return ledger, entries[ledger]
 
 
 def undated(totals: Totals) -> Totals:

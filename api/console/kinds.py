@@ -15,7 +15,8 @@ STAFF: Final = (
     "addresses_shredded", "server_key_changed", "case_taken", "case_waiting", "case_closed",
     "case_noted", "leech_off_changed", "hiding_changed", "torrent_blacklisted",
     "torrent_unblacklisted", "network_blocked", "network_unblocked", "client_rule_set",
-    "client_rule_ended", "limits_set", "token_issued", "token_revoked",
+    "client_rule_ended", "limits_set", "token_issued", "token_revoked", "account_merged",
+    "account_split",
 )  # fmt: skip
 """Changes by staff, or by a schedule in their place."""
 

@@ -221,7 +221,8 @@ _TOTALS: Final = dict.fromkeys(
 )
 ACCOUNT: Final = record(
     account=NUMBER, owner=nullable(STRING), group=nullable(STRING), ratio=nullable({"type": "number"}), credited_uploaded=SIGNED, credited_downloaded=SIGNED,
-    first_seen=nullable(TIME), last_seen=nullable(TIME), **_TOTALS,
+    first_seen=nullable(TIME), last_seen=nullable(TIME), merged_into=nullable(NUMBER),
+    merged_at=nullable(TIME), **_TOTALS,
 )  # fmt: skip
 CORRECTION_FORM: Final = form(
     ("corrects",), uploaded=nullable(SIGNED), downloaded=nullable(SIGNED), corrects=SEQ
@@ -265,7 +266,7 @@ def sums(name: str, row: Schema, following: Schema) -> Schema:
         "snatched",
     )
     one = record(
-        **{name: row}, **dict.fromkeys(whole, WHOLE), credited_uploaded=SIGNED, credited_downloaded=SIGNED,
+        **{name: row}, **dict.fromkeys(whole, SIGNED), credited_uploaded=SIGNED, credited_downloaded=SIGNED,
         first_seen=nullable(TIME), last_seen=nullable(TIME),
     )  # fmt: skip
     return page("totals", one, following, first_seq=SEQ, seq=SIGNED)
@@ -274,7 +275,7 @@ def sums(name: str, row: Schema, following: Schema) -> Schema:
 def book(name: str, /, **named: Schema) -> Schema:
     """Makes the schema of a page of the book; `named`: the members that name a row."""
     row = record(
-        **named, **_TOTALS, credited_uploaded=SIGNED, credited_downloaded=SIGNED, announces=WHOLE,
+        **named, **dict.fromkeys(_TOTALS, SIGNED), credited_uploaded=SIGNED, credited_downloaded=SIGNED, announces=WHOLE,
         corrections=WHOLE, first_seen=nullable(TIME), last_seen=nullable(TIME),
         completed_at=nullable(TIME), client=nullable(CLIENT),
     )  # fmt: skip

@@ -301,4 +301,6 @@ def account_json(account: Account) -> dict[str, object]:
         "snatched": account.snatched,
         "first_seen": rfc3339(account.first_us),
         "last_seen": rfc3339(account.last_us),
+        "merged_into": account.merged_into,
+        "merged_at": rfc3339(account.merged_us),
     }

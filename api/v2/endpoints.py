@@ -12,6 +12,7 @@ from api.endpoint import under
 from api.reads import Reads
 from api.v2 import params, problems
 from api.v2.about import About
+from api.v2.accounts import Moves
 from api.v2.announces import Announces
 from api.v2.books import Books
 from api.v2.cases import Cases
@@ -68,6 +69,7 @@ def version_2(ports: Ports, known: Known, described: Sequence[Endpoint]) -> list
         *Factors(reads, commands).endpoints(),
         *Freeleech(reads, commands).endpoints(),
         *Accounts(reads, commands, ports.events, looks, changes).endpoints(),
+        *Moves(reads, commands, ports.ledgers).endpoints(),
         *Member(reads, ports.ledgers, ports.events, looks).endpoints(),
         *Ledgers(ports.live, ports.ledgers).endpoints(),
         *Books(ports.live, ports.ledgers).endpoints(),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from api.times import rfc3339
 from tracker import times
-from tracker.ports import LedgerCorrection, LedgerOpening
+from tracker.ports import LedgerCorrection, LedgerMove, LedgerOpening
 
 if TYPE_CHECKING:
     from tracker.ports import (
@@ -26,6 +26,8 @@ def entry_json(entry: LedgerEntry) -> dict[str, object]:
         return begun | _totals_json(entry.totals)
     if isinstance(entry, LedgerCorrection):
         return _correction_json(entry)
+    if isinstance(entry, LedgerMove):
+        return _move_json(entry)
     return _announce_json(entry)
 
 
@@ -74,6 +76,30 @@ def _correction_json(entry: LedgerCorrection) -> dict[str, object]:
     }
 
 
+def _move_json(entry: LedgerMove) -> dict[str, object]:
+    return {
+        "type": "move",
+        "seq": entry.seq,
+        "event": entry.what,
+        "account": entry.account,
+        "uploaded": entry.uploaded,
+        "downloaded": entry.downloaded,
+        "credited_uploaded": entry.credited_uploaded,
+        "credited_downloaded": entry.credited_downloaded,
+        "seeding_seconds": whole_seconds(entry.seeding_us),
+        "partial_seeding_seconds": whole_seconds(entry.partial_us),
+        "sessions": entry.sessions,
+        "snatched": entry.snatched,
+        "reason": entry.reason,
+        "time": rfc3339(entry.time_us),
+    }
+
+
+def whole_seconds(us: int) -> int:
+    """Returns whole seconds of an amount that may be negative, towards 0."""
+    return us // 1_000_000 if us >= 0 else -(-us // 1_000_000)
+
+
 def day_json(day: SeriesDay) -> dict[str, object]:
     """Makes JSON of a day of a series. A torrent's has two more members than an account's."""
     peaks = {"most_seeders": day.seeders, "most_leechers": day.leechers}
@@ -108,7 +134,7 @@ def row_json(row: BookRow, client: Client | None) -> dict[str, object]:
     """Makes JSON of a row of the book, but for its name. `client`: that of its number."""
     return {
         **{name: getattr(row, name) for name in ROW_AMOUNTS},
-        **{name: getattr(row, field) // 1_000_000 for name, field in ROW_SECONDS.items()},
+        **{name: whole_seconds(getattr(row, field)) for name, field in ROW_SECONDS.items()},
         "corrections": row.corrections,
         **{name: rfc3339(getattr(row, field)) for name, field in ROW_TIMES.items()},
         "client": client_json(client) if client else None,

@@ -68,9 +68,9 @@ async def _replaced(places: list[Place]) -> bool:
         [
             (where, at, where[at].removeprefix(prefix))
             for where, at, each in places
-            if each == member and isinstance(where[at], str) and where[at].startswith(prefix)
+            if each in members and isinstance(where[at], str) and where[at].startswith(prefix)
         ]
-        for member, prefix in (("account", OWNER), ("info_hash", LABEL))
+        for members, prefix in ((("account", "into"), OWNER), (("info_hash",), LABEL))
     )
     for where, at, owner in owners:
         where[at] = g.live.now().account_of(owner)

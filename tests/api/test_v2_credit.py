@@ -189,6 +189,8 @@ async def test_an_account(app):
             "snatched": 1,
             "first_seen": NOW,
             "last_seen": None,
+            "merged_into": None,
+            "merged_at": None,
         },
     )
     assert (await send(app, "GET", "/api/v2/accounts/8"))[0] == 404

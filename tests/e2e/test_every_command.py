@@ -108,6 +108,7 @@ SHAPES = {
 }
 ELSEWHERE = {
     "webhook replay", "webhook retry",  # which need a receiver: test_webhooks.py
+    "account merge", "account split",  # which need two accounts: test_account_moves.py
     "series",  # which needs a book: tests/tracker/cli/test_series.py
     *(f"cases {what}" for what in ("show", "take", "wait", "close", "harmless", "note")),  # test_cases.py
 }  # fmt: skip

@@ -61,6 +61,7 @@ from tracker.ports import (
     NewToken,
     OwnLimits,
     Pardon,
+    SplitTerms,
     TorrentFacts,
 )
 from tracker.service.commands import ServiceCommands
@@ -613,6 +614,25 @@ def limited(site: Site) -> None:
     site.run(limited_by_staff)
 
 
+async def joined_by_staff(run: Run) -> None:
+    run.service.change_settings(evolve(PRIVATE, listed=False, accounting=2))
+    for key, owner in (("A", "anna"), ("B", "bert"), ("C", "bert")):
+        await run.commands.issue_key(NewKey(key * 32, owner=owner), BY)
+    mine = Announce(hash_of(1), endpoint4(1), key=b"A" * 32, left=0)
+    other = evolve(mine, endpoint=endpoint4(2), key=b"B" * 32)
+    third = Announce(hash_of(2), endpoint4(3), key=b"C" * 32, peer_id=OTHER_ID)
+    await run.announce(mine, other, third)
+    await run.announce(evolve(other, uploaded=700), evolve(third, downloaded=90))
+    await run.commands.merge(2, 1, BY)
+    await run.announce(evolve(mine, uploaded=5), evolve(third, downloaded=95, uploaded=60))
+    await run.commands.split(1, SplitTerms((2,), "bert", 600, 50), BY)
+    await run.announce(evolve(third, downloaded=99, uploaded=61))
+
+
+def joined(site: Site) -> None:
+    site.run(joined_by_staff)
+
+
 WRITERS = (
     public,
     private,
@@ -627,6 +647,7 @@ WRITERS = (
     staffed,
     ruled,
     limited,
+    joined,
 )
 SITES = {one.__name__: one for one in WRITERS}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from tests.independent_reader.count_credit import AWAKE, listed_until, log_time
+from tests.independent_reader.count_credit import AWAKE, MOVES, listed_until, log_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,6 +77,8 @@ class Rules:
             for last in self._last[one["account"]].values():
                 if last.key_ref == one.get("old_key_ref"):
                     last.key_ref = one["key_ref"]
+        elif kind in MOVES:
+            self._move(one)
         elif kind == "key_revoked":
             self._end("its key", key_ref=one["key_ref"])
         elif kind == "owner_keys_revoked":
@@ -99,6 +101,21 @@ class Rules:
             if begin < now:
                 self._outages.append((begin, max(begin, min(self._awake, now)), now))
                 self._ticked = now
+
+    def _move(self, one: dict[str, Any]) -> None:
+        """Gives the peers of keys to another account; `dropped`: those that both have."""
+        dropped = one.get("dropped", ())
+        for last in (*self._last[one["account"]].values(), *self._last[one["to"]].values()):
+            if last.seq in dropped:
+                last.ended = last.ended or "a merge"
+        keys = {key for key, account in self._account.items() if account == one["account"]}
+        keys &= set(one.get("key_refs", keys))
+        self._account.update(dict.fromkeys(keys, one["to"]))
+        ours, theirs = self._last[one["account"]], self._last[one["to"]]
+        for name in [name for name, last in ours.items() if last.key_ref in keys]:
+            last = ours.pop(name)
+            if name not in theirs or theirs[name].seq < last.seq:
+                theirs[name] = last
 
     def _end(self, why: str, **which: object) -> None:
         for peers in self._last.values():

@@ -13,7 +13,8 @@ ENDS = {
     "key_revoked": "key_ref", "owner_keys_revoked": "key_ref", "torrent_delisted": "info_hash",
     "torrent_blacklisted": "info_hash", "addresses_lost": "all",
 }  # fmt: skip
-AWAKE = "announced", "evicted", *ENDS.keys() - {"addresses_lost"}
+MOVES = "account_merged", "account_split"
+AWAKE = "announced", "evicted", *MOVES, *ENDS.keys() - {"addresses_lost"}
 
 
 def log_time(one: Any, name: str = "log_time") -> int:
@@ -64,6 +65,17 @@ def count(events: Any) -> dict[Any, list[int]]:
     return cast("dict[Any, list[int]]", tell(events)[0])
 
 
+def moved(events: Any) -> Any:
+    """By account the same six sums of what merges and splits brought, less what they took."""
+    names = *SIDES, "credited_uploaded", "credited_downloaded", "seeding_us", "partial_us"
+    found: Any = defaultdict(lambda: [0] * 6)
+    for one in (one for one in events if one["type"] in MOVES):
+        for at, name in enumerate(names):
+            found[one["account"]][at] -= one["moved"].get(name, 0)
+            found[one["to"]][at] += one["moved"].get(name, 0)
+    return found
+
+
 def tell(events: Any) -> tuple[Any, Any, Any, Any]:
     """The sums; each announce with what it moved; how long each was listed; and outages."""
     moves: Any = []
@@ -86,6 +98,16 @@ def tell(events: Any) -> tuple[Any, Any, Any, Any]:
             leaving = [seq for seq, each in stays.items() if each.get(by) in which]
         elif kind == "evicted" and one["last_seq"] in stays:
             stays[one["last_seq"]].setdefault("end", now)
+        elif kind in MOVES:
+            keys = {key for key, account in accounts.items() if account == one["account"]}
+            keys &= set(one.get("key_refs", keys))
+            accounts.update(dict.fromkeys(keys, one["to"]))
+            leaving = [seq for seq in stays if seq in one.get("dropped", ())]
+            for stay in [
+                s for s in stays.values() if s["key_ref"] in keys and s["seq"] not in leaving
+            ]:
+                ended.append({"end": now, **stay})
+                stays[stay["seq"]] = {**stay, "name": (one["to"], stay["name"][1]), "begin": now}
         elif kind in ("tracker_started", "clock_stepped") and timeouts:
             outages.append((at := now - one.get("forward_us", now - ticked), max(at, awake), now))
             ticked = now if at < now else ticked
@@ -129,7 +151,9 @@ def tell(events: Any) -> tuple[Any, Any, Any, Any]:
         awake = now if ticked == now or kind in AWAKE else awake
     for stay in (*ended, *stays.values()):
         end = min(stay.get("end", now), listed_until(stay["seen"], timeouts, outages))
-        spans[stay["name"]][stay["role"]].append((stay["seen"], end))
+        begin = stay.get("begin", stay["seen"])
+        if begin == stay["seen"] or begin < end:
+            spans[stay["name"]][stay["role"]].append((begin, end))
     for name, of in spans.items():
         sums[name][4:] = (own := union(of["seeding"])), union(of["seeding"] + of["partial"]) - own
     return dict(sums), moves, spans, outages

@@ -69,7 +69,7 @@ TYPES = {
     95: "token_issued", 96: "token_revoked", 97: "token_used",
     105: "limits_set",
     110: "account_grouped", 111: "freeleech_given", 112: "freeleech_withdrawn",
-    120: "client_rule_set", 121: "client_rule_ended",
+    120: "client_rule_set", 121: "client_rule_ended", 122: "account_merged", 123: "account_split",
 }  # fmt: skip
 COUNTERS = {
     1: "udp4_connects", 2: "udp6_connects", 3: "tcp4_scrapes", 4: "tcp6_scrapes", 5: "udp4_scrapes", 6: "udp6_scrapes",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
 from tests.support import SECOND, Announce
 from tracker.domain import events
 from tracker.domain.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MOST = 2**64 - 1  # the largest total
 
@@ -18,6 +22,10 @@ Identity = bytes | tuple[int, bytes]
 Place = tuple[bytes, Identity]
 """A peer in a torrent."""
 LATE_SECONDS = 60
+MOVED = (
+    "uploaded", "downloaded", "credited_uploaded", "credited_downloaded", "seeding_us",
+    "partial_us", "sessions", "snatched",
+)  # fmt: skip
 
 
 @define
@@ -443,6 +451,41 @@ class Model:
             for peer in peers.values():
                 if peer.key_ref == key.key_ref:
                     peer.key_ref = self.key_refs
+
+    def merge(self, account: int, into: int) -> None:
+        """Gives all keys, peers and totals of an account to another one."""
+        refs = [key.key_ref for key in self.keys.values() if key.account == account]
+        self._hand_over(account, into, refs, next(
+            (key.owner for key in self.keys.values() if key.account == into), None
+        ))  # fmt: skip
+        ours, theirs = (self.accounts.setdefault(each, ModelAccount()) for each in (account, into))
+        for name in MOVED:
+            setattr(theirs, name, getattr(theirs, name) + getattr(ours, name))
+            setattr(ours, name, 0)
+
+    def split(
+        self, account: int, to: int, refs: tuple[int, ...], owner: str, moved: tuple[int, int]
+    ) -> None:
+        """Gives some keys, with their peers and these bytes, to another account."""
+        self.owners.setdefault(owner, to)
+        self._hand_over(account, to, refs, owner)
+        ours, theirs = (self.accounts.setdefault(each, ModelAccount()) for each in (account, to))
+        for name, amount in zip(MOVED[:4], moved * 2, strict=True):
+            setattr(ours, name, getattr(ours, name) - amount)
+            setattr(theirs, name, getattr(theirs, name) + amount)
+
+    def _hand_over(self, account: int, to: int, refs: Sequence[int], owner: str | None) -> None:
+        for key in self.keys.values():
+            if key.key_ref in refs:
+                key.account, key.owner = to, owner
+        for peers in self.torrents.values():
+            for identity, peer in list(peers.items()):
+                if identity[0] != account or peer.key_ref not in refs:
+                    continue
+                del peers[identity]
+                twin = peers.get((to, peer.peer_id))
+                if twin is None or twin.order < peer.order:
+                    peers[to, peer.peer_id] = peer
 
     def label(self, text: bytes, label: str | None) -> None:
         self.keys[text].label = label

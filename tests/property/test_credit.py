@@ -6,12 +6,19 @@ from attrs import evolve
 from hypothesis import strategies as st
 
 from tests.property.world import FIRST_SETTINGS, HASHES, KEYS, Step, World, factors, steps
-from tests.support import Announce, HandTime, MemoryLog, endpoint4, few_or_many, try_examples
+from tests.support import (
+    Announce,
+    HandTime,
+    MemoryLog,
+    endpoint4,
+    few_or_many,
+    ledger_of,
+    try_examples,
+)
 from tracker.domain.accounts import Totals
 from tracker.domain.state import State
-from tracker.ledger.account import Ledger
 from tracker.ledger.sums import dated
-from tracker.ports import LedgerAnnounce
+from tracker.ports import LedgerAnnounce, LedgerMove
 
 # Two members that stay in two torrents, and move data in most announces.
 moving = st.builds(
@@ -50,12 +57,12 @@ def sums_agree(history: list[Step]) -> None:
         world.check_totals()
     for account in range(1, world.model.key_refs + 1):
         totals = dated(world.state.accounts.totals(account), world.state.dates)
-        ledger = Ledger(account)
-        entries = list(ledger.entries(log.frames()))
+        ledger, entries = ledger_of(account, log.frames())
         announces = [one for one in entries if isinstance(one, LedgerAnnounce)]
+        moves = [one for one in entries if isinstance(one, LedgerMove)]
         assert (
-            sum(one.delta_uploaded for one in announces),
-            sum(one.delta_downloaded for one in announces),
+            sum(one.delta_uploaded for one in announces) + sum(one.uploaded for one in moves),
+            sum(one.delta_downloaded for one in announces) + sum(one.downloaded for one in moves),
             sum(one.credited_uploaded for one in entries),
             sum(one.credited_downloaded for one in entries),
         ) == totals[:4]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from attrs import evolve
+from attrs import astuple, evolve
 from hypothesis import strategies as st
 
 import tracker.domain.state
@@ -27,7 +27,9 @@ from tests.property.world import (
     Step,
     World,
     factors,
+    merges,
     sanctions,
+    splits,
 )
 from tests.support import (
     SECOND,
@@ -36,6 +38,7 @@ from tests.support import (
     MemoryLog,
     events_in,
     few_or_many,
+    ledger_of,
     replayed,
     try_examples,
     undated,
@@ -47,11 +50,11 @@ from tracker.domain.events import LEFT_UNKNOWN
 from tracker.domain.events.admin import TrackerStopped
 from tracker.domain.policy import Policy
 from tracker.domain.state import State
-from tracker.ledger.account import Ledger
 from tracker.ledger.torrent import Contributions
 
 if TYPE_CHECKING:
     from eventlog import Frame
+    from tracker.ledger.account import Ledger
 
 DAY = 86_400  # seconds
 
@@ -109,6 +112,9 @@ disturbances = st.one_of(
     st.tuples(st.just("ban"), st.tuples(st.sampled_from(HASHES[:2]), st.booleans())),
     st.tuples(st.just("revoke owner"), st.sampled_from(OWNERS[2:])),
     st.tuples(st.just("sanction"), sanctions),
+    st.tuples(st.just("merge"), merges),
+    st.tuples(st.just("merge"), merges),
+    st.tuples(st.just("split"), splits),
     st.tuples(st.just("key"), st.tuples(st.sampled_from(KEYS), st.sampled_from(OWNERS), st.none())),
     st.tuples(st.just("rotate"), st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS))),
     st.tuples(st.just("factor"), factors),
@@ -171,6 +177,11 @@ def told(frames: list[Frame], opening: State | None, world: World) -> dict[Any, 
     """Returns what the ledgers of all accounts say by account and torrent, and checks their
     sums.
     """
+
+    def opened(ledger: Ledger) -> None:
+        if opening is not None:
+            list(ledger.opening([], image.load(image.dump(opening).plain, {})))
+
     found = {}
     torrents = {info_hash: Contributions(info_hash) for info_hash in HASHES[:2]}
     for info_hash, book in torrents.items():
@@ -178,10 +189,7 @@ def told(frames: list[Frame], opening: State | None, world: World) -> dict[Any, 
             list(book.entries(frames))
             torrents[info_hash] = book
     for account in range(1, world.model.key_refs + 1):
-        ledger = Ledger(account)
-        if opening is not None:
-            list(ledger.opening([], image.load(image.dump(opening).plain, {})))
-        list(ledger.entries(frames))
+        ledger, _ = ledger_of(account, frames, opened)
         assert undated(ledger.whole().totals) == undated(world.state.totals(account))
         for info_hash, sums in ledger.sums().items():
             totals = sums.totals
@@ -212,6 +220,9 @@ def check_book(frames: list[Frame], state: State, ledgers: dict[Any, list[int]])
     for account, (_, up, down) in book.corrections.items():
         sums[account][2] += up
         sums[account][3] += down
+    for account, moved in book.moves.items():
+        for at, amount in enumerate([*astuple(moved)]):
+            sums[account][at] += amount
     for account, found in sums.items():
         now = state.accounts.totals(account)
         then = before[account] if account < len(before) else NOTHING

@@ -15,6 +15,7 @@ from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.events.records import RECORDS
 from tracker.domain.hit_and_run import Rule
+from tracker.domain.moved import Moved
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 
@@ -34,6 +35,7 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     Rule: st.builds(
         Rule, window=st.sampled_from([None, 1]), seed_by_size=st.just(((1, 2), (3, 4)))
     ),
+    Moved: st.builds(Moved, uploaded=st.integers(0, 2**64 - 1), snatched=st.integers(0, 9)),
     bool: st.booleans(),
     type(None): st.none(),
 }

@@ -15,11 +15,19 @@ from hypothesis import strategies as st
 import eventlog.log
 from eventlog import EventLog, Reader, first_seq, open_log, read_kept_frames
 from tests.independent_reader import check_rules
-from tests.independent_reader.count_credit import count
+from tests.independent_reader.count_credit import count, moved
 from tests.property.test_credit_2 import histories
 from tests.property.test_hidden import long_steps
 from tests.property.world import FIRST_SETTINGS, HASHES, Step, World
-from tests.support import HandTime, events_in, few_or_many, own_keys, try_examples, undated
+from tests.support import (
+    HandTime,
+    events_in,
+    few_or_many,
+    ledger_of,
+    own_keys,
+    try_examples,
+    undated,
+)
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
@@ -30,10 +38,12 @@ from tracker.ledger.torrent import Contributions
 from tracker.ledger.walk import Decryption
 from tracker.offline.verify import Verification
 from tracker.ports import LedgerOpening
+from tracker.store.moments import split
 from tracker.store.opening_balance import begin
 from tracker.store.replay import replay
 
 if TYPE_CHECKING:
+    from eventlog import Frame
     from tracker.domain.accounts import Totals
     from tracker.domain.settings import Settings
 
@@ -43,13 +53,14 @@ pruned_steps = st.one_of(long_steps, long_steps, long_steps, st.tuples(st.just("
 def ledger_totals(folder: Path, account: int) -> Totals:
     """Returns an account's totals in the ledger of a log, from its opening entry on."""
     reader = Reader(folder)
-    ledger = Ledger(account)
-    if reader.first_seq:
-        kept = read_kept_frames(folder, reader.first_seq)
-        opened = list(ledger.opening(kept, begin(folder, reader.first_seq, None)[0]))
-        assert isinstance(opened[-1], LedgerOpening)
-    list(ledger.entries(reader.frames()))
-    return ledger.whole().totals
+
+    def opened(ledger: Ledger) -> None:
+        if reader.first_seq:
+            kept = read_kept_frames(folder, reader.first_seq)
+            found = list(ledger.opening(kept, begin(folder, reader.first_seq, None)[0]))
+            assert isinstance(found[-1], LedgerOpening)
+
+    return ledger_of(account, [*reader.frames()], opened)[0].whole().totals
 
 
 def same_but_for_addresses(world: World, rebuilt: State) -> None:
@@ -86,13 +97,25 @@ class Books:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.seq = 0  # the next event to take
-        self.listeners = [Ledger(of) if isinstance(of, int) else Contributions(of) for of in OF]
+        self.frames: list[Frame] = []  # so far
+        self.listeners = [
+            Ledger(of, reread=self.reread) if isinstance(of, int) else Contributions(of)
+            for of in OF
+        ]
+
+    def reread(self, ledger: Ledger, end: int) -> None:
+        list(
+            ledger.entries(
+                split(one, end)[0] or one for one in self.frames if one.header.base_seq < end
+            )
+        )
 
     def take(self) -> None:
         """Takes the events that are new, before they are removed."""
         every = Reader(self.folder, to_end=True).frames()
         frames = [one for one in every if one.header.base_seq >= self.seq]
         self.seq = frames[-1].header.next_seq if frames else self.seq
+        self.frames += frames
         for listener in self.listeners:
             list(listener.entries(frames))
 
@@ -107,9 +130,10 @@ class Books:
 def counted_alike(told: list[dict[str, Any]], world: World) -> None:
     """Compares the totals with what rules 2 say of all events that there ever were."""
     check_rules.check(told)
-    rows = count(told)
+    rows, moves = count(told), moved(told)
     for account in range(1, world.model.key_refs + 1):
         own = [row for (whose, _), row in rows.items() if whose == account]
+        own.append(moves[account])
         totals = world.state.totals(account)
         assert [totals.uploaded, totals.downloaded, totals.seeding_us, totals.partial_us] == [
             sum(row[at] for row in own) for at in (0, 1, 4, 5)

@@ -158,7 +158,8 @@ def restarts(history: list[Step]) -> None:
         folder = Path(name)
         time, model, last = HandTime(), Model(), State().digest()
         keys = own_keys(folder)
-        keys.prepare(day_of(time.wall))
+        for day in range(30):  # steps of the clock may come to any of them
+            keys.prepare(day_of(time.wall) + day)
         for part in sessions(history):
             log = open_log(
                 folder,

@@ -56,8 +56,9 @@ from tracker.domain.events.admin import (
 from tracker.domain.limits import KINDS
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
-from tracker.ports import Actor
+from tracker.ports import Actor, CommandError, SplitTerms
 from tracker.service.announce import EARLY, LEECH_OFF
+from tracker.service.commands.accounts import merging, splitting
 from tracker.service.service import Service
 
 if TYPE_CHECKING:
@@ -145,6 +146,14 @@ own_limits = st.tuples(
     st.sampled_from([None, None, 0, 3]),
     st.sampled_from([None, None, 0, 4]),
 )
+merges = st.tuples(st.integers(1, 4), st.integers(1, 4))
+splits = st.tuples(
+    st.integers(1, 3),
+    st.lists(st.integers(1, 6), min_size=1, max_size=3),
+    st.sampled_from(["anna", "bert", "carl"]),
+    st.sampled_from([0, 0, 1, 700]),  # bytes
+    st.sampled_from([0, 0, 1, 700]),
+)
 NETWORKS = ["127.0.0.2/31", "127.0.0.3/32", "2001:db8::2/127"]
 batches = st.tuples(st.just("announce"), st.lists(announces, min_size=1, max_size=6))
 steps = st.one_of(
@@ -183,6 +192,8 @@ steps = st.one_of(
     st.tuples(st.just("sanction"), sanctions),
     st.tuples(st.just("limit"), own_limits),
     st.tuples(st.just("revoke owner"), st.sampled_from(OWNERS[2:])),
+    st.tuples(st.just("merge"), merges),
+    st.tuples(st.just("split"), splits),
     st.tuples(st.just("ban"), st.tuples(st.sampled_from(HASHES[:2]), st.booleans())),
     st.tuples(
         st.just("block"),
@@ -316,6 +327,8 @@ class World:
             )
 
     def _issue(self, text: bytes, owner: str | None, valid_until_us: int | None) -> None:
+        if owner and self.state.access.owners.get(owner) in self.state.access.merged:
+            return  # a merged account gets no new keys
         issue(self.service, text, owner, valid_until_us)
         self.model.issue(text, owner, valid_until_us)
 
@@ -431,6 +444,35 @@ class World:
             self.service.append(LimitsSet(*what))
             self.model.limits[account] = tuple(own)
             self._turn()
+
+    def _merge(self, accounts: tuple[int, int]) -> None:
+        now = self.service.now_us()
+        try:
+            event = merging(self.state, *accounts, "why", now)
+        except CommandError:
+            return
+        before = self._everything(now)
+        self.service.append(event, None, now)
+        assert self._everything(now) == before
+        self.model.merge(*accounts)
+
+    def _split(self, what: tuple[int, list[int], str, int, int]) -> None:
+        account, key_refs, owner, up, down = what
+        now, terms = self.service.now_us(), SplitTerms(key_refs, owner, up, down)
+        try:
+            event = splitting(self.state, account, terms, "why")
+        except CommandError:
+            return
+        before = self._everything(now)
+        self.service.append(event, None, now)
+        assert self._everything(now) == before
+        self.model.split(account, event.to, event.key_refs, owner, (up, down))
+
+    def _everything(self, now: int) -> list[int]:
+        """Returns the sums of what all accounts have at a log time, without first and last."""
+        totals = [self.state.totals(each, now) for each in range(1, self.model.key_refs + 1)]
+        sums = [sum(column) for column in zip(*totals, strict=True)]
+        return [*sums[:7], sums[9]]
 
     def _revoke_owner(self, owner: str) -> None:
         access = self.state.access
@@ -673,6 +715,8 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "ban": World._ban,
     "limit": World._limit,
     "block": World._block,
+    "merge": World._merge,
+    "split": World._split,
     "revoke owner": World._revoke_owner,
     "lose": World._lose,
 }

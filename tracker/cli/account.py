@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracker.cli import account_moves
 from tracker.cli.api_options import (
     add_change,
     add_client,
@@ -32,7 +33,7 @@ _REFUSALS = 5
 _COLUMNS = (
     Column("account", NUMBER), Column("owner"), Column("credited_uploaded", BYTES, heading="uploaded"),
     Column("credited_downloaded", BYTES, heading="downloaded"), Column("ratio", NUMBER),
-    Column("snatched", NUMBER), Column("last_seen", TIME),
+    Column("snatched", NUMBER), Column("last_seen", TIME), Column("merged_into", NUMBER),
 )  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         how.add_argument("--lift", action="store_true", help="lift it")
         add_change(one, sanction_accounts, reason_needed=True)
         one.set_defaults(what=what)
+    account_moves.add_to(commands)
     limit = commands.add_parser(
         "limit", help="give accounts limits of their own; print the events' numbers"
     )
@@ -119,7 +121,10 @@ def show_account(options: argparse.Namespace) -> None:
         say_json(page)
         return
     states, last = page["hit_and_run"]["states"], page["last_announce"]
-    facts = page["account"] | {
+    account = page["account"]
+    if account["merged_into"] is None:
+        del account["merged_into"], account["merged_at"]
+    facts = account | {
         "missing_to_ratio_1": page["missing_to_ratio_1"],
         "seeding": page["seeding"],
         "leeching": page["leeching"],

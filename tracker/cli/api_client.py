@@ -324,6 +324,12 @@ class Client:
     def limit(self, account: int, own: Mapping[str, int | None]) -> dict[str, Any]:
         return self._judge("PUT", f"accounts/{account}/limits", dict(own))
 
+    def merge(self, account: int, form: Mapping[str, Any]) -> dict[str, Any]:
+        return self._judge("POST", f"accounts/{account}/merge", dict(form))
+
+    def split(self, account: int, form: Mapping[str, Any]) -> dict[str, Any]:
+        return self._judge("POST", f"accounts/{account}/split", dict(form))
+
     def blacklist(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         return self._pages("blacklist", filters)
 

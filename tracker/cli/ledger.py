@@ -28,7 +28,7 @@ from tracker.cli.tables import (
     say_list,
 )
 from tracker.ledger.account import Ledger, find_account
-from tracker.ledger.walk import Decryption, Walk
+from tracker.ledger.walk import Decryption, Walk, rereading
 from tracker.store import checked_segments
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def print_ledger(options: argparse.Namespace) -> int:
     if account is None:
         raise CannotError(f"no account has the owner {options.who}, and no key that number")
     decrypt = Decryption(folder, keys)
-    ledger = Ledger(account, only, decrypt)
+    ledger = Ledger(account, only, decrypt, rereading(folder, decrypt))
     print_all = partial(_print, Walk(folder, decrypt), ledger, only, options)
     return trust.listed(print_all, folder, keys, as_json=options.json)
 
@@ -145,9 +145,25 @@ def _entry_row(one: dict[str, Any]) -> list[object]:
         case "correction":
             reason = json.dumps(one["reason"], ensure_ascii=False)
             told = {"event": "correction", "rule": f"corrects {one['corrects']}: {reason}"}
+        case "move":
+            told = {
+                "event": "move", "rule": _move_words(one),
+                "delta_uploaded": one["uploaded"], "delta_downloaded": one["downloaded"],
+                "uploaded": None, "downloaded": None,
+            }  # fmt: skip
         case _:
             told = {}
     return _named(_ENTRY)({**one, **told})
+
+
+def _move_words(one: dict[str, Any]) -> str:
+    """Says where the totals of a move came from, or went."""
+    lost = any(isinstance(each, int) and each < 0 for each in one.values())
+    what = {
+        ("account_merged", True): "merged into account", ("account_merged", False): "merged: account",
+        ("account_split", True): "split off: account", ("account_split", False): "split from account",
+    }[one["event"], lost]  # fmt: skip
+    return f"{what} {one['account']}: {json.dumps(one['reason'], ensure_ascii=False)}"
 
 
 def _named(columns: Sequence[Column]) -> Callable[[dict[str, Any]], list[object]]:

@@ -3,7 +3,7 @@
 The state knows a key by its SHA-256 and by its number, the `key_ref`, but never holds its text. An
 account belongs to an owner (an id that the site gives) or, without an owner, to a single key. The
 account's number is the `key_ref` of its first key, so that a rotated or re-issued key keeps the
-account.
+account. Staff may merge an account into another one, and split keys off it (docs/credit.md).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
+from attrs import astuple, evolve, frozen
 
 from tracker.domain.names import Names
 
@@ -44,15 +45,27 @@ class Request:
     seq: int = 0  # of the request's event, if it made no key
 
 
+@frozen
+class Merge:
+    """Where the keys of an account went when it was merged."""
+
+    into: int  # the account that has them now
+    seq: int  # of the event
+    since_us: int  # date of the event
+    owner: str | None  # whom the account belonged to
+
+
 class Access:
     """Whitelist, keys and requests by idempotency key. Only applying events changes them."""
 
     __slots__ = (
         "_listed",
         "account_of",
+        "gained",
         "hashes",
         "keys",
         "last_used",
+        "merged",
         "next_key_ref",
         "owners",
         "requests",
@@ -72,6 +85,8 @@ class Access:
         self.last_used = array("Q", [0])  # by key_ref: log time of its last announce; 0 = never
         self.requests: dict[tuple[str, str], Request] = {}  # by token label and idempotency key
         self.next_key_ref = FIRST_KEY_REF
+        self.merged: dict[int, Merge] = {}  # by account
+        self.gained: set[int] = set()  # accounts that got keys with lower numbers than their own
 
     def account_for(self, owner: str | None) -> int:
         """Returns the account for the next key that is issued, if it is for this owner."""
@@ -80,22 +95,37 @@ class Access:
         return self.owners.get(owner, self.next_key_ref)
 
     def has_account(self, account: int) -> bool:
-        """Tells whether the account exists: its first key has the account's number."""
+        """Tells whether the account exists and is not merged: it has the key with its number."""
         return 0 < account < len(self.account_of) and self.account_of[account] == account
+
+    def known(self, account: int) -> bool:
+        """Tells whether the account exists, or did before it was merged."""
+        return self.has_account(account) or account in self.merged
+
+    def keys_of(self, account: int) -> Iterator[int]:
+        """Yields the numbers of the account's keys, also of revoked ones, ascending."""
+        at = self.first_of(account)
+        while True:
+            try:
+                at = self.account_of.index(account, at) + 1
+            except ValueError:
+                return
+            yield at - 1
+
+    def first_of(self, account: int) -> int:
+        """Returns a number that no key of the account is below."""
+        return FIRST_KEY_REF if account in self.gained else account
 
     def owner_of(self, account: int) -> str | None:
         """Returns the owner of an account; None = it has none, or there is no such account."""
-        at = account
-        while 0 < at < len(self.account_of):
-            key_hash = self.hash_of(at) or b""
+        if account in self.merged:
+            return self.merged[account].owner
+        # Its first key may be revoked, and issued again for somebody else.
+        for key_ref in chain((account,), self.keys_of(account)):
+            key_hash = self.hash_of(key_ref) or b""
             key = self.keys.get(key_hash) or self.revoked.get(key_hash)
             if key is not None and key.account == account:
                 return key.owner  # all keys of an account have the same
-            # Its first key was revoked, and issued again for somebody else.
-            try:
-                at = self.account_of.index(account, at + 1)
-            except ValueError:
-                break
         return None
 
     def issue(self, key_hash: bytes, key: Key) -> None:
@@ -129,15 +159,33 @@ class Access:
 
     def in_force(self, account: int, owner: str) -> Iterator[int]:
         """Yields the numbers of an owner's keys that are not revoked, ascending."""
-        at = account
-        while at < len(self.account_of):
-            try:
-                at = self.account_of.index(account, at) + 1
-            except ValueError:
-                return
-            key = self.keys.get(self.hash_of(at - 1) or b"")
-            if key is not None and (key.key_ref, key.owner) == (at - 1, owner):
-                yield at - 1
+        for key_ref in self.keys_of(account):
+            key = self.keys.get(self.hash_of(key_ref) or b"")
+            if key is not None and (key.key_ref, key.owner) == (key_ref, owner):
+                yield key_ref
+
+    def merge(self, account: int, into: int, seq: int, date_us: int) -> None:
+        """Gives all keys of an account to another one. `seq`, `date_us`: of the event."""
+        owner = self.owner_of(account)
+        self._give([*self.keys_of(account)], into, self.owner_of(into))
+        self.merged[account] = Merge(into, seq, date_us, owner)
+
+    def split(self, key_refs: Sequence[int], to: int, owner: str) -> None:
+        """Gives some keys of an account to a new one, or to one that was merged before."""
+        self.merged.pop(to, None)
+        self._give(key_refs, to, owner)
+        self.owners.setdefault(owner, to)
+
+    def _give(self, key_refs: Sequence[int], account: int, owner: str | None) -> None:
+        for key_ref in key_refs:
+            self.account_of[key_ref] = account
+            if key_ref < account:
+                self.gained.add(account)
+            key_hash = self.hash_of(key_ref) or b""
+            for keys in (self.keys, self.revoked):
+                key = keys.get(key_hash)
+                if key is not None and key.key_ref == key_ref:  # else it was issued again
+                    keys[key_hash] = evolve(key, account=account, owner=owner)
 
     def numbers(self, hashes: Sequence[bytes], last: int) -> list[int]:
         """Returns the numbers of keys that were issued in this order; `last` is the last number.
@@ -186,4 +234,24 @@ class Access:
         hasher.update(repr(sorted(self.requests.items(), key=lambda each: each[0])).encode())
         hasher.update(self.hashes)
         hasher.update(self.last_used.tobytes())
+        if merges := self.merges():  # so that the digests of older logs stay
+            hasher.update(repr((merges, self.account_of.tobytes())).encode())
         return hasher.digest()
+
+    def merges(self) -> list[list[Any]]:
+        """Returns what `set_merges` takes, for JSON; [] = no account was ever merged or split."""
+        rows = [[account, *astuple(one)] for account, one in sorted(self.merged.items())]
+        return [sorted(self.gained), rows] if self.gained or rows else []
+
+    def set_merges(self, data: list[list[Any]]) -> None:
+        """Undoes `merges`. Raises `ValueError` or `TypeError` for other data."""
+        gained, rows = data or ([], [])
+        self.gained = set(gained)
+        self.merged = {account: Merge(*one) for account, *one in rows}
+        numbers = [*gained, *self.merged]
+        for one in self.merged.values():
+            numbers += [one.into, one.seq, one.since_us]
+            if type(one.owner) not in (str, type(None)):
+                raise TypeError("the owner of a merged account is no text")
+        if any(type(each) is not int or not 0 <= each < 1 << 63 for each in numbers):
+            raise ValueError("something else stands in the place of a number")

@@ -17,6 +17,7 @@ from tracker.domain.swarms import MARK_SEEDER, MARK_SNATCHED, Peer
 
 if TYPE_CHECKING:
     from tracker.domain.factors import Applied, Factors
+    from tracker.domain.moved import Moved
 
 MOST = 2**64 - 1
 """The largest total, in bytes. An announce that would exceed it adds only what fits."""
@@ -292,6 +293,33 @@ class Accounts:
         self.reach(account)
         self.credited_uploaded[account] = up
         self.credited_downloaded[account] = down
+
+    def check_move(self, account: int, to: int, moved: Moved) -> None:
+        """Raises `ValueError` unless these amounts can move from one account to another."""
+        ours, theirs = self.totals(account), self.totals(to)
+        for name, amount in moved.amounts().items():
+            if amount > getattr(ours, name):
+                raise ValueError(
+                    f"account {account} has {getattr(ours, name)} ({name}), not {amount}"
+                )
+            if amount + getattr(theirs, name) > MOST:
+                raise ValueError(f"account {to} would have more than {MOST} ({name})")
+
+    def gain(self, account: int, moved: Moved) -> None:
+        """Adds amounts that another account lost, or takes some away: then they are negative."""
+        self.reach(account)
+        amounts = moved.amounts()
+        partial_us = amounts.pop("partial_us")
+        credited = amounts["credited_uploaded"], amounts["credited_downloaded"]
+        if credited != (amounts["uploaded"], amounts["downloaded"]):
+            self.keep_credit()
+        for name, amount in amounts.items():
+            column = getattr(self, name)
+            if len(column):  # else the credited totals are the raw ones
+                column[account] += amount
+        if partial_us:
+            self.partly(account, 0)
+            self.partial_us[account] += partial_us
 
     def digest(self) -> bytes:
         hasher = blake2b(digest_size=16)

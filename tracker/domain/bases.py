@@ -17,7 +17,7 @@ from tracker.domain.events import DAY_US
 from tracker.domain.hidden_peers import unknown_tail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
 ROW = Struct("<20s20sIIQQQQIIIIII")
 """The row of a base: see `Base`, then its two children in `by_age`."""
@@ -239,6 +239,16 @@ class Bases:
             at = number * 104 + 44
             if packed.word(self.rows, at) == old_key_ref:
                 packed.put_word(self.rows, at, key_ref)
+
+    def change_account(self, account: int, to: int, keys: Container[int], most: int) -> None:
+        """Gives the bases of some keys to another account. `most`: as in `add`."""
+        for number in self.of_account(account):
+            base = self.base(number)
+            if base.key_ref in keys:
+                gone = base.seen_us // DAY_US in self._gone
+                self.drop(number)
+                if not gone:
+                    self.add(base._replace(account=to), most)
 
     def drop_torrent(self, info_hash: bytes) -> None:
         """Removes the bases of a torrent."""

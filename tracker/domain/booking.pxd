@@ -9,7 +9,7 @@ from cpython.array cimport array
 cdef unsigned long long _nothing_before
 
 cdef class Booking:
-    cdef public dict numbers, corrections
+    cdef public dict numbers, corrections, moves
     cdef public array rows
     cdef public list ended
     cdef public Judge judge
@@ -24,7 +24,9 @@ cdef class Booking:
     cpdef begin(self, Accounts accounts, unsigned int account, Swarms swarms, Py_ssize_t torrent)
     @cython.locals(rows=array, at=Py_ssize_t, up=cython.ulonglong, down=cython.ulonglong, snatched=cython.ulonglong, date_us=cython.longlong, seeders=cython.uint)
     cpdef announced(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long seq, unsigned long long time_us, int client, Swarms swarms, Py_ssize_t peer)
-    @cython.locals(at=Py_ssize_t, date_us=cython.longlong)
+    @cython.locals(at=Py_ssize_t)
+    cpdef counted(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long seen_us, unsigned long long time_us, Swarms swarms)
+    @cython.locals(date_us=cython.longlong)
     cpdef left(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long seen_us, unsigned long long seq, unsigned long long time_us, Swarms swarms, Py_ssize_t peer)
     cpdef _seeders_now(self, unsigned int account, bytes info_hash, unsigned long long seq, unsigned long long date_us, unsigned int seeders)
     @cython.locals(down=cython.ulonglong, credited=cython.ulonglong)

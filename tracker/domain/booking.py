@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tracker.domain import packed
 from tracker.domain.daily import Daily
+from tracker.domain.moved import Moved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,8 @@ class Booking:
     """Rows by account and torrent, and what corrections added.
 
     `numbers` has the row of each account and torrent, by both (`packed.identity`). `corrections`
-    has the number and the signed bytes of an account's corrections.
+    has the number and the signed bytes of an account's corrections, `moves` what it got from other
+    accounts, less what it lost to them.
 
     `daily`: the same gains by day, of accounts and of torrents, for their series.
 
@@ -66,6 +68,7 @@ class Booking:
         "judge",
         "lead_us",
         "milestones",
+        "moves",
         "numbers",
         "rows",
         "seeded",
@@ -92,9 +95,10 @@ class Booking:
         self.rows = array("Q")
         self.corrections: dict[int, tuple[int, int, int]] = {}
         self.ended: list[tuple[int, array[int]]] = []
+        self.moves: dict[int, Moved] = {}
 
     def __len__(self) -> int:
-        return len(self.numbers) + len(self.corrections) + len(self.ended)
+        return len(self.numbers) + len(self.corrections) + len(self.ended) + len(self.moves)
 
     def begin(self, accounts: Accounts, account: int, swarms: Swarms, torrent: int) -> None:
         """Looks at the totals of an account, and the counts of a torrent, before they change.
@@ -177,9 +181,23 @@ class Booking:
         swarm. `seen_us`: date of the last announce.
         """
         date_us = max(1, time_us - self.lead_us)
-        self._enter_day(accounts, account, info_hash, date_us, swarms, 0)
         if self.seeded is not None and swarms.rows[peer * 72 + 20] & 0x10:  # MARK_SEEDER
             self._seeders_now(account, info_hash, seq, date_us, self._seeders - 1)
+        self.counted(accounts, account, info_hash, seen_us, time_us, swarms)
+
+    def counted(
+        self,
+        accounts: Accounts,
+        account: int,
+        info_hash: bytes,
+        seen_us: int,
+        time_us: int,
+        swarms: Swarms,
+    ) -> None:
+        """Enters the time that was counted since `begin`, outside of an announce. `seen_us`: date
+        of the last announce.
+        """
+        self._enter_day(accounts, account, info_hash, max(1, time_us - self.lead_us), swarms, 0)
         if packed.u64(accounts.seeding_us, account) != self._seeding_us or (
             accounts.partial_us and packed.u64(accounts.partial_us, account) != self._partial_us
         ):
@@ -187,6 +205,13 @@ class Booking:
             self._time(accounts, account, at)
             if not packed.u64(self.rows, at + 8):  # else it has the date of an announce
                 packed.put_u64(self.rows, at + 10, seen_us)
+
+    def move(self, account: int, to: int, moved: Moved) -> None:
+        """Enters amounts that move from one account to another."""
+        for whose, sign in ((account, -1), (to, 1)):
+            before = self.moves.get(whose, Moved()).amounts()
+            gained = moved.signed(sign).amounts()
+            self.moves[whose] = Moved(**{name: before[name] + gained[name] for name in before})
 
     def _seeders_now(
         self, account: int, info_hash: bytes, seq: int, date_us: int, seeders: int

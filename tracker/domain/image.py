@@ -382,6 +382,7 @@ def _rest(state: State) -> dict[str, Any]:
         **tally,
         "clients": state.clients.as_data(),
         **({"sanctions": sanctions} if (sanctions := state.sanctions.as_data()) else {}),
+        **({"merges": merges} if (merges := state.access.merges()) else {}),
         **({"limits": limits} if (limits := state.limits.as_data()) else {}),
         **({"limits_hour": hour} if (hour := state.limits.budgets.hour) >= 0 else {}),
         **_time(state),
@@ -435,6 +436,7 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     state.bases.hand = rest.get("bases_hand", 0)
     state.listing.set_data(rest.get("listing"))
     state.sanctions.set_data(rest.get("sanctions", {}))
+    state.access.set_merges(rest.get("merges", []))
     state.limits.set_data(rest.get("limits", []))
     state.limits.budgets.hour = rest.get("limits_hour", NO_HOUR)
     state.factors.go_on(dict(rest.get("over", ())), rest.get("ran_ms", 0))

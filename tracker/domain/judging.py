@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tracker.domain import packed
 from tracker.domain.events.admin import (
+    AccountMerged,
     HitAndRunPardoned,
     HitAndRunRuleEnded,
     HitAndRunRuleSet,
     HitAndRunVoided,
     ImmunityChanged,
+    KeysMoved,
     SettingsChanged,
     TorrentBlacklisted,
     TorrentDelisted,
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from tracker.domain.events.registry import AdminEvent
     from tracker.domain.state import State
 
+Gains = tuple[int, int, int, int, int]
+"""What `Booking.gained` returns."""
 MOST_STANDS = 256
 """The most past times of one torrent, or of one account, in which the clock stood, the latest ones.
 """
@@ -172,7 +176,7 @@ class Judge:
         was: bool,
         seeded: bool,
         stays: bool,
-        gains: tuple[int, int, int, int, int],
+        gains: Gains,
     ) -> None:
         """Enters an announce after it was applied.
 
@@ -218,7 +222,7 @@ class Judge:
         info_hash: bytes,
         end_us: int,
         seeder: bool,
-        gains: tuple[int, int, int, int, int],
+        gains: Gains,
     ) -> None:
         """Enters that a peer is being removed, while it is still counted in its swarm. `end_us`:
         until when it was listed.
@@ -244,6 +248,20 @@ class Judge:
             one.absent_us = one.end_us
         self._go_on(one, time_us)
         self._pass_time(one, seq, time_us, _never)
+
+    def counted(
+        self, seq: int, account: int, info_hash: bytes, end_us: int, time_us: int, gains: Gains
+    ) -> None:
+        """Enters time that was counted because peers are about to move to another account.
+        `end_us`: until when one was listed.
+        """
+        swarm = self.swarms.get(info_hash)
+        one = None if swarm is None else swarm.rows.get(account)
+        if one is not None:
+            self._pass_time(one, seq, time_us, self._gained(one, gains[3], gains[4]))
+            one.last_us = time_us
+            one.end_us = max(one.end_us, end_us)
+            self._go_on(one, time_us)
 
     def ticked(self, state: State, seq: int, time_us: int) -> None:
         """Finds what time alone has changed."""
@@ -308,6 +326,8 @@ class Judge:
             self._pardon(event, seq, time_us)
         elif isinstance(event, HitAndRunVoided):
             self._void(event, seq, time_us)
+        elif isinstance(event, KeysMoved):
+            self._moved(state, event, seq, time_us)
         elif isinstance(event, _LISTING):
             if event.info_hash in self.swarms:
                 self._list(state, self.swarms[event.info_hash], time_us)
@@ -368,6 +388,26 @@ class Judge:
         for one in self._named(event.account, event.info_hash):
             if one.state not in FINAL:
                 self._to(self._take(one), VOID, time_us, seq)
+
+    def _moved(self, state: State, event: KeysMoved, seq: int, time_us: int) -> None:
+        """Enters that peers of an account are another one's now. What a merged account loaded is
+        not judged any more.
+        """
+        for one in self._named(event.account, None) + self._named(event.to, None):
+            merged = isinstance(event, AccountMerged) and one.account == event.account
+            if merged and one.state not in FINAL:
+                self._to(self._take(one), VOID, time_us, seq)
+            torrent = state.swarms.lookup(one.info_hash)
+            peers = len(state.swarms.of_account(torrent, one.account)) if torrent else 0
+            if peers == one.peers:
+                continue
+            self._pass_time(self._take(one), seq, time_us, _never)
+            one.peers = peers
+            one.last_us = time_us
+            one.absent_us = 0 if peers else one.end_us
+            if peers and one.state == AT_RISK:
+                self._to(one, LIABLE, time_us, seq)
+            self._go_on(one, time_us)
 
     def _named(self, account: int | None, info_hash: bytes | None) -> list[Download]:
         """Returns the downloads of an account and a torrent; None = of all. By name, because their

@@ -20,10 +20,11 @@ cdef class Seeding:
     cpdef int announced(self, unsigned int account, Py_ssize_t torrent, Py_ssize_t peer, Py_ssize_t size) except -1
     @cython.locals(swarms=Swarms, group=Py_ssize_t)
     cpdef Py_ssize_t _join(self, unsigned int account, Py_ssize_t torrent, Py_ssize_t peer, unsigned long long time_us) except -1
-    @cython.locals(
-        swarms=Swarms, mark=cython.int, _=cython.ulonglong, seen_us=cython.ulonglong, last_seq=cython.ulonglong, until_us=cython.ulonglong,
-    )
     cdef int _bring(self, unsigned int account, Py_ssize_t group, Py_ssize_t peer, unsigned long long time_us) except -1
+    @cython.locals(mark=cython.int, _=cython.ulonglong, seen_us=cython.ulonglong, last_seq=cython.ulonglong, until_us=cython.ulonglong)
+    cdef int _count_alone(self, unsigned int account, Py_ssize_t peer, unsigned long long time_us) except -1
+    @cython.locals(mark=cython.int, _=cython.ulonglong)
+    cdef int _enter(self, Py_ssize_t group, Py_ssize_t peer) except -1
     @cython.locals(
         groups=Groups, rows=bytearray, since_seq=cython.ulonglong, mark=cython.int, _=cython.ulonglong, seen_us=cython.ulonglong,
         last_seq=cython.ulonglong, seeder_us=cython.ulonglong, partial_us=cython.ulonglong, settled_us=cython.ulonglong, seeding_us=cython.ulonglong,

@@ -106,13 +106,39 @@ class Seeding:
 
     def _bring(self, account: int, group: int, peer: int, time_us: int) -> None:
         """Counts the time of a peer that was alone up to now, and lets it into a group."""
-        swarms = self._swarms
-        mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
+        self._count_alone(account, peer, time_us)
+        self._enter(group, peer)
+
+    def _count_alone(self, account: int, peer: int, time_us: int) -> None:
+        mark, _, _, seen_us, last_seq = packed.session(self._swarms.rows, peer * 72)
         if last_seq >= self._listing.since_seq:
             until_us = min(time_us, self._listing.until(seen_us))
             self._accounts.listed(account, mark, seen_us, until_us)
-        swarms.mark(peer, 0x80)
+
+    def _enter(self, group: int, peer: int) -> None:
+        mark, _, _, _, _ = packed.session(self._swarms.rows, peer * 72)
+        self._swarms.mark(peer, 0x80)
         self._groups.add(group, peer, mark)
+
+    def settle(self, account: int, torrent: int, time_us: int) -> None:
+        """Counts the time of an account's peers in a torrent up to now. `again` has to follow."""
+        group = self._groups.find(account, torrent)
+        if group:
+            self._settle(account, group, time_us)
+            return
+        for peer in self._swarms.of_account(torrent, account):  # one at most
+            self._count_alone(account, peer, time_us)
+
+    def again(self, account: int, torrent: int, time_us: int) -> None:
+        """Has the peers that an account has in a torrent now count together, from now on."""
+        group = self._groups.find(account, torrent)
+        if group:
+            self._groups.end(group)
+        peers = sorted(self._swarms.of_account(torrent, account), key=self._swarms.seen_us)
+        if peers:
+            group = self._groups.begin(account, torrent, time_us)
+            for peer in peers:
+                self._enter(group, peer)
 
     def _settle(self, account: int, group: int, time_us: int) -> int:
         """Counts the time of an account with several peers in a torrent, up to a log time.

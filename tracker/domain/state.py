@@ -697,11 +697,14 @@ class State:
             self.swarms.conceal_account(account, self.sanctions.flags_of(account))
         self.note_sanctions()
 
-    def totals(self, account: int) -> Totals:
-        """Returns the totals of an account, with the time for which its peers are listed so far."""
+    def totals(self, account: int, time_us: int | None = None) -> Totals:
+        """Returns the totals of an account, with the time for which its peers are listed up to a
+        log time; None = that of the last event.
+        """
         totals = self.accounts.totals(account)
         seeding_us = partial_us = 0
-        for _, seeding, partial in self.seeding.open(account, self.time_us):
+        until_us = self.time_us if time_us is None else time_us
+        for _, seeding, partial in self.seeding.open(account, until_us):
             seeding_us += seeding
             partial_us += partial
         return totals._replace(

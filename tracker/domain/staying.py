@@ -35,10 +35,11 @@ MOVED = 9  # the peer announced from another address of this family
 FAMILY_ENDED = 10  # the peer announced only over the other family, on this day and the day before
 NEXT_DAY = 11  # the peer goes on in a row of a later day
 BLACKLISTED = 12  # its torrent was
+MERGED = 13  # its account was merged with one that has the same client in the torrent
 
 WHYS = (
     "", "stopped", "expired", "superseded", "revoked", "delisted", "tracker_down", "mode_changed",
-    "addresses_lost", "moved", "family_ended", "next_day", "blacklisted",
+    "addresses_lost", "moved", "family_ended", "next_day", "blacklisted", "merged",
 )  # fmt: skip
 """Names of the numbers above; 0 = the row has not ended."""
 

@@ -74,6 +74,8 @@ cdef class Swarms:
     cpdef list of_account(self, Py_ssize_t torrent, unsigned int account)
     @cython.locals(rows=bytearray, row=Py_ssize_t, torrent=Py_ssize_t, _=cython.ulonglong, peer_id=cython.p_char, identity=cython.p_char)
     cpdef identify(self, Py_ssize_t peer, unsigned int account, unsigned int key_ref)
+    @cython.locals(rows=bytearray, torrent=Py_ssize_t, _=cython.ulonglong, peer_id=cython.p_char, identity=cython.p_char)
+    cpdef change_account(self, Py_ssize_t peer, unsigned int account)
     @cython.locals(peer=Py_ssize_t)
     cpdef list_leechers(self, bint yes)
     cpdef Py_ssize_t leeching(self, Py_ssize_t account) except -1

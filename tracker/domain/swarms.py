@@ -335,6 +335,18 @@ class Swarms:
         packed.put_word(rows, row + 28, key_ref)  # _KEY_REF_AT
         self.of_key.move(peer, key_ref)
 
+    def change_account(self, peer: int, account: int) -> None:
+        """Gives a peer with its key to another account, which has none with its peer_id there."""
+        rows = self.rows
+        torrent, _ = packed.standing(rows, peer * 72)
+        peer_id = packed.view(rows, peer * 72, 20)
+        identity = packed.hashed_identity(self._scratch, self._index.secret, account, peer_id)
+        self.identities.rename(torrent, peer, identity)
+        self._of_account.move(peer, account)
+        if self.lists_leechers and not self.seeds(peer):
+            self._leech_no_more(peer)
+            self._leech(peer, account)
+
     def move(self, torrent: int, peer: int, endpoint: bytes, v6: bool) -> None:
         """Gives a known peer the endpoint from which it announces. The endpoint must be free.
 

@@ -20,23 +20,26 @@ from tracker.domain import events
 from tracker.domain.accounts import NOTHING, Totals
 from tracker.domain.clients import Clients
 from tracker.domain.events import codec
-from tracker.domain.events.admin import CreditCorrected, KeyIssued
+from tracker.domain.events.admin import AccountSplit, CreditCorrected, KeyIssued, KeysMoved
 from tracker.domain.events.records import ClientNamed
 from tracker.domain.swarms import MARK_EVENT
 from tracker.ledger.rules import AccountingRules
 from tracker.ledger.sums import Entry, Sums, dated, shown_totals, sums_of, with_open
-from tracker.ports import Client, LedgerAnnounce, LedgerCorrection, LedgerOpening
+from tracker.ports import Client, LedgerAnnounce, LedgerCorrection, LedgerMove, LedgerOpening
 from tracker.store.frames import admin, current, newest, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from eventlog import Frame
+    from tracker.domain.moved import Moved
     from tracker.domain.state import State
-    from tracker.ledger.rules import CountedAnnounce
+    from tracker.ledger.rules import CountedAnnounce, Gain
     from tracker.ports import BookRead, BookRow
 
 _KEY_REF, _KEY_REF_AT = Struct("<I"), 60  # of a record of `codec.PLAIN`
+
+_CREDITED = "credited_uploaded", "credited_downloaded"
 
 DUPLICATE_US = 30_000_000
 """Microseconds within which an announce that repeats the previous one is a duplicate. The client
@@ -91,11 +94,15 @@ class Ledger:
         account: int,
         info_hash: bytes | None = None,
         decrypt: Callable[[Frame], Frame] | None = None,
+        reread: Callable[[Ledger, int], None] | None = None,
     ) -> None:
         """`info_hash`: yield only the entries of this torrent.
 
         `decrypt`: decrypts the protected section of a frame. Give it if the frames are encrypted.
+        `reread`: tells another ledger the log from the beginning up to an event. It is called where
+        the account gets keys of another one, to learn what these counted until then.
         """
+        self._reread = reread
         self._decrypt = decrypt or (lambda frame: frame)
         self._account = account
         self._info_hash = info_hash
@@ -108,34 +115,34 @@ class Ledger:
 
     def sums(self) -> dict[bytes | None, Sums]:
         """Returns the sums by torrent, with the time for which peers are listed so far."""
-        return with_open(self.torrents, self._rules.open())
+        return with_open(self.torrents, self._own(self._rules.open()))
 
     def whole(self) -> Sums:
         """Returns the sums of the account, with the time for which peers are listed so far."""
-        return with_open({None: self.account}, self._rules.open(), of_all=True)[None]
+        return with_open({None: self.account}, self._own(self._rules.open()), of_all=True)[None]
+
+    def _own(self, gains: Iterable[Gain]) -> Iterator[Gain]:
+        """Yields what this account gained, and not those that its keys came from or went to."""
+        return (gain for gain in gains if gain[0] == self._account)
 
     def opening(
         self, kept: Iterable[Frame], state: State, book: BookRead | None = None
-    ) -> Iterator[LedgerOpening | LedgerCorrection]:
-        """Yields the entries of the removed events: the corrections, and the opening balance.
+    ) -> Iterator[LedgerOpening | LedgerCorrection | LedgerMove]:
+        """Yields the entries of the removed events: corrections, moves, and the opening balance.
 
         `state`: the state before the first event that was not removed. `book`: the book of the
         removed events; None = there was none, so all of the balance belongs to no torrent.
         """
         for frame in kept:
-            for entry in self._kept_corrections(frame):
-                amounts = {"credited_uploaded": entry.credited_uploaded}
-                amounts["credited_downloaded"] = entry.credited_downloaded
+            for entry, amounts in self._kept_changes(frame):
                 self._sum(entry, NOTHING, NOTHING._replace(**amounts))
                 if self._info_hash is None:
                     yield entry
         self._begin(state)
-        corrected = self.account.totals
         totals = dated(self._totals(), state.dates)
-        balance = totals._replace(
-            credited_uploaded=totals.credited_uploaded - corrected.credited_uploaded,
-            credited_downloaded=totals.credited_downloaded - corrected.credited_downloaded,
-        )
+        summed = (a - b for a, b in zip(totals, self.account.totals, strict=True))
+        times = {"first_us": totals.first_us, "last_us": totals.last_us}
+        balance = Totals._make(summed)._replace(**times)
         self.account.open(balance)
         shown: Totals | None = balance
         if book is None:
@@ -186,11 +193,19 @@ class Ledger:
             rows.insert(0, rest)
         return rows
 
-    def _kept_corrections(self, frame: Frame) -> Iterator[LedgerCorrection]:
+    def _kept_changes(
+        self, frame: Frame
+    ) -> Iterator[tuple[LedgerCorrection | LedgerMove, dict[str, int]]]:
+        """Yields the corrections and moves of a kept frame, and what each added to the totals."""
         for seq, record in admin(frame):
-            event = record.event()
+            event, date_us = record.event(), record.time_us - frame.header.lead_us
             if isinstance(event, CreditCorrected) and event.account == self._account:
-                yield _corrected(seq, record.time_us - frame.header.lead_us, event, None)
+                credited = event.uploaded, event.downloaded
+                amounts = dict(zip(_CREDITED, credited, strict=True))
+                yield _corrected(seq, date_us, event, None), amounts
+            elif isinstance(event, KeysMoved) and self._account in (event.account, event.to):
+                entry, moved = _moved(seq, date_us, event, self._account)
+                yield entry, moved.amounts()
 
     def _begin(self, state: State) -> None:
         """Takes from the state: keys, rules, and announces that a later one may continue."""
@@ -206,7 +221,7 @@ class Ledger:
             found: Iterable[Entry] = ()
             kind = frame.header.kind
             if kind == events.ADMIN:
-                found = self._corrections(frame)
+                found = self._changes(frame)
             elif kind == events.ANNOUNCE and self.keys:
                 found = self._announces(frame)
             elif kind == ClientNamed.kind:
@@ -230,23 +245,52 @@ class Ledger:
 
     def _take_gains(self) -> None:
         gains, self._rules.gains = self._rules.gains, []
-        for _, info_hash, seeding_us, partial_us in gains:
+        for _, info_hash, seeding_us, partial_us in self._own(gains):
             for sums in (self.torrents.setdefault(info_hash, Sums()), self.account):
                 sums.gain(seeding_us, partial_us)
 
-    def _corrections(self, frame: Frame) -> Iterator[LedgerCorrection]:
-        """Applies an admin frame to the rules; corrections of the account are entries."""
+    def _changes(self, frame: Frame) -> Iterator[LedgerCorrection | LedgerMove]:
+        """Applies an admin frame to the rules; corrections and moves of the account are entries."""
         for seq, record in admin(frame):
             if record.type == KeyIssued.number and record.data.get("account") != self._account:
                 self._rules.time_us = record.time_us
                 continue  # before it is made an event, because a site issues many keys
             event = record.event()
+            if isinstance(event, KeysMoved) and event.to == self._account:
+                self._adopt(event, seq)
             self._rules.apply(event, seq, record.time_us)
             if isinstance(event, KeyIssued):
                 if event.account == self._account:
                     self.keys.add(event.key_ref)
+            elif isinstance(event, KeysMoved):
+                if self._account in (event.account, event.to):
+                    yield self._move(seq, record.time_us, event)
             elif isinstance(event, CreditCorrected) and event.account == self._account:
                 yield self._correction(seq, record.time_us, event)
+
+    def _adopt(self, event: KeysMoved, seq: int) -> None:
+        """Takes keys that another account has until this event, and what they counted."""
+        other = Ledger(event.account, None, self._decrypt, self._reread)
+        if self._reread is None:
+            raise AssertionError("a ledger with keys of another account has to read the log again")
+        self._reread(other, seq)
+        self.keys |= other._keys_in(event)
+        self._rules.adopt(other._rules, event.account)
+
+    def _keys_in(self, event: KeysMoved) -> set[int]:
+        """Returns which keys of the account that loses some an event moves."""
+        return set(event.key_refs) if isinstance(event, AccountSplit) else set(self.keys)
+
+    def _move(self, seq: int, time_us: int, event: KeysMoved) -> LedgerMove:
+        if event.account == self._account:
+            self.keys -= self._keys_in(event)
+        if self._rules.gains:
+            self._take_gains()
+        then = self._totals()
+        event.change(self._rules.accounts, self._account)
+        entry, _ = _moved(seq, self._rules.dates.of(time_us), event, self._account)
+        self._add(entry, then)
+        return entry
 
     def _correction(self, seq: int, time_us: int, event: CreditCorrected) -> LedgerCorrection:
         then = self._totals()
@@ -332,6 +376,15 @@ def _corrected(
     return LedgerCorrection(
         seq, date_us, info_hash, event.uploaded, event.downloaded, event.corrects, reason
     )
+
+
+def _moved(seq: int, date_us: int, event: KeysMoved, account: int) -> tuple[LedgerMove, Moved]:
+    """Returns the entry of a move for one of its accounts, and the signed amounts."""
+    gets = account == event.to
+    moved = event.moved.signed(1 if gets else -1)
+    other = event.account if gets else event.to
+    reason = (event.by or {}).get("reason", "")
+    return LedgerMove(seq, date_us, event.name, other, **moved.amounts(), reason=reason), moved
 
 
 def _rule(counted: CountedAnnounce, rule: int) -> tuple[str, tuple[int, ...]]:

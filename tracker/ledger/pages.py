@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.ledger.account import Ledger
 from tracker.ledger.torrent import Contributions
-from tracker.ledger.walk import Walk
+from tracker.ledger.walk import Walk, rereading
 from tracker.ports import EntriesPage, LedgerOpening, PrunedMomentError, SumsPage
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class EntryPages:
         `info_hash`: only the entries of this torrent. Such a ledger has no opening, so it raises
         `PrunedMomentError` if event `after` was removed.
         """
-        self._ledger = Ledger(account, info_hash, decrypt)
+        self._ledger = Ledger(account, info_hash, decrypt, rereading(log, decrypt))
         self._only = info_hash
         self._end = end
         self._walk = Walk(log, decrypt)
@@ -118,7 +118,11 @@ class SumsPages:
 
     def __init__(self, log: Path, of: int | bytes, decrypt: Decryption) -> None:
         """`of` is an account or an info hash."""
-        self._listener = Contributions(of) if isinstance(of, bytes) else Ledger(of)
+        self._listener = (
+            Contributions(of)
+            if isinstance(of, bytes)
+            else Ledger(of, reread=rereading(log, decrypt))
+        )
         self._walk = Walk(log, decrypt)
 
     def fits(self, end: int | None) -> bool:

@@ -15,10 +15,13 @@ from tracker.domain.accounts import MOST, Accounts
 from tracker.domain.dates import Dates
 from tracker.domain.events import codec
 from tracker.domain.events.admin import (
+    AccountMerged,
+    AccountSplit,
     AddressesLost,
     ClockStepped,
     KeyRevoked,
     KeyRotated,
+    KeysMoved,
     OwnerKeysRevoked,
     TorrentBlacklisted,
     TorrentDelisted,
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
 
 ONLY_TIME = frozenset({Counted.kind, RefusalsCounted.kind, AnnounceRefused.kind})
 """Kinds whose events change nothing here but log time."""
+_AWAKE = KeyRevoked | OwnerKeysRevoked | TorrentBlacklisted | TorrentDelisted | KeysMoved
+"""Events after which an outage cannot have begun before them: see `Listing.out`."""
 _TIME = 8  # bytes at the beginning of each record
 _SHOWN_MARK = 0x7F  # without the bit of `swarms.MARK_SHARED`, which only the state needs
 
@@ -185,7 +190,7 @@ class AccountingRules:
             self.dates.note(time_us, event.wall_us)
         if listing.since_seq == NEVER:
             return
-        if isinstance(event, KeyRevoked | OwnerKeysRevoked | TorrentBlacklisted | TorrentDelisted):
+        if isinstance(event, _AWAKE):
             listing.awake_us = time_us
         if isinstance(event, TrackerStarted):
             listing.out(listing.ticked_us, time_us)
@@ -210,6 +215,39 @@ class AccountingRules:
             self._close(lambda stay: stay.info_hash == info_hash)
         elif isinstance(event, AddressesLost):
             self._close(lambda _: True)
+        elif isinstance(event, KeysMoved):
+            self._move(event)
+
+    def _move(self, event: KeysMoved) -> None:
+        """Has peers of an account count for another one from now on."""
+        keys = event.key_refs if isinstance(event, AccountSplit) else None
+        dropped = event.dropped if isinstance(event, AccountMerged) else ()
+        self._close(lambda stay: stay.seq in dropped)
+        moved = [
+            stay
+            for stay in self._latest.values()
+            if stay.account == event.account and (keys is None or stay.key_ref in keys)
+        ]
+        for info_hash in {stay.info_hash for stay in moved}:
+            self._settled(event.account, info_hash)
+            self._settled(event.to, info_hash)
+        for stay in moved:
+            group = self._groups.get((stay.account, stay.info_hash))
+            stay.account = event.to
+            if group is not None and group.stays.pop(stay.seq, None) is not None:
+                key = stay.account, stay.info_hash
+                theirs = self._groups.setdefault(key, _Group(self.time_us))
+                theirs.stays[stay.seq] = stay
+
+    def adopt(self, other: AccountingRules, account: int) -> None:
+        """Takes over what other rules have of an account, because its keys move to this ledger's.
+        Nobody may use the others any more.
+        """
+        # Those that went there earlier are out of date here.
+        self._latest = {n: stay for n, stay in self._latest.items() if stay.account != account}
+        self._groups = {key: one for key, one in self._groups.items() if key[0] != account}
+        self._latest |= {n: stay for n, stay in other._latest.items() if stay.account == account}
+        self._groups |= {key: one for key, one in other._groups.items() if key[0] == account}
 
     def note(self, frame: Frame) -> None:
         """Applies a frame whose events are no admin events, except for announces: `record`."""

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve
 
 from tracker.domain.accounts import NOTHING, Totals
-from tracker.ports import BookRow, LedgerAnnounce, LedgerCorrection, LedgerSums, LedgerTotals
+from tracker.ports import (
+    BookRow,
+    LedgerAnnounce,
+    LedgerCorrection,
+    LedgerMove,
+    LedgerSums,
+    LedgerTotals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
     from tracker.domain.dates import Dates
     from tracker.ledger.rules import Gain
 
-Entry = LedgerAnnounce | LedgerCorrection
+Entry = LedgerAnnounce | LedgerCorrection | LedgerMove
 
 
 @define
@@ -44,6 +51,8 @@ class Sums:
             self.corrections += 1
             up, down = self.corrected
             self.corrected = up + one.credited_uploaded, down + one.credited_downloaded
+            return
+        if isinstance(one, LedgerMove):
             return
         self.announces += 1
         self.client = one.client.number if one.client else 0

@@ -17,7 +17,7 @@ from attrs import evolve
 from tracker.domain import events
 from tracker.domain.accounts import Accounts
 from tracker.domain.events import codec
-from tracker.domain.events.admin import CreditCorrected, KeyIssued
+from tracker.domain.events.admin import AccountSplit, CreditCorrected, KeyIssued, KeysMoved
 from tracker.ledger.rules import AccountingRules
 from tracker.ledger.sums import Sums, dated, sums_of
 from tracker.store.frames import admin, newest, readable
@@ -109,8 +109,19 @@ class Contributions:
             self._rules.apply(event, seq, record.time_us)
             if isinstance(event, KeyIssued):
                 self._account_of[event.key_ref] = event.account
+            elif isinstance(event, KeysMoved):
+                self._move(event)
             elif isinstance(event, CreditCorrected):
                 self._correct(seq, event)
+
+    def _move(self, event: KeysMoved) -> None:
+        keys = self._account_of
+        if isinstance(event, AccountSplit):
+            keys |= dict.fromkeys(event.key_refs, event.to)
+            return
+        for key_ref, account in keys.items():
+            if account == event.account:
+                keys[key_ref] = event.to
 
     def _correct(self, seq: int, event: CreditCorrected) -> None:
         """Adds a correction if it corrects an event of this torrent and of the same account."""

@@ -174,3 +174,13 @@ class Walk:
         if frame is None:
             self._frames = None  # the next call reads on from here
         return frame
+
+
+def rereading(folder: Path, decrypt: Decryption) -> Callable[[Listener[Entry], int], None]:
+    """Returns what tells a listener the log from its beginning up to an event."""
+
+    def reread(listener: Listener[Entry], end: int) -> None:
+        for _ in Walk(folder, decrypt).tell(listener, end):
+            pass
+
+    return reread

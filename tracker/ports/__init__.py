@@ -30,6 +30,7 @@ from tracker.ports.errors import (
     InvalidFreeleechError,
     InvalidGroupError,
     InvalidJudgingError,
+    InvalidMoveError,
     InvalidNetworkError,
     InvalidPartError,
     InvalidSanctionError,
@@ -72,6 +73,7 @@ from tracker.ports.ledger import (
     LedgerAnnounce,
     LedgerCorrection,
     LedgerEntry,
+    LedgerMove,
     LedgerOpening,
     LedgerSums,
     LedgerTotals,
@@ -79,6 +81,7 @@ from tracker.ports.ledger import (
 )
 from tracker.ports.limits import LimitsOfAccount, OwnLimits
 from tracker.ports.lists import AT_ONCE, ListCursor, ListQuery, chosen
+from tracker.ports.moves import AccountSide, MoveDone, MovePreview, SplitTerms
 from tracker.ports.names import Names, named
 from tracker.ports.outages import Outage, OutagesPage
 from tracker.ports.reads import (
@@ -170,6 +173,7 @@ __all__ = [
     "TAKES_NOTHING_IN",
     "TOKEN_SCOPES",
     "Account",
+    "AccountSide",
     "Actor",
     "Blacklisted",
     "Block",
@@ -223,6 +227,7 @@ __all__ = [
     "InvalidFreeleechError",
     "InvalidGroupError",
     "InvalidJudgingError",
+    "InvalidMoveError",
     "InvalidNetworkError",
     "InvalidPartError",
     "InvalidSanctionError",
@@ -240,6 +245,7 @@ __all__ = [
     "LedgerAnnounce",
     "LedgerCorrection",
     "LedgerEntry",
+    "LedgerMove",
     "LedgerOpening",
     "LedgerSums",
     "LedgerTotals",
@@ -252,6 +258,8 @@ __all__ = [
     "LogUnavailableError",
     "Metric",
     "Moment",
+    "MoveDone",
+    "MovePreview",
     "Names",
     "NewKey",
     "NewToken",
@@ -288,6 +296,7 @@ __all__ = [
     "SettingsChange",
     "SettingsChanged",
     "SettingsInForce",
+    "SplitTerms",
     "Stats",
     "StaysPage",
     "StaysQuery",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tracker.ports.cases import CaseClosing
     from tracker.ports.hit_and_run import JudgingRule, Pardon
     from tracker.ports.limits import OwnLimits
+    from tracker.ports.moves import MoveDone, MovePreview, SplitTerms
     from tracker.ports.sanctions import ClientRule, ClientRuleTerms
     from tracker.ports.settings import SettingsChange
     from tracker.ports.tokens import IssuedToken, NewToken
@@ -243,6 +244,24 @@ class Commands(Protocol):
 
         It needs `by.reason`, and returns the seq of its event. Raises as sanctions do.
         """
+        ...
+
+    # Accounts. Each needs `by.reason`. Raises `UnknownAccountError`, `InvalidMoveError`.
+
+    async def merge(self, account: int, into: int, by: Actor) -> MoveDone:
+        """Gives all keys, peers and totals of an account to another one."""
+        ...
+
+    async def preview_merge(self, account: int, into: int, by: Actor) -> MovePreview:
+        """Tells what it would do. Nothing changes."""
+        ...
+
+    async def split(self, account: int, terms: SplitTerms, by: Actor) -> MoveDone:
+        """Gives some keys of an account to a new one, or to one that was merged before."""
+        ...
+
+    async def preview_split(self, account: int, terms: SplitTerms, by: Actor) -> MovePreview:
+        """Tells what it would do. Nothing changes."""
         ...
 
     # Cases. Each returns the seq of its event. Raises `UnknownAccountError`. That there is such a

@@ -67,6 +67,10 @@ class InvalidJudgingError(CommandError):
     """Hit and run cannot be judged like that; the text says why."""
 
 
+class InvalidMoveError(CommandError):
+    """Accounts cannot be merged or split like that; the text says why."""
+
+
 class InvalidCaseError(CommandError):
     """That cannot be said about a case; the text says why."""
 

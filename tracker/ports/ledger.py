@@ -87,10 +87,33 @@ class LedgerCorrection:
 
 
 @frozen
+class LedgerMove:
+    """Totals that came from another account, or went to it, as signed amounts."""
+
+    seq: int
+    time_us: int
+    what: str  # of the event: `account_merged` or `account_split`
+    account: int  # the other one
+    uploaded: int
+    downloaded: int
+    credited_uploaded: int
+    credited_downloaded: int
+    seeding_us: int
+    partial_us: int
+    sessions: int
+    snatched: int
+    reason: str
+
+    @property
+    def info_hash(self) -> None:
+        """It belongs to no torrent."""
+
+
+@frozen
 class LedgerOpening:
     """The totals that the account had when the log began: their announces were removed.
 
-    Corrections are not in it: those from before are entries of their own.
+    Corrections and moves are not in it: those from before are entries of their own.
     """
 
     seq: int  # of the first event that the log holds
@@ -98,7 +121,7 @@ class LedgerOpening:
     totals: LedgerTotals
 
 
-LedgerEntry = LedgerOpening | LedgerCorrection | LedgerAnnounce
+LedgerEntry = LedgerOpening | LedgerCorrection | LedgerMove | LedgerAnnounce
 
 
 @frozen

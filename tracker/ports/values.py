@@ -252,6 +252,8 @@ class Account:
     partial_us: int = 0  # partial seeding, without moments that are in `seeding_us`
     owner: str | None = None  # the site's name of a user; None = it has none
     group: str | None = None  # whose factors count for it; None = it is in none
+    merged_into: int | None = None  # the account that has its keys and totals now; None = itself
+    merged_us: int | None = None  # date of the merge
 
     @property
     def names(self) -> str:

@@ -47,12 +47,15 @@ class Clock(Protocol):
     def adjust(self) -> int: ...
 
 
-def append_admin(log: Log, state: State, clock: Clock, event: AdminEvent) -> int:
+def append_admin(
+    log: Log, state: State, clock: Clock, event: AdminEvent, now: int | None = None
+) -> int:
     """Appends and applies an admin event, and lets the log commit it.
 
-    Adds the wall clock to an event that says it. Returns the event's sequence number.
+    `now`: log time that the clock showed just before; None = as it is now. Adds the wall clock to
+    an event that says it. Returns the event's sequence number.
     """
-    now = clock.now_us()
+    now = clock.now_us() if now is None else now
     if isinstance(event, ClockEvent):
         event = evolve(event, wall_us=clock.wall_us())
         log.pool.lead_us = state.dates.after(now, event.wall_us)

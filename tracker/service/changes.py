@@ -126,8 +126,9 @@ def _account(state: State, number: int) -> Account:
         state.dates.of(each) if each else None for each in (totals.first_us, totals.last_us)
     )
     seen = {"first_us": first_us, "last_us": last_us}
-    owner = state.access.owner_of(number)
-    return Account(number, **{**totals._asdict(), **seen}, owner=owner)
+    owner, merge = state.access.owner_of(number), state.access.merged.get(number)
+    merged = {"merged_into": merge.into, "merged_us": merge.since_us} if merge else {}
+    return Account(number, **{**totals._asdict(), **seen, **merged}, owner=owner)
 
 
 def _page(found: Sequence[tuple[int, T]], query: ChangesQuery, seq: int) -> ChangesPage[T]:

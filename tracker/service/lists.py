@@ -38,7 +38,7 @@ def accounts(model: Projection, state: State, query: ListQuery) -> Iterator[Acco
         return value if not field.endswith("_us") else model.date(value)
 
     numbers = range(_begin(query) + 1, len(state.access.account_of))
-    rows = (one if one is None or state.access.has_account(one) else 0 for one in _paused(numbers))
+    rows = (one if one is None or state.access.known(one) else 0 for one in _paused(numbers))
     for one in chosen((one for one in rows if one != 0), query, int, get):
         yield one and model.account(one)
 

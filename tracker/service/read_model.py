@@ -370,7 +370,7 @@ class Projection:
 
     def _keys_of(self, account: int) -> Iterator[int | None]:
         """Yields the numbers of the account's keys; None = a place to pause."""
-        account_of, at = self._state.access.account_of, account
+        account_of, at = self._state.access.account_of, self._state.access.first_of(account)
         while at < len(account_of):
             stop = at + _KEYS_AT_ONCE
             try:
@@ -393,13 +393,17 @@ class Projection:
         )
 
     def account(self, account: int) -> ports.Account | None:
-        if not self._state.access.has_account(account):
+        if not self._state.access.known(account):
             return None
+        merge = self._state.access.merged.get(account)
         totals = self._state.totals(account)
         seen = {"first_us": self.date(totals.first_us), "last_us": self.date(totals.last_us)}
         owner = self.owner(account)
         group = self.group_of(account)
-        return ports.Account(account, **{**totals._asdict(), **seen}, owner=owner, group=group)
+        return ports.Account(
+            account, **{**totals._asdict(), **seen}, owner=owner, group=group,
+            merged_into=merge.into if merge else None, merged_us=merge.since_us if merge else None,
+        )  # fmt: skip
 
     def listed_accounts(self, query: ports.ListQuery) -> Iterator[ports.Account | None]:
         return lists.accounts(self, self._state, query)

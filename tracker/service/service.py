@@ -146,14 +146,15 @@ class Service(Announcing):
 
     # Events that administrators, time and the process bring.
 
-    def append(self, event: AdminEvent, by: Actor | None = None) -> int:
+    def append(self, event: AdminEvent, by: Actor | None = None, now: int | None = None) -> int:
         """Appends and applies an admin event; returns its sequence number.
 
-        `by`: the administrator, or the setting, that caused it, if any.
+        `by`: the administrator, or the setting, that caused it, if any. `now`: what `now_us`
+        returned just before, if the event depends on it.
         """
         if by is not None:
             event = evolve(event, by=by.as_data())
-        seq = append_admin(self._log, self._state, self._clock, event)
+        seq = append_admin(self._log, self._state, self._clock, event, now)
         self.forget_keys()
         if isinstance(event, SettingsChanged):
             self._obey_settings()

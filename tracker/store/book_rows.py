@@ -31,15 +31,19 @@ if TYPE_CHECKING:
     from mmap import mmap
 
 _TORRENT, _NO_TORRENT = b"\1", bytes(21)
-_UP, _DOWN = 1, 2  # bits of signs: credited bytes are negative
+_SIGNED = (7, 8, 5, 6, 9, 10, 2, 3)
+"""Places in `Row` of the numbers that may be negative, by the bits of signs: bytes credited and
+raw, microseconds, sessions and snatches.
+"""
 _AT_ONCE = 4096  # rows of a run
 _MOST, _MOST_COUNT = 2**64 - 1, 2**32 - 1
 
 
 class Row(NamedTuple):
-    """What stands behind a row's name; 0 = no date. Credited bytes are signed.
+    """What stands behind a row's name; 0 = no date.
 
-    The rows "no torrent" have 0 as `cut` and `day`.
+    What corrections took away, and what moved to other accounts, is negative. The rows "no torrent"
+    have 0 as `cut` and `day`.
     """
 
     client: int
@@ -82,12 +86,11 @@ def pair(info_hash: bytes, account: int) -> bytes:
 
 def pack(named: bytes, row: Row) -> bytes:
     """Returns the bytes of a row. Amounts stop at the largest number of their field."""
-    client, announces, sessions, snatched, corrections, *amounts, cut, day = row
-    up, down = amounts[2:4]
-    counts = (min(each, _MOST_COUNT) for each in (announces, sessions, snatched, corrections))
-    signs = (_UP if up < 0 else 0) | (_DOWN if down < 0 else 0)
-    limited = (min(abs(each), _MOST) for each in amounts)
-    return named + BODY.pack(signs, client, *counts, *limited, cut, day)
+    client, *counts, cut, day = (*row[:1], *map(abs, row[1:]))
+    signs = sum(1 << bit for bit, place in enumerate(_SIGNED) if row[place] < 0)
+    few = (min(each, _MOST_COUNT) for each in counts[:4])
+    limited = (min(each, _MOST) for each in counts[4:])
+    return named + BODY.pack(signs, client, *few, *limited, cut, day)
 
 
 def of_words(words: Sequence[int]) -> Row:
@@ -98,10 +101,9 @@ def of_words(words: Sequence[int]) -> Row:
 
 def unpack(data: bytes) -> Row:
     signs, *fields = BODY.unpack_from(data, NAME_SIZE)
-    if signs & _UP:
-        fields[7] = -fields[7]
-    if signs & _DOWN:
-        fields[8] = -fields[8]
+    for bit, place in enumerate(_SIGNED):
+        if signs >> bit & 1:
+            fields[place] = -fields[place]
     return Row(*fields)
 
 

@@ -377,6 +377,9 @@ def _noted(booking: Booking) -> tuple[bytes, bytes]:
     for account, (number, up, down) in booking.corrections.items():
         row = EMPTY._replace(corrections=number, credited_uploaded=up, credited_downloaded=down)
         none.end(book_rows.pack(book_rows.name(account, None), row))
+    for account, moved in booking.moves.items():
+        row = EMPTY._replace(**moved.amounts())
+        none.end(book_rows.pack(book_rows.name(account, None), row))
     for one in none.ended.values():
         rows += one
     return book_packing.in_order(rows), bytes(pairs)

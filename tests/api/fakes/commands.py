@@ -10,6 +10,7 @@ import attrs
 from tests.api.fakes.values import LONGEST_S, NOW_US, RANDOM_KEY
 from tracker.ports import (
     Account,
+    AccountSide,
     Actor,
     CaseClosing,
     ClientRule,
@@ -27,6 +28,8 @@ from tracker.ports import (
     IssuedToken,
     JudgingRule,
     KeyInfo,
+    MoveDone,
+    MovePreview,
     NewKey,
     NewToken,
     OwnLimits,
@@ -35,6 +38,7 @@ from tracker.ports import (
     Sanction,
     SettingDifference,
     SettingsChange,
+    SplitTerms,
     TokenInfo,
     TorrentFacts,
     UnknownAccountError,
@@ -46,6 +50,17 @@ from tracker.ports import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+PREVIEW = MovePreview(
+    (
+        AccountSide(Account(7, 1, 2, 3, 4, 5, 6, 7, None, None, owner="anna"), 1, 2, 1, 0, None, ()),
+        AccountSide(
+            Account(9, 0, 0, 0, 0, 0, 0, 0, None, None), 1, 0, 0, 1, OwnLimits(slots=3), ("hidden",)
+        ),
+    ),
+    (Account(7, 0, 0, 0, 0, 0, 0, 0, None, None), Account(9, 1, 2, 3, 4, 5, 6, 7, None, None)),
+    1, 2, 0,
+)  # fmt: skip
 
 
 @attrs.define
@@ -242,6 +257,20 @@ class FakeCommands:
 
     async def limit(self, account: int, own: OwnLimits, by: Actor) -> int:
         return self._judge(by, (account, own))
+
+    async def merge(self, account: int, into: int, by: Actor) -> MoveDone:
+        return MoveDone(self._judge(by, (account, into)), into)
+
+    async def preview_merge(self, account: int, into: int, by: Actor) -> MovePreview:
+        self._judge(by, ("preview", account, into))
+        return PREVIEW
+
+    async def split(self, account: int, terms: SplitTerms, by: Actor) -> MoveDone:
+        return MoveDone(self._judge(by, (account, terms)), 8)
+
+    async def preview_split(self, account: int, terms: SplitTerms, by: Actor) -> MovePreview:
+        self._judge(by, ("preview", account, terms))
+        return PREVIEW
 
     async def blacklist(self, info_hash: bytes, public: bool, by: Actor) -> int:
         return self._judge(by, (info_hash, public))

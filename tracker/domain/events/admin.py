@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attrs import field, frozen
 
-from tracker.domain import events
+from tracker.domain import events, moving
 from tracker.domain.access import Key, Request
 from tracker.domain.access_tokens import AccessToken
 from tracker.domain.events.errors import ReplayError, UnknownEventError
@@ -39,12 +39,15 @@ from tracker.domain.factors import ANY_TORRENT, ANYBODY, GROUP, Factor
 from tracker.domain.freeleech import NEVER, Token
 from tracker.domain.hit_and_run import Rule  # noqa: TC001  # cattrs needs it, as above
 from tracker.domain.limits import KINDS, MOST, Exemption
+from tracker.domain.moved import Moved  # noqa: TC001  # cattrs needs it, as above
 from tracker.domain.sanctions import HIDDEN, LEECH_OFF, ClientRule, Sanction
 from tracker.domain.settings import KNOWN_RULES, Settings
-from tracker.domain.staying import ADDRESSES_LOST, BLACKLISTED, DELISTED, REVOKED
+from tracker.domain.staying import ADDRESSES_LOST, BLACKLISTED, DELISTED, MERGED, REVOKED
 from tracker.domain.tally import Pruned
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tracker.domain.accounts import Accounts
     from tracker.domain.events.target import Accounting, Target
 
@@ -792,6 +795,80 @@ class LimitsSet(AdminEvent):
         if not all(0 <= (limit or 0) <= MOST for limit in limits):
             raise ReplayError(f"event {seq} sets a limit above {MOST}")
         to.limit(self.account, own)
+
+
+# Accounts.
+
+
+@frozen
+class KeysMoved(AdminEvent):
+    """Base of the events by which keys and totals of an account go to another one."""
+
+    account: Account
+    to: Account
+    moved: Moved
+
+    def change(self, accounts: Accounts, account: int) -> None:
+        """Changes the totals of one of the two accounts, in the state or in its ledger."""
+        accounts.gain(account, self.moved.signed(1 if account == self.to else -1))
+
+    def _move(self, to: Target, seq: int, key_refs: Sequence[int]) -> None:
+        """Moves totals, peers and bases. Raises `ReplayError` if there are no such totals."""
+        to.listing.awake_us = to.time_us
+        moving.move(to, self.account, self.to, frozenset(key_refs))
+        try:
+            to.accounts.check_move(self.account, self.to, self.moved)
+        except ValueError as error:
+            raise ReplayError(f"event {seq} moves more than there is: {error}") from None
+        for account in self.account, self.to:
+            self.change(to.accounts, account)
+        if to.book is not None:
+            to.book.move(self.account, self.to, self.moved)
+
+
+@admin_event(122, "account_merged")
+@frozen
+class AccountMerged(KeysMoved):
+    """All keys of an account and its totals are another account's from here on."""
+
+    dropped: tuple[int, ...] = ()  # announces whose peers and bases end, as of `moving.twins`
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        access = to.access
+        if not (access.has_account(self.account) and access.has_account(self.to)) or (
+            self.account == self.to
+        ):
+            raise ReplayError(f"event {seq} merges account {self.account} into {self.to}")
+        key_refs = [*access.keys_of(self.account)]
+        moving.drop(to, (self.account, self.to), frozenset(self.dropped), MERGED)
+        access.merge(self.account, self.to, seq, to.dates.of(time_us))
+        self._move(to, seq, key_refs)
+
+
+@admin_event(123, "account_split")
+@frozen
+class AccountSplit(KeysMoved):
+    """Some keys of an account, and maybe a part of its totals, are a new account's from here on.
+
+    An account that was merged before is the new one if its first key comes back.
+    """
+
+    owner: str
+    key_refs: tuple[int, ...]
+
+    def subjects(self) -> list[Subject]:
+        return [*super().subjects(), *(("key_ref", key_ref) for key_ref in self.key_refs)]
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        access, keys = to.access, set(self.key_refs)
+        if not (
+            access.has_account(self.account)
+            and keys <= {*access.keys_of(self.account)} - {self.account}
+            and self.to in keys
+        ):
+            raise ReplayError(f"event {seq} splits account {self.account}, which has no such keys")
+        access.split(self.key_refs, self.to, self.owner)
+        self._move(to, seq, self.key_refs)
 
 
 def _idempotency(by: dict[str, str] | None) -> tuple[str, str]:

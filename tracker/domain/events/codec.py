@@ -27,6 +27,7 @@ from tracker.domain.events.errors import CodecError as CodecError
 from tracker.domain.events.errors import UnknownEventError as UnknownEventError
 from tracker.domain.events.records import RECORDS
 from tracker.domain.hit_and_run import Rule
+from tracker.domain.moved import Moved
 from tracker.domain.settings import Settings
 
 if TYPE_CHECKING:
@@ -195,4 +196,6 @@ _converter.register_structure_hook(Settings, lambda data, _: Settings.from_data(
 _converter.register_unstructure_hook(Settings, Settings.as_data)
 _converter.register_structure_hook(Rule, lambda data, _: Rule.from_data(data))
 _converter.register_unstructure_hook(Rule, Rule.as_data)
+_converter.register_structure_hook(Moved, lambda data, _: Moved.from_data(data))
+_converter.register_unstructure_hook(Moved, Moved.as_data)
 _converter.register_structure_hook(bool, _exactly)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tracker.domain.hidden_peers import Hidden
     from tracker.domain.limits import Exemption
     from tracker.domain.listing import Listing
-    from tracker.domain.sanctions import ClientRule, Sanction
+    from tracker.domain.sanctions import ClientRule, Sanction, Sanctions
+    from tracker.domain.seeding import Seeding
     from tracker.domain.settings import Settings
     from tracker.domain.swarms import Swarms
     from tracker.domain.sweep import Sweep
@@ -65,6 +66,11 @@ class Target(Accounting, Protocol):
     listing: Listing
     bases: Bases
     book: Booking | None
+    seeding: Seeding
+    sanctions: Sanctions
+    gone: list[int] | None
+    seq: int
+    time_us: int
 
     def leave(self, torrent: int, peer: int, why: int, remembered: bool = False) -> None:
         """Removes a peer, and counts its time. `why`: a number of `staying`."""

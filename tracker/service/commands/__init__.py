@@ -3,6 +3,7 @@
 Each command decides by the state, appends its event, and replies once the event is durable.
 """
 
+from tracker.service.commands.accounts import AccountCommands
 from tracker.service.commands.cases import CaseCommands
 from tracker.service.commands.credit import CreditCommands
 from tracker.service.commands.freeleech import FreeleechCommands
@@ -18,6 +19,7 @@ from tracker.service.commands.whitelist import WhitelistCommands
 
 
 class ServiceCommands(
+    AccountCommands,
     WhitelistCommands,
     KeyCommands,
     CreditCommands,

@@ -49,7 +49,7 @@ class CaseCommands(Writing):
         return await self._tell(CaseNoted(account, detector, note), by)
 
     async def _tell(self, event: CaseEvent, by: ports.Actor) -> int:
-        if not self._service.state.access.has_account(event.account):
+        if not self._service.state.access.known(event.account):
             raise ports.UnknownAccountError
         async with self._answer():
             self._need_room()

@@ -11,6 +11,7 @@ from tracker import ports
 from tracker.domain.accounts import MOST
 from tracker.domain.events.admin import CreditCorrected, CreditFactorEnded, CreditFactorSet
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, GROUP
+from tracker.service.commands.checks import check_account
 
 if TYPE_CHECKING:
     from tracker.domain.factors import Factor
@@ -128,8 +129,7 @@ def correction(
 
     Raises `UnknownAccountError`, `InvalidCorrectionError`.
     """
-    if not state.access.has_account(asked.account):
-        raise ports.UnknownAccountError
+    check_account(state.access, asked.account)
     if not reason:
         raise ports.InvalidCorrectionError("a correction needs a reason")
     if not asked.uploaded and not asked.downloaded:

@@ -10,6 +10,7 @@ from tracker.domain.accounts import MOST
 from tracker.domain.events.admin import AccountGrouped, FreeleechGiven, FreeleechWithdrawn
 from tracker.domain.freeleech import IN_USE, UNUSED
 from tracker.service.commands import crediting, pending
+from tracker.service.commands.checks import check_account
 from tracker.service.commands.writing import Writing
 from tracker.service.read_model import token_seen
 
@@ -26,8 +27,7 @@ because pieces that fail their check are loaded again.
 class FreeleechCommands(Writing):
     async def group_account(self, account: int, group: str | None, by: ports.Actor) -> None:
         state = self._service.state
-        if not state.access.has_account(account):
-            raise ports.UnknownAccountError
+        check_account(state.access, account)
         if group is not None and (problem := crediting.group_problem(group)):
             raise ports.InvalidGroupError(problem)
         async with self._answer(pending.account(account)):
@@ -86,8 +86,7 @@ def _with_ends(state: State, terms: ports.FreeleechTerms) -> ports.FreeleechTerm
 
 def _check(state: State, terms: ports.FreeleechTerms, now: int) -> None:
     """Raises `UnknownAccountError`, or `InvalidFreeleechError` for terms that no state allows."""
-    if not state.access.has_account(terms.account):
-        raise ports.UnknownAccountError
+    check_account(state.access, terms.account)
     problem = crediting.label_problem(terms.label)
     if not state.settings.private or state.settings.accounting == 1:
         problem = "there are accounts in private modes only, so nothing is credited here"

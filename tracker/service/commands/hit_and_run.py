@@ -19,6 +19,7 @@ from tracker.domain.events.admin import (
     ImmunityChanged,
 )
 from tracker.domain.hit_and_run import Rule
+from tracker.service.commands.checks import check_account
 from tracker.service.commands.crediting import END_US
 from tracker.service.commands.writing import Writing
 
@@ -62,8 +63,8 @@ class HitAndRunCommands(Writing):
         if not state.settings.private or state.settings.accounting == 1:
             text = "there are accounts in private modes only, so nothing is judged here"
             raise ports.InvalidJudgingError(text)
-        if account is not None and not state.access.has_account(account):
-            raise ports.UnknownAccountError
+        if account is not None:
+            check_account(state.access, account)
         async with self._answer():
             self._need_room()
             return self._append(event, by)

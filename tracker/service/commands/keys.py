@@ -15,6 +15,7 @@ from tracker.domain.events.admin import (
     OwnerKeysRevoked,
 )
 from tracker.service.commands import pending
+from tracker.service.commands.checks import check_account
 from tracker.service.commands.crediting import END_US
 from tracker.service.commands.writing import (
     ANOTHER_REQUEST,
@@ -97,6 +98,7 @@ class KeyCommands(Writing):
         async with self._answer(pending.account(account or 0)):
             if account is None:
                 raise ports.UnknownAccountError(f"no account has the owner {owner}")
+            check_account(access, account)
             key_refs = [*access.in_force(account, owner)]
             self._need_room()
             for at in range(0, len(key_refs), _KEYS_AT_ONCE):
@@ -123,9 +125,15 @@ class KeyCommands(Writing):
 
     def _end_of(self, new: ports.NewKey) -> int | None:
         """Returns the end of a new key's validity, or raises the error that forbids the key."""
-        keys = self._service.state.access.keys
-        if new.key is not None and server_secret.key_hash(new.key) in keys:
+        access = self._service.state.access
+        if new.key is not None and server_secret.key_hash(new.key) in access.keys:
             raise ports.DuplicateKeyError
+        merge = access.merged.get(access.owners.get(new.owner or "", 0))
+        if merge is not None:
+            raise ports.InvalidMoveError(
+                f"the account of {new.owner} was merged into account {merge.into}, so it gets no "
+                "new keys: name the owner of that one"
+            )
         until_us = new.valid_until_us
         if new.seconds_valid is not None:
             until_us = self._service.date_us() + new.seconds_valid * 1_000_000

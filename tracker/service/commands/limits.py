@@ -8,6 +8,7 @@ from tracker import ports
 from tracker.domain.events.admin import LimitsSet
 from tracker.domain.limits import KINDS, MOST
 from tracker.service.commands import pending
+from tracker.service.commands.checks import check_account
 from tracker.service.commands.writing import Writing
 
 
@@ -19,7 +20,6 @@ class LimitCommands(Writing):
             for name in KINDS:
                 if not 0 <= (getattr(own, name) or 0) <= MOST:
                     raise ports.InvalidSanctionError(f"{name}: expected 0 (no limit) to {MOST:,}")
-            if not self._service.state.access.has_account(account):
-                raise ports.UnknownAccountError
+            check_account(self._service.state.access, account)
             self._need_room()
             return self._append(LimitsSet(account, *astuple(own)), by)

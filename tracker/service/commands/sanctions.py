@@ -17,6 +17,7 @@ from tracker.domain.events.admin import (
 )
 from tracker.domain.sanctions import KINDS
 from tracker.service.commands import pending
+from tracker.service.commands.checks import check_account
 from tracker.service.commands.crediting import END_US
 from tracker.service.commands.writing import Writing
 from tracker.service.read_model import rule_seen
@@ -112,8 +113,7 @@ class SanctionCommands(Writing):
             raise ports.InvalidSanctionError("it would end in the past, or after the year 9999")
 
     def _check_account(self, account: int) -> None:
-        if not self._service.state.access.has_account(account):
-            raise ports.UnknownAccountError
+        check_account(self._service.state.access, account)
 
 
 def network_of(text: str) -> str:

@@ -43,9 +43,12 @@ class Writing:
         """
         need_room(self._log)
 
-    def _append(self, event: AdminEvent, by: ports.Actor) -> int:
-        """Appends and applies the event. Returns its sequence number."""
-        self._last_seq = self._service.append(event, by)
+    def _append(self, event: AdminEvent, by: ports.Actor, now: int | None = None) -> int:
+        """Appends and applies the event. Returns its sequence number.
+
+        `now`: as of `Service.append`.
+        """
+        self._last_seq = self._service.append(event, by, now)
         self._pending.note(self._last_seq, event, by)
         return self._last_seq
 
