@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import evolve
@@ -18,6 +18,7 @@ from tests.population.shares import Cheats
 from tests.population.simulator import Population
 from tests.population.writing import write
 from tests.support import events_in, keys_of
+from tests.tracker.domain.detecting.said import fields_of
 from tests.tracker.upkeep.test_case_keeping import Everything
 from tracker.domain.detecting.intervals import CASE, PROOF
 from tracker.domain.detecting.watch import Watch
@@ -27,8 +28,6 @@ from tracker.upkeep.case_keeping import CaseKeeper
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tracker.domain.detecting.intervals import Interval
 
 TRAITS = {
     "household", "CGNAT", "IPv4 and IPv6", "seedbox", "falls silent", "downloaded stays 0",
@@ -111,17 +110,18 @@ def test_a_log_has_what_the_population_said(tmp_path: Path) -> None:
     assert plain(theirs) == plain(ours)
 
 
-def plain(detector: Everything) -> list[Interval]:
+def plain(detector: Everything) -> list[dict[str, Any]]:
     """Returns the intervals of announces, without numbers that each log counts for itself. Ends of
     peer_ids, which the feed hashes, are numbers in the order in which they come.
     """
     ends: dict[bytes, bytes] = {}
     return [
-        one._replace(
-            seq=0,
-            client=0,
-            peer_id=one.peer_id[:8] + ends.setdefault(one.peer_id[8:], b"%d" % len(ends)),
-        )
+        fields_of(one)
+        | {
+            "seq": 0,
+            "client": 0,
+            "peer_id": one.peer_id[:8] + ends.setdefault(one.peer_id[8:], b"%d" % len(ends)),
+        }
         for one in detector.heard_of
         if not one.gone
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import evolve
@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from tests.property.world import FIRST_SETTINGS, Step, World, steps
 from tests.support import HandTime, MemoryLog, few_or_many, try_examples
+from tests.tracker.domain.detecting.said import again, fields_of
 from tracker.domain.detecting import feed as module
 from tracker.domain.detecting.feed import Feed
+from tracker.domain.detecting.intervals import Detector
 from tracker.domain.detecting.watch import Watch
 from tracker.domain.events.records import Tick
 from tracker.domain.state import State
@@ -26,22 +28,16 @@ DAY = 86_400  # seconds
 waits = st.tuples(st.just("wait"), st.sampled_from([DAY // 3, DAY, 2 * DAY]))
 
 
-class Listens:
+class Listens(Detector):
     """Keeps what it hears."""
 
-    name, parameters = "listens", None
-    version = 1
-    kept: tuple[str, ...] = ()
-    holds: tuple[type, ...] = ()
+    name = "listens"
 
     def __init__(self) -> None:
         self.heard_of: list[Interval] = []
 
     def heard(self, interval: Interval) -> Iterable[Finding]:
         self.heard_of.append(interval)
-        return ()
-
-    def ticked(self, time_us: int) -> Iterable[Finding]:  # noqa: ARG002  # the interface's name
         return ()
 
 
@@ -107,5 +103,5 @@ def _remember_one(history: list[Step]) -> None:
         assert header.kind != Tick.kind or feed.away <= 1
 
 
-def _seen(one: Interval) -> Interval:
-    return one._replace(peer_id=one.peer_id[:8], address=None, port=0, key=None)
+def _seen(one: Interval) -> dict[str, Any]:
+    return fields_of(again(one, peer_id=one.peer_id[:8], address=None, port=0, key=None))

@@ -24,7 +24,7 @@ from tracker.store.address_keys import pseudonym
 from tracker.store.detector_file import NothingRememberedError, Remembered, RememberedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from eventlog import Frame
@@ -194,18 +194,22 @@ class CaseKeeper:
         detector_file.write(self._log, self._keys, state.time_us // DAY_US, one)
 
 
-def hear(feed: Feed, state: State, frame: Frame) -> Iterator[Heard]:
-    """Has a feed hear a frame that was applied. Yields what was found. Raises `CodecError`."""
-    header = frame.header
-    if header.kind == events.ANNOUNCE:
-        yield from feed.announced(state, header.base_seq, frames.announces(frame))
+def hear(feed: Feed, state: State, frame: Frame) -> list[Heard]:
+    """Has a feed hear a frame that was applied. Returns what was found. Raises `CodecError`."""
+    header, found = frame.header, list["Heard"]()
+    if header.kind == events.ANNOUNCE and frames.readable(frame):
+        with frames.reading(header.base_seq):
+            newest = frames.newest(frame)
+            plain, protected = bytearray(newest.plain), bytearray(newest.protected)
+        found += feed.announced(state, header.base_seq, plain, protected)
     elif header.kind == AnnounceRefused.kind and frames.known(frame):
         for seq, one in enumerate(AnnounceRefused.unpack(frame.plain), header.base_seq):
-            yield from feed.refused(state, seq, one)
-    yield from feed.left(state, state.seq - 1)
+            found += feed.refused(state, seq, one)
+    found += feed.left(state, state.seq - 1)
     # A start is a tick, too: from then on the detectors know who comes.
     if header.kind == Tick.kind or _starts(frame):
-        yield from feed.ticked(state, state.seq - 1)
+        found += feed.ticked(state, state.seq - 1)
+    return found
 
 
 def _starts(frame: Frame) -> bool:

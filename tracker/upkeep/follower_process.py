@@ -81,6 +81,10 @@ BOOK_SECONDS = 10.0
 """
 RETRY_SECONDS = 60.0
 """Seconds until a segment that could not be sealed is tried again."""
+REMEMBER_SHARE = 20
+"""What the detectors remember is not written again before this many times the time it took, because
+snapshots follow one another in seconds where the follower catches up.
+"""
 _POLL_SECONDS = 1.0  # between two looks at the log
 _REPORTED_FRAMES = 500  # between two reports while it catches up: 200,000 announces in full frames
 
@@ -146,6 +150,7 @@ class Follower:
         self._crowded = ""  # why old rows of the book could not be removed, as reported
         self._book_from = self._stays_from = 0.0  # when book and index of stays are due
         self._remember_from = 0.0  # when what the detectors remember is due
+        self._remember_again = 0.0  # when it may be written with a snapshot, too
         self._seal_from = 0.0  # when the next look for finished segments is due
         self._all_sealed = False  # since the start, all older segments got theirs
         self._frames_from = 0.0  # when the next look for segments without an index is due
@@ -344,9 +349,12 @@ class Follower:
         try:
             if self._cases:
                 self._cases.write()
-                if remember:
-                    self._remember_from = time.monotonic() + self._seconds
+                began = time.monotonic()
+                if remember and began >= self._remember_again:
+                    self._remember_from = began + self._seconds
                     self._cases.remember(self.state)
+                    now = time.monotonic()
+                    self._remember_again = now + REMEMBER_SHARE * (now - began)
         except FileNotFoundError as error:
             raise OSError(f"the cases were removed, and are found anew: {error}") from None
         except (OSError, SecretError) as error:

@@ -14,7 +14,7 @@ from eventlog import first_seq
 from tests.support import START_US
 from tests.tracker.upkeep.book.site import MEMBERS, Site
 from tracker.domain.detecting.cases import Found, Said, cases
-from tracker.domain.detecting.intervals import LEAD, Finding, Interval
+from tracker.domain.detecting.intervals import LEAD, Detector, Finding, Interval
 from tracker.domain.detecting.watch import Watch
 from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import CaseNoted, CaseTaken
@@ -30,13 +30,10 @@ if TYPE_CHECKING:
     from tests.support import Rig
 
 
-class Everything:
+class Everything(Detector):
     """Finds something in each interval: its numbers."""
 
-    name, parameters = "everything", None
-    version = 1
-    kept: tuple[str, ...] = ()
-    holds: tuple[type, ...] = ()
+    name = "everything"
 
     def __init__(self) -> None:
         self.heard_of: list[Interval] = []
@@ -50,9 +47,6 @@ class Everything:
                 {"down": interval.down, "gone": interval.gone, "first": interval.first},
             ),
         )  # fmt: skip
-
-    def ticked(self, time_us: int) -> Iterable[Finding]:  # noqa: ARG002  # the interface's name
-        return ()
 
 
 @pytest.fixture

@@ -28,12 +28,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracker.domain.detecting.cases import Said
+    from tracker.domain.detecting.intervals import Detector
     from tracker.store.address_keys import Keyring
 
 CHEATS = evolve(Cheats(), share=0.7)
 MEMBERS = 40
 PLACES = (0.3, 0.31, 0.8)
 """Where the follower is started again, in parts of the log."""
+
+
+Newer: Any = type("ManyNetworks", (ManyNetworks,), {"version": 99})
 
 
 class Site:
@@ -45,8 +49,14 @@ class Site:
         self.told: list[str] = []
         self.file = self.log / case_files.FOLDER / detector_file.FILE
 
-    def keeper(self, declared: Declared = Declared()) -> CaseKeeper:  # noqa: B008  # it is frozen
+    def keeper(
+        self,
+        declared: Declared = Declared(),  # noqa: B008  # it is frozen
+        newer: Detector | None = None,
+    ) -> CaseKeeper:
         watch = Watch.of(declared, Hiding(self.keys))
+        if newer:
+            watch.detectors = [newer if one.name == newer.name else one for one in watch.detectors]
         return CaseKeeper(self.log, self.keys, self.told.append, watch)
 
     def follow(self, upto: float = 1, **given: Declared) -> CaseKeeper:
@@ -135,12 +145,10 @@ def test_what_is_missing_is_not_told(site: Site, whole: list[Found | Said]) -> N
 
 
 def test_a_detector_of_another_version_hears_the_log_again(
-    site: Site, whole: list[Found | Said], monkeypatch: pytest.MonkeyPatch
+    site: Site, whole: list[Found | Said]
 ) -> None:
     site.follow(0.5)
-    with monkeypatch.context() as patch:
-        patch.setattr(ManyNetworks, "version", 99)
-        assert site.keeper().seq == 0
+    assert site.keeper(newer=Newer()).seq == 0
     other = Declared(shared=("192.0.2.0/24",))
     assert site.keeper(other).seq == 0
     assert [why.count("another version") for why in site.told] == [1, 1]
@@ -153,12 +161,13 @@ def test_what_a_defect_wrote_is_told_and_the_log_heard_again(
 ) -> None:
     """Whatever was restored before the place of the error is not used."""
 
-    def spoil(self: Watch) -> dict[str, object]:
-        return as_data(self) | {"constant_rate": [[99, 99]]}
+    def spoil(log: Path, keys: Keyring, day: int, one: detector_file.Remembered) -> None:
+        one.data["detectors"]["constant_rate"] = [[99, 99]]
+        whole_write(log, keys, day, one)
 
-    as_data = Watch.as_data
+    whole_write = detector_file.write
     with monkeypatch.context() as patch:
-        patch.setattr(Watch, "as_data", spoil)
+        patch.setattr(detector_file, "write", spoil)
         site.follow(0.5)
     _hears_again(site, whole, "")
 

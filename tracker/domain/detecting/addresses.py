@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from tracker.domain.detecting.declared import NetworkSet
-from tracker.domain.detecting.intervals import CASE, LEAD, Finding
+from tracker.domain.detecting.intervals import CASE, LEAD, Detector, Finding
 from tracker.domain.events import DAY_US
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class AddressParameters:
     """Networks that many people share, such as those of a VPN: left out."""
 
 
+MOST_NAMES = 65_536
+"""The most hidden names that are held, about 150 bytes each; then they are made anew."""
+
+
 Hide = Callable[[int, bytes], bytes | None]
 """Returns a hash of an address under a secret of a day (number since 1970-01-01), which goes with
 the key of the day; None = it is not there.
@@ -50,7 +54,7 @@ class _Stay:
         self.key: int | None = None
 
 
-class SharedAddress:
+class SharedAddress(Detector):
     """Compares the accounts at each address; the same port or `key=` says they are one client."""
 
     name = "shared_address"
@@ -64,11 +68,15 @@ class SharedAddress:
         hide: Hide = lambda _day, address: address,
     ) -> None:
         self.parameters, self._hide = parameters or AddressParameters(), hide
+        self._pause_us = self.parameters.pause_seconds * 1_000_000
         self._shared = NetworkSet(self.parameters.shared)
         self._stays: dict[bytes, dict[int, _Stay]] = {}  # by hidden address and account
         # By port a bit for each member, its number modulo 64, of this time and of the one before.
         self._ports: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self._found: dict[tuple[int, int], tuple[int, int]] = {}  # grade and time, by accounts
+        # Hidden names of addresses, for a day, because hashing takes a microsecond.
+        self._names: dict[bytes, bytes] = {}
+        self._named_day = 0
         self._day = 0
         self._learnt_us = 0  # when usual ports are known; 0 = nothing was heard
 
@@ -82,7 +90,7 @@ class SharedAddress:
         stay = stays.get(account)
         if stay is None:
             stay = stays[account] = _Stay(account, interval.time_us)
-        if interval.time_us - stay.last_us > self.parameters.pause_seconds * 1_000_000:
+        if interval.time_us - stay.last_us > self._pause_us:
             stay.begin_us = interval.time_us
         if interval.port != stay.port:
             self._uses(interval.port, account)
@@ -96,9 +104,16 @@ class SharedAddress:
         """Returns the stays at an address. Those of the day before come under the new day's hash;
         older ones are forgotten. None = it is shared, or cannot be hidden.
         """
-        name = self._hide(day, address)
+        if day != self._named_day:
+            self._named_day, self._names = day, {}
+        name = self._names.get(address)
         if name is None:
-            return None
+            name = self._hide(day, address)
+            if name is None:
+                return None
+            if len(self._names) >= MOST_NAMES:
+                self._names.clear()
+            self._names[address] = name
         stays = self._stays.get(name)
         if stays is None:
             if self._shared.has(address):

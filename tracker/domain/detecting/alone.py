@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import frozen
 
-from tracker.domain.detecting.intervals import CASE, LEAD, MOST_EVIDENCE, MOST_WAITING, Finding
+from tracker.domain.detecting.intervals import (
+    CASE,
+    LEAD,
+    MOST_EVIDENCE,
+    MOST_WAITING,
+    Detector,
+    Finding,
+)
 from tracker.domain.detecting.outages import Outages
 from tracker.domain.events import DAY_US, STOPPED
 
@@ -66,7 +73,7 @@ class _Window:
         self.somebody = False  # came within one timeout
 
 
-class UploadWithoutLeechers:
+class UploadWithoutLeechers(Detector):
     """Looks whether anybody else was there, from one timeout before a window to one after it.
 
     Leechers count, refused announces, and who is new and complete, because he may have loaded.
@@ -93,7 +100,7 @@ class UploadWithoutLeechers:
         swarm = self._swarms.get(interval.info_hash)
         if swarm is None:
             swarm = self._swarms[interval.info_hash] = _Swarm()
-        name = interval.account, interval.peer_id
+        name = interval.name
         if up >= self.parameters.least_bytes and interval.account:
             self._sent(interval, swarm, name)
         stays = interval.event != STOPPED and not interval.gone and not interval.refused

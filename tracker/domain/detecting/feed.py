@@ -7,20 +7,17 @@ needs no addresses, and sees the same peers as the state.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from tracker.domain import events
+from tracker.domain import events, packed
 from tracker.domain.detecting import keeping
 from tracker.domain.detecting.intervals import Interval
 from tracker.domain.events.announce import V4_MAPPED
 from tracker.domain.judging import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from tracker.domain.detecting.intervals import Finding
     from tracker.domain.detecting.watch import Watch
-    from tracker.domain.events.announce import Plain, Private
     from tracker.domain.events.records import AnnounceRefused
     from tracker.domain.state import State
 
@@ -33,24 +30,32 @@ oldest are forgotten: what they announce next counts as their first announce.
 """
 
 
-class _Last(NamedTuple):
+_NOTHING: list[Found] = []
+# They have types in the .pxd.
+_stopped, _rule_first, _rule_restarted = events.STOPPED, events.RULE_FIRST, events.RULE_RESTARTED
+_left_unknown, _v4_mapped = events.LEFT_UNKNOWN, V4_MAPPED
+
+
+class _Last:
     """The last announce of a peer."""
 
-    time_us: int
-    account: int
-    info_hash: bytes
-    peer_id: bytes
-    client: int
-    left: int | None
-    uploaded: int
-    downloaded: int
-    size: int
+    __slots__ = (
+        "account", "client", "downloaded", "info_hash", "left", "named", "peer_id", "size", "time_us",
+        "uploaded",
+    )  # fmt: skip
+
+    def __init__(self, one: Interval, named: bool) -> None:
+        """`named`: the end of the peer_id is known."""
+        self.time_us, self.account, self.client = one.time_us, one.account, one.client
+        self.named = named
+        self.info_hash, self.peer_id, self.left = one.info_hash, one.peer_id, one.left
+        self.uploaded, self.downloaded, self.size = one.uploaded, one.downloaded, one.size
 
 
 class Feed:
     """Remembers the last announce of each peer with an account, without its address."""
 
-    version = 1
+    version = 2
     kept = ("_last", "_away", "_secret")
     holds: tuple[Any, ...] = (_Last,)
 
@@ -86,55 +91,91 @@ class Feed:
         return len(self._away)
 
     def announced(
-        self, state: State, seq: int, rows: Iterable[tuple[Plain, Private | None]]
-    ) -> Iterator[Found]:
-        """Hears the announces of a frame after it was applied; the first one is event `seq`."""
-        for number, (plain, private) in enumerate(rows, seq):
-            account = state.access.account_of[plain[6]]
+        self, state: State, seq: int, plain: bytearray, protected: bytearray
+    ) -> list[Found]:
+        """Hears the announces of a frame after it was applied; the first one is event `seq`.
+
+        `plain`, `protected`: the parts of the frame, in the newest schema; the latter is empty if
+        no key decrypted it.
+        """
+        account_of, found = state.access.account_of, list[Found]()
+        for number in range(len(plain) // 80):
+            account = packed.u32(account_of, packed.word(plain, number * 80 + 60))
             if not account:  # there are none in public modes
                 continue
-            interval = self._interval(state, number, account, plain, private)
-            yield from self._heard(interval)
-            if interval.event == events.STOPPED:
-                yield from self._heard(_gone(_last(interval), number, interval.time_us))
+            interval = self._interval(state, seq + number, account, number, plain, protected)
+            found += self._heard(interval)
+            last = _Last(interval, len(protected) > 0)
+            if interval.event == _stopped:
+                found += self._heard(_gone(last, seq + number, interval.time_us))
             else:
-                self._last[number] = _last(interval)
+                self._last[seq + number] = last
+        return found
 
     def _interval(
-        self, state: State, seq: int, account: int, plain: Plain, private: Private | None
+        self,
+        state: State,
+        seq: int,
+        account: int,
+        number: int,
+        plain: bytearray,
+        protected: bytearray,
     ) -> Interval:
-        time_us, info_hash, id_begin, uploaded, downloaded, left, _, last_seq, _, _, _, what = (
-            plain[:12]
-        )
-        rule, client = plain[12:]
-        before = None
-        if rule != events.RULE_FIRST:
-            before = self._last.pop(last_seq, None) or self._away.pop(last_seq, None)
-        goes_on = before is not None and rule != events.RULE_RESTARTED
-        address, port, key, hidden_end = None, 0, None, bytes(12)
-        if private is not None:
-            packed, id_end, port_bytes, hashed = private
-            hidden_end = blake2b(id_end, digest_size=12, key=self._secret).digest()
-            v6 = what >> 4 & 1
-            address = packed if v6 or packed[:12] != V4_MAPPED else packed[12:]
-            port, key = int.from_bytes(port_bytes, "big"), hashed or None
-        return Interval(
-            seq=seq, time_us=time_us, before_us=before.time_us if before else time_us,
-            account=account, info_hash=info_hash, peer_id=id_begin + hidden_end, address=address,
-            port=port, key=key, client=client, event=what & 0x0F,
-            up=max(0, uploaded - before.uploaded) if before and goes_on else 0,
-            down=max(0, downloaded - before.downloaded) if before and goes_on else 0,
-            left=None if left == events.LEFT_UNKNOWN else left,
-            left_before=before.left if before else None,
-            uploaded=uploaded, downloaded=downloaded, first=before is None, refused=False,
-            gone=False, size=size_of(state, info_hash),
-        )  # fmt: skip
+        """Reads a record of a frame by its number: see `tracker.domain.events.announce`."""
+        at = number * 80
+        time_us, left = packed.wide(plain, at), packed.wide(plain, at + 52)
+        uploaded, downloaded = packed.wide(plain, at + 36), packed.wide(plain, at + 44)
+        last_seq, what, rule = packed.wide(plain, at + 64), plain[at + 76], plain[at + 77]
+        before: _Last | None = None
+        if rule != _rule_first:
+            before = self._last.pop(last_seq, None)
+            if before is None and self._away:
+                before = self._away.pop(last_seq, None)
+        one = Interval.__new__(Interval)
+        one.seq, one.time_us, one.account = seq, time_us, account
+        one.client, one.event = plain[at + 78] | plain[at + 79] << 8, what & 0x0F
+        one.up = one.down = 0
+        one.left = None if left == _left_unknown else left
+        one.uploaded, one.downloaded = uploaded, downloaded
+        one.first, one.refused, one.gone = before is None, False, False
+        if before is None:
+            one.before_us, one.left_before = time_us, None
+            one.info_hash = packed.piece(plain, at + 8, 20)
+        else:
+            one.before_us, one.left_before = before.time_us, before.left
+            one.info_hash = before.info_hash
+            if rule != _rule_restarted:
+                one.up = max(0, one.uploaded - before.uploaded)
+                one.down = max(0, one.downloaded - before.downloaded)
+        if protected:
+            hidden = number * 32
+            v4 = packed.has_endpoint(protected, _v4_mapped, hidden, 12) and not what & 0x10
+            one.address = packed.piece(protected, hidden + 12 * v4, 16 - 12 * v4)
+            one.port = protected[hidden + 28] << 8 | protected[hidden + 29]
+            one.key = (protected[hidden + 30] | protected[hidden + 31] << 8) or None
+        else:
+            one.address, one.port, one.key = None, 0, None
+        if before is not None and before.named and protected:
+            one.peer_id = before.peer_id  # one with an account keeps its own
+        else:
+            one.peer_id = packed.piece(plain, at + 28, 8) + self._end_of(number, protected)
+        one.size = size_of(state, one.info_hash)
+        one.name = account, one.peer_id
+        one.peer = account, one.info_hash, one.peer_id
+        return one
 
-    def refused(self, state: State, seq: int, record: AnnounceRefused) -> Iterator[Found]:
+    def _end_of(self, number: int, protected: bytearray) -> bytes:
+        """Returns the hash of the end of a peer_id, zeros where it is not known."""
+        if not protected:
+            return bytes(12)
+        id_end = packed.piece(protected, number * 32 + 16, 12)
+        return blake2b(id_end, digest_size=12, key=self._secret).digest()
+
+    def refused(self, state: State, seq: int, record: AnnounceRefused) -> list[Found]:
         """Hears a refused announce."""
         account = state.access.account_of[record.key_ref]
         if account:
-            yield from self._heard(
+            return self._heard(
                 Interval(
                     seq=seq, time_us=record.time_us, before_us=record.time_us, account=account,
                     info_hash=record.info_hash, peer_id=bytes(20), address=None, port=0, key=None,
@@ -143,37 +184,34 @@ class Feed:
                     size=size_of(state, record.info_hash),
                 )
             )  # fmt: skip
+        return []
 
-    def left(self, state: State, seq: int) -> Iterator[Found]:
+    def left(self, state: State, seq: int) -> list[Found]:
         """Hears of the peers that the events up to `seq` removed: those in `state.gone`."""
         gone, state.gone = state.gone or [], []
+        found = list[Found]()
         for last_seq in gone:
             before = self._last.pop(last_seq, None)
             if before is not None:
                 self._away[last_seq] = before
-                yield from self._heard(_gone(before, seq, state.time_us))
+                found += self._heard(_gone(before, seq, state.time_us))
+        return found
 
-    def ticked(self, state: State, seq: int) -> Iterator[Found]:
+    def ticked(self, state: State, seq: int) -> list[Found]:
         """Hears that time passed, up to that of the state."""
         time_us = state.time_us
-        yield from ((seq, time_us, finding) for finding in self._watch.ticked(time_us))
+        found = [(seq, time_us, finding) for finding in self._watch.ticked(time_us)]
         oldest_us = time_us - state.settings.policy.remember_days * events.DAY_US
         while self._away:
             first = next(iter(self._away))
             if self._away[first].time_us >= oldest_us and len(self._away) <= MOST_AWAY:
-                return
+                break
             del self._away[first]
+        return found
 
-    def _heard(self, interval: Interval) -> Iterator[Found]:
-        seq, time_us = interval.seq, interval.time_us
-        return ((seq, time_us, finding) for finding in self._watch.heard(interval))
-
-
-def _last(one: Interval) -> _Last:
-    return _Last(
-        one.time_us, one.account, one.info_hash, one.peer_id, one.client, one.left, one.uploaded,
-        one.downloaded, one.size,
-    )  # fmt: skip
+    def _heard(self, interval: Interval) -> list[Found]:
+        found = self._watch.heard(interval)
+        return [(interval.seq, interval.time_us, one) for one in found] if found else _NOTHING
 
 
 def _gone(last: _Last, seq: int, time_us: int) -> Interval:

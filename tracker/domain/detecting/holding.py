@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from tracker.domain.detecting.intervals import CASE, LEAD, Finding
+from tracker.domain.detecting.intervals import CASE, LEAD, Detector, Finding
 from tracker.domain.detecting.outages import Outages
 from tracker.domain.events import COMPLETED, DAY_US
 
@@ -51,7 +51,7 @@ class _Swarm:
         self.members: dict[int, _Member] = {}
 
 
-class MoreThanTorrentHolds:
+class MoreThanTorrentHolds(Detector):
     """Compares what a member sent in a torrent with its size and the leechers that were seen."""
 
     name = "more_than_torrent_holds"
@@ -73,7 +73,7 @@ class MoreThanTorrentHolds:
         swarm = self._swarms.get(interval.info_hash)
         if swarm is None:
             swarm = self._swarms[interval.info_hash] = _Swarm()
-        name = interval.account, interval.peer_id
+        name = interval.name
         unseen = interval.first and interval.event == COMPLETED
         if left == 0 or interval.gone:
             if unseen:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attrs import frozen
 
 from tracker.domain.clients import prefix_of
-from tracker.domain.detecting.intervals import CASE, LEAD, PROOF, Finding
+from tracker.domain.detecting.intervals import CASE, LEAD, PROOF, Detector, Finding
 from tracker.domain.events import DAY_US, STOPPED
 from tracker.domain.events.announce import NOT_RECORDED
 
@@ -34,7 +34,7 @@ class _Second(NamedTuple):
     key: int | None
 
 
-class SharedPeerId:
+class SharedPeerId(Detector):
     """Looks for a peer_id of 20 bytes that two accounts announce in a torrent at the same time.
 
     The second half of a peer_id is random. So one client announces for both accounts, which is
@@ -65,9 +65,6 @@ class SharedPeerId:
         elif self._doubled and first == account and (other := self._doubled.get(peer)):
             self._doubled[peer] = None
             return self._find(interval, other)
-        return ()
-
-    def ticked(self, time_us: int) -> Iterable[Finding]:  # noqa: ARG002  # the interface's name
         return ()
 
     def _went(self, peer: _Peer, account: int, first: int) -> None:
@@ -108,7 +105,7 @@ class _New(NamedTuple):
     prefix: bytes
 
 
-class AnotherClient:
+class AnotherClient(Detector):
     """Looks for a User-Agent that hardly anybody has with a peer_id prefix that others have."""
 
     name = "another_client"
@@ -126,7 +123,7 @@ class AnotherClient:
 
     def heard(self, interval: Interval) -> Iterable[Finding]:
         client, account = interval.client, interval.account
-        if self._seen.get((account, client)) == self._day or not account:
+        if not account or self._seen.get((account, client)) == self._day:
             return ()
         if not client or client == NOT_RECORDED or interval.refused:
             return ()

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 _CONTAINERS: tuple[type, ...] = (tuple, list, deque, set)  # by the number that stands before them
 _DICT, _ARRAY, _AGAIN, _FIRST = 4, 5, 6, 7  # numbers of what else there is; then come classes
@@ -71,7 +71,7 @@ def _members(kind: Any) -> tuple[str, ...]:
     return tuple(kind._fields if issubclass(kind, tuple) else kind.__slots__)
 
 
-def _plain(value: Any, numbers: Mapping[type, int], seen: dict[int, int]) -> Any:
+def _plain(value: Any, numbers: dict[type, int], seen: dict[int, int]) -> Any:
     kind = type(value)
     if kind is int or value is None or kind is bool:
         return value

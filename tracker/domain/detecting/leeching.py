@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import frozen
 
-from tracker.domain.detecting.intervals import CASE, LEAD, Finding
+from tracker.domain.detecting.intervals import CASE, LEAD, Detector, Finding
 from tracker.domain.events import DAY_US, STOPPED
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class _Download:
     )  # fmt: skip
 
     def __init__(self, interval: Interval, swarm: _Swarm) -> None:
-        self.name = interval.account, interval.info_hash, interval.peer_id
+        self.name = interval.peer
         self.size, self.seq, self.begin_us = interval.size, interval.seq, interval.before_us
         self.left = self.most = interval.left_before or interval.left or 0
         self.downloaded = 0
@@ -82,7 +82,7 @@ class _Ended(NamedTuple):
     dark: bool
 
 
-class GhostLeech:
+class GhostLeech(Detector):
     """Judges each download some time after its end."""
 
     name = "ghost_leech"
@@ -122,7 +122,7 @@ class GhostLeech:
         left, before = interval.left, interval.left_before
         if interval.refused or (left == 0 == before and not interval.up):
             return ()  # most announces are those of idle seeders
-        name = interval.account, interval.info_hash, interval.peer_id
+        name = interval.peer
         download = self._downloads.get(name)
         if interval.gone and interval.event != STOPPED:
             self._fell_silent(interval, swarm, download)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from tracker.domain.detecting.declared import NetworkSet
-from tracker.domain.detecting.intervals import CASE, LEAD, MOST_EVIDENCE, Finding
+from tracker.domain.detecting.intervals import CASE, LEAD, MOST_EVIDENCE, Detector, Finding
 from tracker.domain.events import DAY_US
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tracker.domain.detecting.intervals import Interval
 
@@ -65,7 +65,7 @@ class _Use:
         self.met: dict[bytes, int] = {}  # networks in use at the same time, and when that was
 
 
-class ManyNetworks:
+class ManyNetworks(Detector):
     """Counts networks by what they loaded, because cross-seeds and own uploads load nothing.
 
     IPv4 and IPv6 are counted by themselves: one line has a network of each. Networks are held as
@@ -79,6 +79,10 @@ class ManyNetworks:
 
     def __init__(self, parameters: NetworkParameters | None = None) -> None:
         self.parameters = parameters or NetworkParameters()
+        to = self.parameters
+        self._pause_us = to.pause_seconds * 1_000_000
+        self._intervals_us = to.intervals * to.interval_seconds * 1_000_000
+        self._torrents, self._least = to.torrents, min(to.lead_networks, to.networks_in_days)
         self._shared = NetworkSet(self.parameters.shared)
         # By account and network, at most `MOST_NETWORKS`; the one that was new last comes last.
         self._uses: dict[int, dict[bytes, _Use]] = {}
@@ -99,7 +103,7 @@ class ManyNetworks:
             use = uses[network] = _Use(network, time_us)
             if len(uses) > MOST_NETWORKS:
                 del uses[next(iter(uses))]
-        elif time_us - use.last_us > self.parameters.pause_seconds * 1_000_000:
+        elif time_us - use.last_us > self._pause_us:
             use.begin_us = time_us
         use.last_us = time_us
         if not interval.down and (interval.left_before or 0) <= (interval.left or 0):
@@ -129,19 +133,38 @@ class ManyNetworks:
 
     def _judge(self, interval: Interval, own: _Use, uses: dict[bytes, _Use]) -> Iterable[Finding]:
         """Judges the networks that are in use now, and those that were in the last days."""
-        to, time_us = self.parameters, interval.time_us
-        alike = [use for use in uses.values() if len(use.network) == len(own.network)]
-        recent_us = time_us - to.pause_seconds * 1_000_000
-        uses_now = [use for use in alike if use.last_us >= recent_us]
-        until_us = min(use.last_us for use in uses_now)
-        latest_us = until_us - to.intervals * to.interval_seconds * 1_000_000
-        old = [use for use in uses_now if use.begin_us <= latest_us]
+        time_us, size = interval.time_us, len(own.network)
+        alike, able, until_us = list[_Use](), 0, time_us
+        for use in uses.values():
+            if len(use.network) == size:
+                alike.append(use)
+                able += len(use.loaded) >= self._torrents
+                if time_us - self._pause_us <= use.last_us < until_us:
+                    until_us = use.last_us
+        latest_us, old = until_us - self._intervals_us, list[_Use]()
+        for use in alike:
+            if use.last_us >= time_us - self._pause_us and use.begin_us <= latest_us:
+                old.append(use)
         if len(old) < 2 and not own.met:
-            return
+            return ()
         for use in old if own in old else ():
             if use is not own:
                 use.met[own.network] = own.met[use.network] = time_us
-        since_us = max([time_us - DAY_US, *(use.begin_us for use in old)])
+        if able < self._least:
+            return ()
+        return self._compare(interval, own, uses, alike, old)
+
+    def _compare(
+        self,
+        interval: Interval,
+        own: _Use,
+        uses: dict[bytes, _Use],
+        alike: list[_Use],
+        old: list[_Use],
+    ) -> Iterator[Finding]:
+        """Compares what networks loaded: those in use, and all of the last days."""
+        to, time_us = self.parameters, interval.time_us
+        since_us = max(time_us - DAY_US, max([use.begin_us for use in old], default=0))
         loaded = _alone(old, since_us, to.torrents)
         if len(loaded) >= to.lead_networks:
             grade = CASE if len(loaded) >= to.case_networks else LEAD

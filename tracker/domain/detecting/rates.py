@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from tracker.domain.detecting.declared import NetworkSet
-from tracker.domain.detecting.intervals import CASE, MOST_EVIDENCE, Finding
+from tracker.domain.detecting.intervals import CASE, MOST_EVIDENCE, Detector, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,22 +26,23 @@ class RateParameters:
     """The limits of some accounts and networks, in the place of `limit`. The highest one holds."""
 
 
-class _Span(NamedTuple):
+class _Span:
     """What a peer said since a rate of it was last taken."""
 
-    begin_us: int
-    time_us: int
-    up: int
-    down: int
-    network_limit: int  # the highest of those declared for the networks it was in; 0 = none was
-    seqs: tuple[int, ...]
+    __slots__ = ("begin_us", "down", "network_limit", "seqs", "up")
+
+    def __init__(self, begin_us: int) -> None:
+        self.begin_us = begin_us
+        self.up = self.down = 0
+        self.network_limit = 0  # the highest of those declared for its networks; 0 = none was
+        self.seqs: list[int] = []
 
 
-class ImpossibleRate:
+class ImpossibleRate(Detector):
     """Takes each peer's rates up and down over at least `least_seconds`."""
 
     name = "impossible_rate"
-    version = 1
+    version = 2
     kept = ("_spans",)
     holds: tuple[Any, ...] = (_Span,)
 
@@ -52,41 +53,53 @@ class ImpossibleRate:
         self._of_networks = [
             (NetworkSet([who]), limit) for who, limit in numbers if not who.isdecimal()
         ]
+        self._least_us = self.parameters.least_seconds * 1_000_000
         self._spans: dict[tuple[int, bytes, bytes], _Span] = {}
 
     def heard(self, interval: Interval) -> Iterable[Finding]:
         if interval.refused:
             return ()
-        who = interval.account, interval.info_hash, interval.peer_id
-        span = self._spans.pop(who, None)
+        who = interval.peer
+        span = self._spans.pop(who, None) if self._spans else None
         if interval.first:
             span = None
-        if span is None:
-            span = _Span(interval.before_us, interval.before_us, 0, 0, 0, ())
-        span = _Span(
-            span.begin_us, interval.time_us, span.up + interval.up, span.down + interval.down,
-            max([span.network_limit, *self._network_limits(interval.address)]),
-            (*span.seqs, interval.seq)[-MOST_EVIDENCE:],
-        )  # fmt: skip
-        if span.time_us - span.begin_us < self.parameters.least_seconds * 1_000_000:
-            if not interval.gone:
-                self._spans[who] = span
+        elif span is None and self._is_usual(interval):
             return ()
-        return self._judge(interval, span)
-
-    def ticked(self, time_us: int) -> Iterable[Finding]:  # noqa: ARG002  # the interface's name
+        if span is None:
+            span = _Span(interval.before_us)
+        span.up += interval.up
+        span.down += interval.down
+        span.network_limit = max(span.network_limit, self._network_limit(interval.address))
+        span.seqs = [*span.seqs[1 - MOST_EVIDENCE :], interval.seq]
+        if interval.time_us - span.begin_us >= self._least_us:
+            return self._judge(interval, span)
+        if not interval.gone:
+            self._spans[who] = span
         return ()
 
-    def _network_limits(self, address: bytes | None) -> Iterable[int]:
+    def _is_usual(self, interval: Interval) -> bool:
+        """Tells whether an interval alone shows rates that are possible, as most do. One in which
+        a peer only went shows none.
+        """
+        if interval.gone and not interval.up and not interval.down:
+            return True
+        length_us = interval.time_us - interval.before_us
+        if length_us < self._least_us:
+            return False
+        most = max(interval.up, interval.down)
+        return not most or most * 1_000_000 // length_us <= self.parameters.limit
+
+    def _network_limit(self, address: bytes | None) -> int:
         if not self._of_networks or address is None:
-            return ()
-        return [limit for who, limit in self._of_networks if who.has(address)]
+            return 0
+        return max([limit for who, limit in self._of_networks if who.has(address)], default=0)
 
     def _limit(self, account: int, network_limit: int) -> int:
-        return max(self._of_accounts.get(account, 0), network_limit) or self.parameters.limit
+        usual: int = self.parameters.limit
+        return max(self._of_accounts.get(account, 0), network_limit) or usual
 
     def _judge(self, interval: Interval, span: _Span) -> Iterable[Finding]:
-        length_us = span.time_us - span.begin_us
+        length_us = interval.time_us - span.begin_us
         up, down = (each * 1_000_000 // length_us for each in (span.up, span.down))
         if max(up, down) <= self.parameters.limit or max(up, down) <= (
             limit := self._limit(interval.account, span.network_limit)
@@ -98,7 +111,7 @@ class ImpossibleRate:
         }  # fmt: skip
         return (
             Finding(
-                self.name, CASE, interval.account, interval.info_hash, span.begin_us, span.time_us,
-                max(up, down), "bytes_per_second", span.seqs, facts,
+                self.name, CASE, interval.account, interval.info_hash, span.begin_us,
+                interval.time_us, max(up, down), "bytes_per_second", tuple(span.seqs), facts,
             ),
         )  # fmt: skip

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import frozen
 
-from tracker.domain.detecting.intervals import CASE, LEAD, MOST_EVIDENCE, MOST_WAITING, Finding
+from tracker.domain.detecting.intervals import (
+    CASE,
+    LEAD,
+    MOST_EVIDENCE,
+    MOST_WAITING,
+    Detector,
+    Finding,
+)
 from tracker.domain.detecting.outages import Outages
 from tracker.domain.detecting.sent import SentByDay
 from tracker.domain.events import DAY_US, STOPPED
@@ -129,7 +136,7 @@ class _Unexplained(NamedTuple):
     amount: int
 
 
-class UploadBeyondReceived:
+class UploadBeyondReceived(Detector):
     """Judges each window when every other peer whose interval overlaps it is known to its end."""
 
     name = "upload_beyond_received"
@@ -154,7 +161,7 @@ class UploadBeyondReceived:
         if swarm is None:
             swarm = self._swarms[interval.info_hash] = _Swarm()
         swarm.size = interval.size
-        name = interval.account, interval.peer_id
+        name = interval.name
         if interval.gone and interval.event != STOPPED:
             return self._fell_silent(swarm, name, interval)
         peer = swarm.listed.get(name)
@@ -165,9 +172,10 @@ class UploadBeyondReceived:
             self._sent.add(interval.account, interval.time_us, interval.up)
         received = _received(interval, swarm.size, peer)
         window = None
-        if interval.up * 100 > self.parameters.size_percent * swarm.size:
+        if interval.up and interval.up * 100 > self.parameters.size_percent * swarm.size:
             window = self._window(swarm, peer, name, interval)
-        swarm.received += received
+        if received:
+            swarm.received += received
         judged: Iterable[Finding] = ()
         if swarm.windows:
             judged = self._go_on(swarm, peer, received, was_listed, interval)
@@ -251,14 +259,15 @@ class UploadBeyondReceived:
         return _Window(interval, name, peer, explained, waits)
 
     def _unexplained(self, swarm: _Swarm, up: int, received: int) -> int:
-        overhead = received * self.parameters.overhead_percent // 100
-        return up - overhead - swarm.size * self.parameters.size_percent // 100
+        overhead: int = received * self.parameters.overhead_percent // 100
+        spare: int = swarm.size * self.parameters.size_percent // 100
+        return up - overhead - spare
 
     def _go_on(
         self, swarm: _Swarm, peer: _Peer, received: int, was_listed: bool, interval: Interval
     ) -> Iterable[Finding]:
         """Adds an interval of a peer to the windows that it overlaps, and judges those it ends."""
-        judge, name = False, (interval.account, interval.peer_id)
+        judge, name = False, interval.name
         for window in swarm.windows:
             if peer.seq < window.seq and window.peer != name:
                 window.explained += received
@@ -338,4 +347,6 @@ def _received(interval: Interval, size: int, peer: _Peer) -> int:
         before = size if peer.seq == interval.seq else peer.left
     if left is None or before is None:
         return size
+    if left == before == 0:  # most announces are those of seeders
+        return max(interval.down, 0)
     return max(interval.down, before - left, 0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from tracker.domain.detecting.intervals import LEAD, MOST_EVIDENCE, Finding
+from tracker.domain.detecting.intervals import LEAD, MOST_EVIDENCE, Detector, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ class _Run:
         self.seqs: list[int] = []
 
 
-class ConstantRate:
+class ConstantRate(Detector):
     """Follows the rate of each peer that sends. A client with a limit does the same: a lead."""
 
     name = "constant_rate"
@@ -42,17 +42,18 @@ class ConstantRate:
 
     def __init__(self, parameters: SteadyParameters | None = None) -> None:
         self.parameters = parameters or SteadyParameters()
+        self._least_us = self.parameters.least_seconds * 1_000_000
         self._runs: dict[tuple[int, bytes, bytes], _Run] = {}  # of peers that are listed and send
 
     def heard(self, interval: Interval) -> Iterable[Finding]:
         if interval.refused or (not interval.up and not self._runs):
             return ()
-        peer = interval.account, interval.info_hash, interval.peer_id
+        peer = interval.peer
         if not interval.up or interval.gone:
             self._runs.pop(peer, None)
             return ()
         length_us = interval.time_us - interval.before_us
-        if length_us < self.parameters.least_seconds * 1_000_000 or not interval.account:
+        if length_us < self._least_us or not interval.account:
             return ()
         run, rate = self._runs.get(peer), interval.up * 1_000_000 // length_us
         if run is None or abs(rate - run.rate) * 100 > self.parameters.within_percent * run.rate:
@@ -61,9 +62,6 @@ class ConstantRate:
             run.seqs.append(interval.seq)
             if len(run.seqs) == self.parameters.windows:
                 return (self._find(interval, run),)
-        return ()
-
-    def ticked(self, time_us: int) -> Iterable[Finding]:  # noqa: ARG002  # the interface's name
         return ()
 
     def _find(self, interval: Interval, run: _Run) -> Finding:

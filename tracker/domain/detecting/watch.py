@@ -69,10 +69,14 @@ class Watch:
         """Returns each detector with its part of what `as_data` returned."""
         return [(each, data[each.name]) for each in self.detectors]
 
-    def heard(self, interval: Interval) -> Iterator[Finding]:
-        """Passes an interval on to each detector. Yields what they found."""
+    def heard(self, interval: Interval) -> list[Finding]:
+        """Passes an interval on to each detector. Returns what they found."""
+        found: list[Finding] = []
         for detector in self.detectors:
-            yield from detector.heard(interval)
+            shown = detector.heard(interval)
+            if shown:
+                found.extend(shown)
+        return found
 
     def ticked(self, time_us: int) -> Iterator[Finding]:
         """Passes on what time it is. Yields what they found."""

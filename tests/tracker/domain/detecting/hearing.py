@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.support import START_US
+from tests.tracker.domain.detecting.said import again
 from tracker.domain.detecting.intervals import Finding, Interval
 from tracker.domain.events import COMPLETED, NONE, STARTED, STOPPED
 
@@ -109,7 +110,7 @@ class Ear:
 
 
 def _gone(last: Interval, seq: int, time_us: int) -> Interval:
-    return last._replace(
-        seq=seq, time_us=time_us, before_us=last.time_us, event=NONE, up=0, down=0,
+    return again(
+        last, seq=seq, time_us=time_us, before_us=last.time_us, event=NONE, up=0, down=0,
         left_before=last.left, first=False, gone=True,
     )  # fmt: skip

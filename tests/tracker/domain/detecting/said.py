@@ -19,4 +19,14 @@ def interval(seq: int, seconds: int, before: int | None = None, **changed: Any) 
         client=0, event=0, up=0, down=0, left=0, left_before=None if before is None else 0,
         uploaded=0, downloaded=0, first=before is None, refused=False, gone=False, size=0,
     )  # fmt: skip
-    return made._replace(**changed)
+    return again(made, **changed)
+
+
+def again(one: Interval, **changed: Any) -> Interval:
+    """Makes an interval as another one, with other fields."""
+    return Interval(**(fields_of(one) | changed))
+
+
+def fields_of(one: Interval) -> dict[str, Any]:
+    """Returns the fields from which an interval is made."""
+    return {each: getattr(one, each) for each in Interval.__slots__ if each not in ("name", "peer")}
