@@ -84,7 +84,7 @@ class Console:
                 asked=asked,
                 path=request.path,
                 here=request.full_path.rstrip("?"),
-                said=page.said(asked),
+                said=page.said(asked, shown),
                 notice="" if fragment else notice,
                 once=secrets.token_urlsafe(16),
             )

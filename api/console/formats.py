@@ -154,6 +154,8 @@ def client(peer_id: str | None, user_agent: str | None = None) -> str:
         name, version = client_of(raw[:20].ljust(20, b"0"))
         if (name, version) != OTHERS:
             return f"{name} {_dotted(version)}".rstrip()
+        if len(raw) == 20:
+            peer_id = "".join(chr(byte) if 32 < byte < 127 else "." for byte in raw[:8])
     text = (user_agent or peer_id or UNKNOWN).strip()
     return text if len(text) <= _CLIENT_SHOWN else f"{text[:_CLIENT_SHOWN]}…"
 

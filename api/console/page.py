@@ -77,10 +77,12 @@ class Page:
     menu: str = ""
     needs: str = "read"
 
-    def said(self, asked: Asked) -> dict[str, str]:
-        """Returns the command and the API call that say the same as the page."""
+    def said(self, asked: Asked, shown: Mapping[str, str]) -> dict[str, str]:
+        """Returns the command and the API call that say the same as the page. `shown`: the texts
+        and numbers of its data, which fill the command too.
+        """
         command, call = self.command, self.call
-        quoted = {name: shlex.quote(text) for name, text in asked.names.items()}
+        quoted = {name: shlex.quote(text) for name, text in {**asked.names, **shown}.items()}
         return {
             "command": command(asked) if callable(command) else command.format(**quoted),
             "call": call(asked) if callable(call) else target_of(call, None, asked.names),

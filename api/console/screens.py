@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from api.console.member import MEMBER
 from api.console.page import Screens
 from api.console.search import SEARCH
 from api.console.today import TODAY
+from api.console.torrent import TORRENTS
 
-SCREENS: Final = Screens(pages=(TODAY, SEARCH), actions=())
+_PARTS: Final = (MEMBER, TORRENTS)
+
+SCREENS: Final = Screens(
+    pages=(TODAY, SEARCH, *(page for part in _PARTS for page in part.pages)),
+    actions=tuple(action for part in _PARTS for action in part.actions),
+)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import jinja2
 from attrs import frozen
 
-from api.console import assets, formats
+from api.console import assets, formats, helpers
 from api.console.page import may
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def environment() -> jinja2.Environment:
         auto_reload=False,
     )
     formats.add_to(made)
+    helpers.add_to(made)
     files = assets.load()
     made.globals["asset"] = lambda path: f"/static/{path}?v={files[path].version}"
     return made

@@ -50,6 +50,7 @@ _PAGE: Final = shapes.record(
     account=shapes.ACCOUNT, missing_to_ratio_1=shapes.WHOLE, seeding=shapes.WHOLE,
     leeching=shapes.WHOLE, slots=_USED, started_today=_USED, handed_this_hour=_USED, handed_today=_USED,
     hit_and_run=shapes.record(states=shapes.ANYTHING, open=shapes.array(shapes.ANYTHING)),
+    immune=shapes.FLAG,
     last_announce=shapes.nullable(shapes.record(info_hash=shapes.nullable(shapes.HASH), words=shapes.STRING)),
     refusals=shapes.array(shapes.ANYTHING), networks=shapes.nullable(shapes.array(shapes.ANYTHING)),
     open_cases=shapes.array(shapes.ANYTHING), seq=shapes.SIGNED,
@@ -115,6 +116,7 @@ class Member:
             states[one.since.state] = states.get(one.since.state, 0) + 1
         model = self.reads.live.now()
         due = [download_json(model, one) for one in page.downloads if one.since.state in _OPEN]
+        body["immune"] = page.immune
         body["hit_and_run"] = {"states": states, "open": due}
 
     async def _last(self, account: int, body: dict[str, Any]) -> None:

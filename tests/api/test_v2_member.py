@@ -51,6 +51,7 @@ async def test_a_page(app, log, past, commands):
     assert body["slots"] == {"used": 12, "limit": None}
     assert body["started_today"] == {"used": 0, "limit": None}
     assert body["handed_today"] == {"used": 40, "limit": 500}
+    assert body["immune"] is True
     assert body["hit_and_run"]["states"] == {"at_risk": 2}
     assert [one["label"] for one in body["hit_and_run"]["open"]] == [None, None]
     assert body["last_announce"]["info_hash"] == MINE.hex()

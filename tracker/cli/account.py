@@ -129,6 +129,7 @@ def show_account(options: argparse.Namespace) -> None:
         "seeding": page["seeding"],
         "leeching": page["leeching"],
         **{name: _used(page[name]) for name in _USED},
+        "immune": page["immune"],
         "hit_and_run": [f"{count} {state}" for state, count in states.items()],
         "last_announce": last and f"{last['time']} {last['words']}",
         "networks": [one["network"] or one["pseudonym"] for one in page["networks"] or ()],

@@ -68,8 +68,9 @@ class Judgements:
 
     def page(self, query: JudgedQuery, end: int | None) -> JudgedPage:
         """Returns downloads as they are, or as they were before event `end`."""
+        immune = self._is_immune(query.account)
         if self._rows is None:
-            return JudgedPage([], None, self.upto - 1)
+            return JudgedPage([], None, self.upto - 1, immune=immune)
         now = end is None or end >= self.upto
         found = self._now(self._rows, query) if now else self._then(self._rows, query, end or 0)
         chosen: list[JudgedDownload] = []
@@ -77,9 +78,13 @@ class Judgements:
             if len(chosen) == query.limit:
                 last = chosen[-1]
                 following = last.account, last.info_hash
-                return JudgedPage(chosen, following, self._last(end))
+                return JudgedPage(chosen, following, self._last(end), immune=immune)
             chosen.append(one)
-        return JudgedPage(chosen, None, self._last(end))
+        return JudgedPage(chosen, None, self._last(end), immune=immune)
+
+    def _is_immune(self, account: int | None) -> bool:
+        now_us = self._data.get("time_us", 0)
+        return any(begin <= now_us < end for begin, end in self._immune.get(account, ()))
 
     def _last(self, end: int | None) -> int:
         return (self.upto if end is None else min(end, self.upto)) - 1

@@ -141,6 +141,7 @@ class JudgedPage:
     following: tuple[int, bytes] | None  # the `after` of the next page; None = there is none
     seq: int  # up to this event; -1 = none
     outage: Outage | None = None  # around the moment that was asked about
+    immune: bool = False  # the account that was asked for is immune now
 
 
 @frozen(kw_only=True)

@@ -92,7 +92,9 @@ def linked(href: str | None, words: str, *inside: str, small: bool = False) -> M
     parts = (element("title", words), *inside)
     if href is None:
         return element("g", *parts)
-    return element("a", *parts, href=href, aria_label=words, tabindex=-1 if small else None)
+    if small:
+        return element("a", *parts, href=href, aria_label=words, tabindex=-1)
+    return element("a", *parts, href=href)
 
 
 def time_marks(low_us: int, high_us: int, most: int = 6) -> list[tuple[int, str]]:

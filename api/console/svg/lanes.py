@@ -30,7 +30,7 @@ class Stay:
     """A stay: Unix microseconds from its begin to its end (None: it lasts), and what it is.
 
     `words` say what it is to a screen reader and on hover, `href` leads to its events. `kind` is
-    `seeder`, `leecher` or another class of the style sheet.
+    `seeder`, `leecher`, or "" where the role is not known.
     """
 
     begin_us: int
@@ -86,7 +86,7 @@ def _lane(lane: Lane, top: float, across: Axis) -> list[Markup]:
         begin, end = across.at(stay.begin_us), across.at(end_us)
         bar = element(
             "rect", x=begin, y=top + (_LANE - _BAR) / 2, width=max(end - begin, _LEAST), height=_BAR,
-            rx=2, class_=f"stay {stay.kind}{' lasting' if stay.end_us is None else ''}",
+            rx=2, class_=" ".join(filter(None, ("stay", stay.kind))),
         )  # fmt: skip
         drawn.append(linked(stay.href, stay.words, bar, small=True))
     return drawn

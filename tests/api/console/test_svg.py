@@ -81,7 +81,7 @@ def test_a_lane_shows_its_stays_within_the_time() -> None:
     within = (T0, T0 + 4 * HOUR_US)
     picture = lanes([Lane("anna", stays)], "Stays", within, T0 + HOUR_US, [(T0, T0 + 1)])
     bars = list(parts(picture, "rect", "stay"))
-    assert [one.get("class") for one in bars] == ["stay leecher", "stay seeder lasting"]
+    assert [one.get("class") for one in bars] == ["stay leecher", "stay seeder"]
     assert [(one.get("x"), one.get("width")) for one in bars] == [
         ("150.0", "200.5"), ("551.0", "401.0"),
     ]  # fmt: skip

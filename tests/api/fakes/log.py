@@ -207,7 +207,12 @@ class FakeLog:
 
     async def judged(self, query: JudgedQuery, moment: Moment | None) -> JudgedPage:
         self._ask(query, moment)
-        return JudgedPage([JUDGED, attrs.evolve(JUDGED, facts=None)], (7, bytes(20)), 99)
+        return JudgedPage(
+            [JUDGED, attrs.evolve(JUDGED, facts=None)],
+            (7, bytes(20)),
+            99,
+            immune=query.account == 7,
+        )
 
     async def judged_history(self, account: int, info_hash: bytes) -> list[Transition]:
         self._ask(account, info_hash)

@@ -52,7 +52,7 @@ def test_accounts(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> 
         "seeding": 1, "leeching": 0, "slots": {"used": 0, "limit": 9},
         "started_today": {"used": 2, "limit": None},
         "handed_this_hour": {"used": 2, "limit": None}, "handed_today": {"used": 9, "limit": 10},
-        "hit_and_run": {"states": {"liable": 2, "cured": 1}, "open": []},
+        "immune": True, "hit_and_run": {"states": {"liable": 2, "cured": 1}, "open": []},
         "last_announce": {"time": "then", "words": "x with y"}, "refusals": refusals, "open_cases": [],
         "networks": [{"network": None, "pseudonym": "cc"}, {"network": "192.0.2.0/24"}],
     }  # fmt: skip
@@ -60,7 +60,7 @@ def test_accounts(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> 
     lines = (
         "account 2\nuploaded 7\nlast_seen -\nmissing_to_ratio_1 5\nseeding 1\nleeching 0\n"
         "slots 0 of 9\nstarted_today 2 of any number\nhanded_this_hour 2 of any number\n"
-        "handed_today 9 of 10\nhit_and_run 2 liable, 1 cured\nlast_announce then x with y\n"
+        "handed_today 9 of 10\nimmune true\nhit_and_run 2 liable, 1 cured\nlast_announce then x with y\n"
         "networks cc, 192.0.2.0/24\nopen_cases -\n"
         + "".join(f"refusal_{at} then key_expired: ab\n" for at in range(1, 6))
     )

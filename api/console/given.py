@@ -1,0 +1,68 @@
+"""Reads what a person typed into a form or an address.
+
+Errors say which field it is, and what that takes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from api.console.api import ProblemError
+from tracker import times
+
+if TYPE_CHECKING:
+    from api.console.page import Asked, Form
+
+_SIZE: Final = re.compile(r"([+-]?\d+(?:\.\d+)?) ?(?:([KMGTPE])(i?)B|B)?", re.IGNORECASE)
+_POWERS: Final = "KMGTPE"
+_MOST_SECONDS: Final = 253_402_300_799
+"""The last second of the year 9999."""
+
+
+def whole(form: Form | Asked, name: str) -> int | None:
+    """Reads a whole number; None = the field is empty."""
+    text = form.get(name)
+    if not text:
+        return None
+    if not re.fullmatch(r"\d{1,19}", text):
+        raise _wrong(name, text, "a whole number")
+    return int(text)
+
+
+def size(form: Form | Asked, name: str) -> int:
+    """Reads signed bytes, with a unit or without: `-1.5 GiB`, `1500`; 0 = the field is empty."""
+    text = form.get(name).replace("−", "-").replace(",", "")
+    if not text:
+        return 0
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise _wrong(name, text, "bytes such as 1500, 1.5 GiB or -300 MB")
+    unit = 1024 if found[3] else 1000
+    return (
+        round(float(found[1]) * unit ** (_POWERS.index(found[2].upper()) + 1))
+        if found[2]
+        else int(float(found[1]))
+    )
+
+
+def moment(form: Form | Asked, name: str, now: float, *, ahead: bool) -> str | None:
+    """Reads a time as `2026-12-31 20:00`, `+14d`, `2 hours ago`, or seconds since 1970.
+
+    Returns it as the API has it; None = the field is empty. `ahead`: a time of day alone is the
+    next one, else the last one.
+    """
+    text = form.get(name)
+    if not text:
+        return None
+    if re.fullmatch(r"\d{9,12}", text) and int(text) <= _MOST_SECONDS:
+        return times.rfc3339(int(text) * 1_000_000)
+    try:
+        return times.rfc3339(times.parse_typed(text, int(now * 1_000_000), ahead=ahead))
+    except ValueError:
+        raise _wrong(name, text, "a time such as 2026-12-31 20:00, +14d or 2 hours ago") from None
+
+
+def _wrong(name: str, text: str, wanted: str) -> ProblemError:
+    shown = text if len(text) <= 60 else f"{text[:60]}…"
+    return ProblemError(422, "This cannot be read", f"{name}: {shown!r} is not {wanted}")

@@ -1,0 +1,278 @@
+"""The screen Torrent: its swarm as staff reads it, and who did what in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from api.console import formats
+from api.console.api import ProblemError
+from api.console.asking import together
+from api.console.page import Asked, Data, Page, Screens
+from api.console.torrent_changes import ACTIONS
+from api.console.torrent_time import TIME
+from tracker.times import rfc3339
+
+if TYPE_CHECKING:
+    from api.console.api import Api
+
+TORRENT: Final = "/api/v2/torrents/{info_hash}"
+DAYS: Final = 30
+"""Days of the curve."""
+_SILENT_DAYS: Final = 7
+"""Days for which what a silent leecher had left explains upload, as detectors count it."""
+_PEERS: Final = 500
+_ROWS: Final = 100
+_MEMBERS: Final = 1000
+_DAYS_MOST: Final = 1000
+_DAY: Final = 86_400
+_RATES_SECONDS: Final = 0.35
+"""Longest wait for the announces before the last ones, in seconds."""
+_LATE_SECONDS: Final = 120.0
+"""Seconds after its due time at which an announce is missing: clients may be a little late."""
+
+
+async def load(api: Api, asked: Asked) -> Data:
+    """Gathers counts, peers, balance and curve. `why`: a reason for a look at addresses."""
+    info_hash = asked.get("info_hash").lower()
+    torrent = await api.get(TORRENT, info_hash=info_hash)
+    looking = api.saying(asked.get("why")) if asked.get("why") else api
+    found, troubles = await together(
+        peers=looking.get(f"{TORRENT}/peers", {"limit": _PEERS}, info_hash=info_hash),
+        settings=api.get("/api/v2/settings"),
+        days=_days(api, info_hash),
+        unseeded=_last_seeder(api, info_hash),
+        silent=_unfinished(api, asked, info_hash),
+        rates=_before(api, asked, info_hash),
+        blacklisted=_blacklisted(api, info_hash),
+    )
+    interval = (found["settings"] or {}).get("settings", {}).get("interval", 1800)
+    rows = (found["peers"] or {}).get("peers", [])
+    peers = _peers(rows, torrent["size"], interval, found["rates"] or {})
+    days = found["days"] or []
+    return {
+        **torrent,
+        "named": torrent["label"] or formats.short_hash(info_hash),
+        "peers": peers,
+        "more_peers": bool(found["peers"] and found["peers"]["next"]),
+        "balance": _balance(days, peers, found["silent"] or [], torrent["size"], asked.now),
+        "days": days[-DAYS - 1 :],
+        "last_seeder": found["unseeded"],
+        "blacklisted": found["blacklisted"],
+        "troubles": troubles,
+    }
+
+
+async def _days(api: Api, info_hash: str) -> list[Data]:
+    """Returns every day with a change; the curve shows the last ones, the balance counts all."""
+    page = await api.get(f"{TORRENT}/series", {"limit": _DAYS_MOST}, info_hash=info_hash)
+    days: list[Data] = page["days"]
+    while page["next"] is not None:
+        query = {"limit": _DAYS_MOST, "after": page["next"]}
+        page = await api.get(f"{TORRENT}/series", query, info_hash=info_hash)
+        days += page["days"]
+    return days
+
+
+async def _last_seeder(api: Api, info_hash: str) -> Data | None:
+    """Returns when the last seeder left, and who it was; None = somebody seeds, or nobody did."""
+    before = f"{max(int(info_hash, 16) - 1, 0):040x}"  # the list goes on after an info hash
+    query = {"sort": "info_hash", "after": before, "limit": 1}
+    rows = (await api.get("/api/v2/lists/unseeded", query))["torrents"]
+    return rows[0] if rows and rows[0]["info_hash"] == info_hash else None
+
+
+async def _unfinished(api: Api, asked: Asked, info_hash: str) -> list[Data]:
+    """Returns members who took a part of the torrent in the last days and did not complete it."""
+    since = rfc3339(int((asked.now - _SILENT_DAYS * _DAY) * 1_000_000))
+    query = {"max_snatched": 0, "min_downloaded": 1, "min_last_seen": since, "limit": _MEMBERS}
+    rows: list[Data] = (await api.get(f"{TORRENT}/accounts", query, info_hash=info_hash))[
+        "accounts"
+    ]
+    return rows
+
+
+async def _blacklisted(api: Api, info_hash: str) -> Data | None:
+    try:
+        found: Data = await api.get("/api/v2/blacklist/{info_hash}", info_hash=info_hash)
+    except ProblemError as error:
+        if error.status != 404:
+            raise
+        return None
+    return found
+
+
+# Peers.
+
+
+async def _before(api: Api, asked: Asked, info_hash: str) -> dict[int, Data]:
+    """Returns the torrent's announces of the last two hours by number, as far as they are read in
+    time: each peer's rate needs the one before its last.
+    """
+    found: dict[int, Data] = {}
+    query = {"info_hash": info_hash, "type": "announced", "limit": 1000,
+             "from": rfc3339(int((asked.now - 7200) * 1_000_000))}  # fmt: skip
+    with trio.move_on_after(_RATES_SECONDS):
+        after = None
+        while True:
+            page = await api.get("/api/v2/events", {**query, "after": after})
+            found |= {one["seq"]: one for one in page["events"]}
+            after = page["next"]
+            if after is None:
+                break
+    return found
+
+
+def _peers(
+    rows: list[Data], size: int | None, interval: int, announces: dict[int, Data]
+) -> list[Data]:
+    """Makes rows of peers, those with most upload first."""
+    places: dict[int | None, int] = {}
+    for row in rows:
+        places[row["account"]] = places.get(row["account"], 0) + 1
+    made = [_peer(row, size, interval, announces, places[row["account"]]) for row in rows]
+    return sorted(made, key=lambda one: (one["role"] != "seeder", -one["uploaded"]))
+
+
+def _peer(
+    row: Data, size: int | None, interval: int, announces: dict[int, Data], places: int
+) -> Data:
+    last_us = formats.microseconds(row["last_time"]) or 0
+    up, down = _rates(row, announces)
+    have = None if size is None or row["left"] is None else max(size - row["left"], 0)
+    address = row["addresses"][0] if row["addresses"] else {}
+    return {
+        "account": row["account"], "owner": row["owner"],
+        "role": row["role"],
+        "client": _client(row),
+        "percent": "100 %" if row["left"] == 0 else formats.percent(have, size),
+        "left": row["left"],
+        "uploaded": row["uploaded"], "downloaded": row["downloaded"],
+        "up_rate": up, "down_rate": down,
+        "last_time": row["last_time"],
+        "due": rfc3339(last_us + interval * 1_000_000),
+        "places": places if row["account"] is not None else None,
+        "where": address.get("address") or address.get("pseudonym"),
+        "seq": row["last_seq"],
+    }  # fmt: skip
+
+
+def _client(row: Data) -> str:
+    known: Any = row["client"]
+    if isinstance(known, dict):
+        return formats.client(known["peer_id_prefix"], known["user_agent"])
+    return formats.client(row["peer_id"], known if isinstance(known, str) else None)
+
+
+def _rates(row: Data, announces: dict[int, Data]) -> tuple[float | None, float | None]:
+    """Returns bytes a second, up and down, between a peer's last two announces."""
+    last = announces.get(row["last_seq"])
+    before = announces.get((last or {}).get("prev_seq") or -1)
+    if last is None or before is None:
+        return None, None
+    seconds = (
+        (formats.microseconds(last["time"]) or 0) - (formats.microseconds(before["time"]) or 0)
+    ) / 1_000_000
+    if seconds <= 0:
+        return None, None
+    up, down = (max(last[name] - before[name], 0) / seconds for name in ("uploaded", "downloaded"))
+    return up, down
+
+
+# The balance.
+
+
+def _balance(
+    days: list[Data], peers: list[Data], unfinished: list[Data], size: int | None, now: float
+) -> Data:
+    """Sums what was claimed, and finds who may have taken what nobody says that he received.
+
+    A leecher is silent where its announce is overdue, or where it left within the last days
+    without completing. What it had left then may have come from those who claim upload.
+    """
+    up, down = (sum(day[name] for day in days) for name in ("uploaded", "downloaded"))
+    late = rfc3339(int((now - _LATE_SECONDS) * 1_000_000))
+    overdue = [one for one in peers if one["role"] == "leecher" and one["due"] < late]
+    here = {one["account"] for one in peers}
+    gone = [one for one in unfinished if one["account"] not in here]
+    left = sum(one["left"] or 0 for one in overdue)
+    left += sum(max((size or 0) - one["downloaded"], 0) for one in gone)
+    return {
+        "up": up,
+        "down": down,
+        "unexplained": max(up - down, 0),
+        "silent": len(overdue) + len(gone),
+        "silent_left": left,
+    }
+
+
+# Tabs.
+
+
+async def load_snatches(api: Api, asked: Asked) -> Data:
+    """Lists who completed the torrent."""
+    head = await _head(api, asked)
+    query = {
+        "min_snatched": 1,
+        "limit": _ROWS,
+        "sort": asked.get("sort", "-last_seen"),
+        **asked.given("after"),
+    }
+    page = await api.get(f"{TORRENT}/accounts", query, info_hash=head["info_hash"])
+    rows = [_did(one, head["info_hash"]) for one in page["accounts"]]
+    return {**head, "snatches": rows, "next": page["next"]}
+
+
+def _did(row: Data, info_hash: str) -> Data:
+    lines = f"/members/{row['account']}/ledger?info_hash={info_hash}"
+    client = row["client"]
+    shown = formats.client(client["peer_id_prefix"], client["user_agent"]) if client else None
+    return {**row, "client": shown, "ledger": lines, "words": "lines"}
+
+
+async def load_handed(api: Api, asked: Asked) -> Data:
+    """Lists to whom an address was handed in this swarm, or which peers a member received in it."""
+    head = await _head(api, asked)
+    query = {"limit": _ROWS, **asked.given("after", "from", "to")}
+    address, account, why = asked.get("address"), asked.get("account"), asked.get("why")
+    replies: list[Data] = []
+    page: Data = {"next": None, "unread": []}
+    if address:
+        page = await api.saying(why).get("/api/v2/handed", {**query, "address": address})
+        replies = page["replies"]
+    elif account:
+        page = await api.get("/api/v2/accounts/{account}/received", query, account=account)
+        replies = page["replies"]
+    rows = [
+        {"time": one["time"], "seq": one["seq"], "account": one["account"], "owner": one["owner"],
+         "peer": peer.get("address") or peer.get("pseudonym"), "port": peer["port"],
+         "client": formats.client(peer["peer_id"]), "by": peer["seq"]}
+        for one in replies if one["info_hash"] == head["info_hash"] for peer in one["peers"]
+    ]  # fmt: skip
+    return {**head, "asked": bool(address or account), "handed": rows, "next": page["next"],
+            "unread": page["unread"]}  # fmt: skip
+
+
+async def _head(api: Api, asked: Asked) -> Data:
+    """Returns the torrent's counts and facts, with its name for titles."""
+    torrent: Data = await api.get(TORRENT, info_hash=asked.get("info_hash").lower())
+    return {**torrent, "named": torrent["label"] or formats.short_hash(torrent["info_hash"])}
+
+
+TORRENTS: Final = Screens(
+    pages=(
+        Page(path="/torrents/{info_hash}", title="{named}", template="torrent.html", load=load,
+             tables=("peers", "days"), command="tracker swarm {info_hash}",
+             call="GET /api/v2/torrents/{info_hash}/peers"),
+        Page(path="/torrents/{info_hash}/snatches", title="Snatches of {named}",
+             template="torrent_snatches.html", load=load_snatches, tables=("snatches",),
+             command="tracker torrent members {info_hash}",
+             call="GET /api/v2/torrents/{info_hash}/accounts?min_snatched=1"),
+        Page(path="/torrents/{info_hash}/handed", title="Handed to whom: {named}",
+             template="torrent_handed.html", load=load_handed, tables=("handed",),
+             command="tracker handed ADDRESS", call="GET /api/v2/handed"),
+        TIME,
+    ),
+    actions=ACTIONS,
+)  # fmt: skip
