@@ -30,6 +30,7 @@ _PEER_ID: Final = re.compile(
     r"-[A-Za-z]{2}[0-9A-Za-z.-]{2,5}-.{0,12}|[MTQROS][0-9A-Za-z.-]{5}-{2,}.{0,12}"
 )
 _AGENT: Final = re.compile(r"[^\W\d_][\w .+-]*/v?\d[\w.+-]*.*|[^\W\d_][\w+-]* v?\d+(?:\.\d+)+")
+_KEYS: Final = "/api/v2/keys"
 _EVENTS: Final = "/api/v2/events"
 _ACCOUNTS: Final = "/api/v2/accounts"
 _TORRENTS: Final = "/api/v2/torrents"
@@ -113,7 +114,8 @@ def _numbered(kind: str, text: str, *, sure: bool) -> Candidate:
 
 def _owner(text: str) -> Candidate:
     path = f"/members/{quote(f'owner:{text}', safe=':')}"
-    return Candidate(f"member {text}", path, _ACCOUNTS, (("owner", text), ("limit", "1")))
+    # Among keys, because an account that never announced is not in the list of accounts.
+    return Candidate(f"member {text}", path, _KEYS, (("owner", text), ("limit", "1")))
 
 
 def _labels(text: str) -> list[Candidate]:
@@ -182,17 +184,23 @@ def _paths(one: Candidate, answer: dict[str, Any]) -> list[dict[str, str]]:
             }
             for row in answer["torrents"]
         ]
+    if one.ask == _KEYS:
+        return _members(answer["keys"])
     if one.ask == _ACCOUNTS:
-        return [
-            {
-                "what": f"member {row['owner'] or row['account']}",
-                "path": f"/members/{row['account']}",
-            }
-            for row in answer["accounts"]
-        ]
+        return _members(answer["accounts"])
     if one.ask == _EVENTS and not answer["events"]:
         return []
     return [{"what": one.what, "path": one.path}]
+
+
+def _members(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    return [
+        {
+            "what": f"member {row['owner'] or row['account']}",
+            "path": f"/members/{row['account']}",
+        }
+        for row in rows
+    ]
 
 
 SEARCH: Final = Page(path="/search", title="Search", template="search.html", load=load)

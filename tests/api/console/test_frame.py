@@ -165,9 +165,18 @@ async def test_other_sites_change_nothing(
     assert (await browser.get("/things/7")).status_code == 200  # still signed in
 
 
-async def test_older_browsers_send_their_origin(browser: Browser, api: FakeApi) -> None:
+OWN = [
+    {"sec-fetch-site": "", "origin": f"http://{HOST}"},  # of older browsers
+    {"sec-fetch-site": "same-origin", "origin": "null"},  # under the policy no-referrer
+    {"sec-fetch-site": "same-origin", "origin": f"http://{HOST}"},
+]
+
+
+@pytest.mark.parametrize("headers", OWN)
+async def test_own_pages_may_change(
+    browser: Browser, api: FakeApi, headers: dict[str, str]
+) -> None:
     await browser.sign_in()
-    headers = {"sec-fetch-site": "", "origin": f"http://{HOST}"}
     answer = await browser.ask("POST", "/things/7/mend", {"reason": "x"}, headers=headers)
     assert answer.status_code == 303
     assert len(api.asked) == 1

@@ -42,8 +42,7 @@ def test_where(text: str, paths: list[str]) -> None:
 
 async def test_one_thing_is_led_to() -> None:
     """An owner leads to the member, by the account that the API names."""
-    row = {"account": 7, "owner": "anna"}
-    api = FakeApi({"/api/v2/accounts": {"accounts": [row]}})
+    api = FakeApi({"/api/v2/keys": {"keys": [{"account": 7, "owner": "anna"}]}})
     browser = Browser(api)
     await browser.sign_in()
     answer = await browser.get("/search?q=anna")
