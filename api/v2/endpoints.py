@@ -40,6 +40,7 @@ from api.v2.server_sent import Streams
 from api.v2.settings import Settings
 from api.v2.states import States
 from api.v2.stays import Stays
+from api.v2.swarms import Swarms
 from api.v2.tokens import Tokens
 from api.v2.torrents import Torrents
 from api.v2.transitions import Transitions
@@ -89,6 +90,7 @@ def version_2(ports: Ports, known: Known, described: Sequence[Endpoint]) -> list
         *Stays(reads, looks).endpoints(),
         *Outages(reads).endpoints(),
         *States(reads, looks).endpoints(),
+        *Swarms(reads, ports.events, looks).endpoints(),
         *Reruns(ports.reruns).endpoints(),
         *Hooks(ports.webhooks).endpoints(),
         *Consumers(ports.consumers).endpoints(),

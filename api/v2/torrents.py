@@ -30,7 +30,7 @@ MAX_TAG: Final = 64  # characters
 _I64_MAX: Final = 2**63 - 1
 
 _FACTS: Final = ("label", "size", "site_id", "uploader", "added", "tags")
-_UNKNOWN: Final = "the tracker knows nothing of that torrent"
+UNKNOWN: Final = "the tracker knows nothing of that torrent"
 
 
 LISTING: Final = Listing(
@@ -115,7 +115,7 @@ class Torrents:
         params.only(request.args, "at")
         found = await self.reads.one(ReadModel.torrent, params.info_hash(info_hash))
         if found is None:
-            raise Problem(404, _UNKNOWN)
+            raise Problem(404, UNKNOWN)
         return json_text(encode(torrent_json(found)))
 
     async def describe(self, info_hash: str) -> Response:

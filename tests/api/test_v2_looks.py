@@ -31,6 +31,7 @@ LOOKS = {
     "/api/v2/stays?account=1": 1,
     "/api/v2/events": 1,
     "/api/v2/events?type=announced&type=key_issued": 1,
+    f"/api/v2/swarms/{HASH}": 1,
     "/api/v2/accounts/1/peers": None,
     "/api/v2/accounts/1/peers?at=7": None,
 }

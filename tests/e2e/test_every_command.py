@@ -37,6 +37,7 @@ SHAPES = {
     "torrent show": ([HASH], ONE),
     "torrent list": ([], LIST),
     "torrent members": ([HASH], LIST),
+    "torrent peers": ([HASH], LIST),
     "list no-seeder": ([], LIST),
     "list one-seeder": ([], LIST),
     "list few-seeders": ([], LIST),
@@ -137,7 +138,9 @@ def test_every_command_is_here() -> None:
     assert with_option("--json") >= with_option("--log") - {"export"}
     reading = {words for words in with_option("--url") if not words.endswith(("export",))}
     changing = with_option("--reason")
-    assert reading - changing - with_option("--log") == {"webhook list", "token list", "token own"}
+    assert reading - changing - with_option("--log") == {
+        "webhook list", "token list", "token own", "torrent peers",
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ SHOWING = {
     "/api/v2/events/stream",
     "/api/v2/handed",
     "/api/v2/stays",
+    "/api/v2/swarms/{info_hash}",
     "/api/v2/torrents/{info_hash}/peers",
 }
 """All that can show an address."""

@@ -25,7 +25,18 @@ from tracker.cli.lists import add_query, say_rows
 from tracker.cli.options import add_many
 from tracker.cli.output import CannotError, say
 from tracker.cli.standing import add_standing, moment, say_standing
-from tracker.cli.tables import BYTES, HASH, NUMBER, TIME, Column, say_facts
+from tracker.cli.tables import (
+    BYTES,
+    HASH,
+    NUMBER,
+    TIME,
+    WORD,
+    Column,
+    add_list,
+    by_name,
+    say_facts,
+    say_list,
+)
 from tracker.cli.time_options import past
 
 if TYPE_CHECKING:
@@ -40,6 +51,13 @@ _MEMBERS = (
     Column("account", NUMBER), Column("owner"), Column("uploaded", BYTES), Column("downloaded", BYTES),
     Column("snatched", NUMBER), Column("last_seen", TIME), Column("completed_at", TIME),
     Column("seeding_seconds", NUMBER),
+)  # fmt: skip
+_PEERS = (
+    Column("account", NUMBER), Column("owner"), Column("role", WORD), Column("percent", NUMBER, heading="%"),
+    Column("upload_rate", BYTES, heading="up/s"), Column("download_rate", BYTES, heading="down/s"),
+    Column("overdue_seconds", NUMBER, heading="late s"), Column("client"),
+    Column("uploaded", BYTES), Column("downloaded", BYTES), Column("last_announce", TIME),
+    Column("due", TIME), Column("pseudonym", HASH),
 )  # fmt: skip
 _AT_ONCE = 40_000  # bytes of torrents in one request, because the API takes 64 KiB
 
@@ -58,6 +76,12 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--snatched", action="store_true", help="only who completed it, the last one seen first"
     )
     add_query(members, list_members, searched=False)
+    peers = commands.add_parser(
+        "peers", help="list who is in a torrent's swarm, how fast, how late"
+    )
+    peers.add_argument("torrent", metavar="TORRENT", type=line, help=TORRENT)
+    add_list(peers)
+    add_client(peers, list_peers, of_log=False)
     put = commands.add_parser("describe", help="say these facts, in place of all said before")
     add_many(put, "torrents", "TORRENT", line, f"{TORRENT}; all get the same facts")
     put.add_argument("--label", type=line, help="its name for people")
@@ -102,6 +126,12 @@ def list_members(options: argparse.Namespace) -> None:
         filters["min_snatched"] = "1"
         filters["sort"] = "-last_seen" if options.sort is None else None
     say_rows(options, "accounts", _MEMBERS, filters, path)
+
+
+def list_peers(options: argparse.Namespace) -> None:
+    api = client(options)
+    path = f"swarms/{api.torrent_of(options.torrent)}"
+    say_list(options, _PEERS, api.listed("peers", {}, path), by_name(_PEERS))
 
 
 def describe_torrent(options: argparse.Namespace) -> None:

@@ -188,6 +188,10 @@ class ReadModel(Protocol):
         """The account's peers in all swarms."""
         ...
 
+    def in_swarm(self, info_hash: bytes) -> Iterator[Present | None]:
+        """The torrent's peers, in no order, as `present` has those of an account."""
+        ...
+
     def account(self, account: int) -> Account | None:
         """Totals of an account; None = there is no such account.
 

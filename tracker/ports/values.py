@@ -432,13 +432,15 @@ class Client:
 
 @frozen
 class Present:
-    """A peer of an account, in one swarm."""
+    """A peer in a swarm. Key and account are 0 where there are none."""
 
     info_hash: bytes  # 20 bytes
     peer: Peer
     seeder: bool
     key_ref: int  # the key of its announces
     pseudonym: str | None = None  # of its address, on the day of its last announce
+    last_seq: int = 0  # the number of its last announce
+    account: int = 0
 
 
 @frozen(kw_only=True)

@@ -380,16 +380,26 @@ class Projection:
                 at = stop
                 yield None
 
+    def _row(self, number: int) -> tuple[swarms.Peer, bytes]:
+        """Returns a peer's row and its endpoint, the one of IPv4 if it has two."""
+        found = self._state.swarms
+        return found.peer(number), found.v4.endpoint(number) or found.v6.endpoint(number)
+
     def _present(self, number: int) -> ports.Present:
         swarms = self._state.swarms
-        row = swarms.peer(number)
+        row, endpoint = self._row(number)
         info_hash = bytes(swarms.hashes[row.torrent * 20 : row.torrent * 20 + 20])
-        endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
         name = None
         if self._keys is not None and not endpoint.endswith(NO_PORT):
             name = self._keys.pseudonym(day_of(row.seen_us), endpoint[:-2])
         return ports.Present(
-            info_hash, self._peer(row, endpoint), bool(row.mark & MARK_SEEDER), row.key_ref, name
+            info_hash,
+            self._peer(row, endpoint),
+            bool(row.mark & MARK_SEEDER),
+            row.key_ref,
+            name,
+            row.last_seq,
+            self._state.access.account_of[row.key_ref],
         )
 
     def account(self, account: int) -> ports.Account | None:
@@ -526,6 +536,15 @@ class Projection:
         return self._state.factors.group_name_of(account)
 
     def peers(self, info_hash: bytes) -> Iterator[ports.Peer | None]:
+        for number in self._in(info_hash):
+            yield self._peer(*self._row(number)) if number else None
+
+    def in_swarm(self, info_hash: bytes) -> Iterator[ports.Present | None]:
+        for number in self._in(info_hash):
+            yield self._present(number) if number else None
+
+    def _in(self, info_hash: bytes) -> Iterator[int]:
+        """Yields the numbers of a torrent's peers; 0 = a place to pause."""
         swarms = self._state.swarms
         torrent = swarms.lookup(info_hash)
         if not torrent:
@@ -535,16 +554,15 @@ class Projection:
         for first, directory in enumerate(places):
             for count, number in enumerate(directory.members(torrent), 1):
                 if count % _PEERS_AT_ONCE == 0:
-                    yield None
+                    yield 0
                 if swarms.lookup(info_hash) != torrent:
                     return  # the torrent was dropped between two items
                 if any(number in earlier for earlier in places[:first]):
                     continue
-                row = swarms.peer(number)
-                endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
                 # Between two items a peer may leave, and its number may go to another peer.
-                if endpoint and row.torrent == torrent:
-                    yield self._peer(row, endpoint)
+                there = number in swarms.v4 or number in swarms.v6
+                if there and swarms.peer(number).torrent == torrent:
+                    yield number
 
     def _peer(self, row: swarms.Peer, endpoint: bytes) -> ports.Peer:
         return ports.Peer(

@@ -167,7 +167,9 @@ class FakeModel:
             SettingInForce("policy.max_peers", 0, 7, next(changes)),
             SettingInForce("policy.ip_parameter", "ignored", "ignored", None),
         )
-        return SettingsInForce(5, {"private": True, "policy": {"max_peers": 0}}, keys)
+        return SettingsInForce(
+            5, {"private": True, "interval": 1800, "policy": {"max_peers": 0}}, keys
+        )
 
     def settings_changes(self, after: int) -> Iterator[SettingsChanged]:
         first = SettingsChanged(1, NOW_US, None, "", {"core.private": True, "policy.max_peers": 7})
@@ -201,6 +203,12 @@ class FakeModel:
         for info_hash, torrent in self.swarms.items():
             for peer in torrent.peers:
                 yield Present(info_hash, peer, True, account, "dd" * 8)
+
+    def in_swarm(self, info_hash: bytes) -> Iterator[Present]:
+        for seq, peer in enumerate(
+            self.swarms[info_hash].peers if info_hash in self.swarms else (), 7
+        ):
+            yield Present(info_hash, peer, not peer.left, 1, "dd" * 8, seq, 7)
 
     def account(self, account: int) -> Account | None:
         return self.commands.accounts.get(account)
