@@ -9,8 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
-from tracker.cli.moment_options import add_log_and_json, replayed, state_at
-from tracker.cli.options import info_hash
+from tracker.cli.moment_options import add_log_and_json, replayed, state_at, torrent_hash
 from tracker.cli.output import say, say_json
 from tracker.cli.tables import (
     BYTES,
@@ -61,16 +60,14 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "Replay the log to two moments and list what changed from the first to the second."
     )
     add_log_and_json(parser, "one JSON object a change")
-    parser.add_argument(
-        "--info-hash", metavar="HASH", type=info_hash, help="and who joined and left this swarm"
-    )
+    parser.add_argument("--info-hash", metavar="TORRENT", help="and who joined and left this swarm")
     add_moments(parser, "the two moments")
     add_list(parser)
     parser.set_defaults(run=print_diff)
 
 
 def print_diff(options: argparse.Namespace) -> int:
-    swarm = bytes.fromhex(options.info_hash) if options.info_hash else None
+    swarm = torrent_hash(options, options.info_hash)
     with replayed(options) as log:
         forward = sorted((options.first, options.last), key=log.resolve)
         found = {one: picture(state_at(log, one), swarm) for one in forward}

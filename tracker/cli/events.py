@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from tracker.cli import trust
-from tracker.cli.moment_options import account_number, add_log_and_json, replayed
-from tracker.cli.options import address, info_hash, log_and_keys, log_and_secrets, number
+from tracker.cli.moment_options import account_number, add_log_and_json, replayed, torrent_hash
+from tracker.cli.options import address, log_and_keys, log_and_secrets, number
 from tracker.cli.output import CannotError, flush, note, say
 from tracker.cli.time_options import add_part, part_of
 from tracker.domain.derived import DERIVED_TYPES
@@ -49,7 +49,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on as events come; from now on, unless --from is given",
     )
-    parser.add_argument("--info-hash", metavar="HASH", type=info_hash, help="only of this torrent")
+    parser.add_argument("--info-hash", metavar="TORRENT", help="only of this torrent")
     parser.add_argument(
         "--type", action="append", choices=(*codec.EVENT_TYPES, *DERIVED_TYPES), metavar="TYPE",
         help=f"only of this type, may be repeated: {', '.join(codec.EVENT_TYPES)}; and what the follower makes from "
@@ -83,7 +83,7 @@ def print_events(options: argparse.Namespace) -> int:
     types = options.type or ((announce.NAME,) if options.address or options.client else ())
     wanted = EventFilter(
         types=frozenset(types), account=account, key_ref=options.key,
-        info_hash=bytes.fromhex(options.info_hash) if options.info_hash else None,
+        info_hash=torrent_hash(options, options.info_hash),
     )  # fmt: skip
     part, out = _part(options, folder), Printer(options, account_of, names)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -76,6 +78,38 @@ def account_number(log: ForwardReplay, text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 2**32:
         raise CannotError(f"no account has the owner {text}")
     return int(text)
+
+
+def torrent_named(state: State, text: str) -> bytes:
+    """Returns the torrent that is named by its info hash, its beginning, or its label.
+
+    Raises `CannotError` when none is meant, or several are.
+    """
+    if re.fullmatch("[0-9A-Fa-f]{40}", text):
+        return bytes.fromhex(text)
+    found = [each for each, facts in state.facts.items() if json.loads(facts).get("label") == text]
+    if not found and re.fullmatch("[0-9A-Fa-f]{4,39}", text):
+        known = {*state.swarms.all_hashes(), *state.swarms.retired, *state.facts}
+        found = [each for each in known if each.hex().startswith(text.lower())]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise CannotError(f"no torrent has the label {text}, or an info hash that begins so, then")
+    hashes = ", ".join(sorted(each.hex() for each in found)[:3])
+    raise CannotError(f"{len(found)} torrents are called {text}: give an info hash, {hashes} ...")
+
+
+def torrent_hash(options: argparse.Namespace, text: str | None) -> bytes | None:
+    """Returns the torrent that an option names, by its label of now; None = there is no option.
+
+    Replays the log for a name. Raises `CannotError` when none is meant, or several are.
+    """
+    if text is None:
+        return None
+    if re.fullmatch("[0-9A-Fa-f]{40}", text):
+        return bytes.fromhex(text)
+    with replayed(options) as log:
+        return torrent_named(log.at(None), text)
 
 
 @contextmanager

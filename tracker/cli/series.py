@@ -5,20 +5,20 @@ Reads the book beside a running tracker.
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 from typing import TYPE_CHECKING
 
 from api.v2.ledger_shapes import day_json
 from tracker.cli import trust
-from tracker.cli.moment_options import account_number, add_log_and_json, replayed
-from tracker.cli.options import info_hash, log_and_keys
+from tracker.cli.moment_options import account_number, add_log_and_json, replayed, torrent_hash
+from tracker.cli.options import log_and_keys
 from tracker.cli.output import CannotError, note
 from tracker.cli.tables import BYTES, NUMBER, WORD, Column, add_list, by_name, say_list
 from tracker.cli.time_options import date
 from tracker.store import book
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
     from tracker.store.address_keys import Keyring
@@ -53,7 +53,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--until", metavar="DATE", type=date, default=2**32 - 1, help="up to this day, inclusive"
     )
     parser.add_argument("what", choices=("torrent", "account"))
-    parser.add_argument("whose", metavar="INFO_HASH|OWNER|NUMBER")
+    parser.add_argument("whose", metavar="TORRENT|OWNER|NUMBER")
     parser.set_defaults(run=print_series)
 
 
@@ -74,10 +74,7 @@ def _whose(options: argparse.Namespace) -> int | bytes:
     if options.what == "account":
         with replayed(options) as log:
             return account_number(log, options.whose)
-    try:
-        return bytes.fromhex(info_hash(options.whose))
-    except argparse.ArgumentTypeError as error:
-        raise CannotError(f"torrent: {error}") from None
+    return torrent_hash(options, options.whose) or b""
 
 
 def opened(folder: Path, keys: Keyring | None) -> DailyRows:

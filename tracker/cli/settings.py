@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tracker.cli.api_client import ApiError
 from tracker.cli.api_options import add_change, add_client, client, line
 from tracker.cli.output import say, say_json
-from tracker.cli.tables import NUMBER, TIME, Column, add_list, say_list
+from tracker.cli.tables import NUMBER, TIME, WORD, Column, add_list, say_list
 from tracker.config.logged import BadSettingError, typed
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _SHOWN = (
-    Column("key"), Column("value"), Column("file"), Column("seq", NUMBER), Column("time", TIME),
+    Column("key", WORD), Column("value"), Column("file"), Column("seq", NUMBER), Column("time", TIME),
     Column("by", absent="file"), Column("reason"),
 )  # fmt: skip
 _CHANGES = (
-    Column("seq", NUMBER), Column("time", TIME), Column("key"), Column("value"),
+    Column("seq", NUMBER), Column("time", TIME), Column("key", WORD), Column("value"),
     Column("by", absent="file"), Column("reason"),
 )  # fmt: skip
 

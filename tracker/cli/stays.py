@@ -18,8 +18,9 @@ from tracker.cli.moment_options import (
     failing_if_interrupted,
     note_outage,
     replayed,
+    torrent_hash,
 )
-from tracker.cli.options import info_hash, log_and_keys
+from tracker.cli.options import log_and_keys
 from tracker.cli.output import CannotError, count, note, progress
 from tracker.cli.tables import HASH, NUMBER, TIME, WORD, Column, add_list, say_list
 from tracker.cli.time_options import add_part
@@ -47,7 +48,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_log_and_json(parser, "one JSON object a stay")
     add_list(parser)
     add_part(parser, "there after that", "there at that time or before", at="there at that moment")
-    parser.add_argument("--info-hash", metavar="HASH", type=info_hash, help="in this torrent")
+    parser.add_argument("--info-hash", metavar="TORRENT", help="in this torrent")
     parser.add_argument("--address", type=_address, help="at this address")
     parser.add_argument(
         "--network", type=_network, help="in this network: /8, /16, /24; in IPv6 /8 to /48"
@@ -112,7 +113,7 @@ def _sought(log: ForwardReplay, options: argparse.Namespace) -> Sought:
         address=options.address, network=network, network_v6=v6, prefix=options.peer_id or b"",
         key_ref=options.key, listener=options.listener,
         account=account_number(log, options.account) if options.account else None,
-        info_hash=bytes.fromhex(options.info_hash) if options.info_hash else None,
+        info_hash=torrent_hash(options, options.info_hash),
     )  # fmt: skip
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tracker.cli import trust
-from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
-from tracker.cli.output import CannotError, count
+from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at, torrent_named
+from tracker.cli.output import count
 from tracker.cli.tables import BYTES, HASH, NUMBER, TIME, WORD, Column, add_list, say_list
 from tracker.history.state_summary import as_json, members
 from tracker.times import rfc3339
@@ -47,25 +45,6 @@ def print_swarm(options: argparse.Namespace) -> int:
     swarm = torrent_named(state, options.torrent)
     print_all = partial(_print, state, swarm, options)
     return trust.listed(print_all, log.folder, log.keys, as_json=options.json)
-
-
-def torrent_named(state: State, text: str) -> bytes:
-    """Returns the torrent that is named by its info hash, its beginning, or its label.
-
-    Raises `CannotError` when none is meant, or several are.
-    """
-    if re.fullmatch("[0-9A-Fa-f]{40}", text):
-        return bytes.fromhex(text)
-    found = [each for each, facts in state.facts.items() if json.loads(facts).get("label") == text]
-    if not found and re.fullmatch("[0-9A-Fa-f]{4,39}", text):
-        known = {*state.swarms.all_hashes(), *state.swarms.retired, *state.facts}
-        found = [each for each in known if each.hex().startswith(text.lower())]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise CannotError(f"no torrent has the label {text}, or an info hash that begins so, then")
-    hashes = ", ".join(sorted(each.hex() for each in found)[:3])
-    raise CannotError(f"{len(found)} torrents are called {text}: give an info hash, {hashes} ...")
 
 
 def _print(state: State, swarm: bytes, options: argparse.Namespace) -> None:

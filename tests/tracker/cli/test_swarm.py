@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support import Announce, Rig, endpoint4
+from tracker.cli.moment_options import torrent_named
 from tracker.cli.output import CannotError
-from tracker.cli.swarm import torrent_named
 from tracker.domain.events.admin import TorrentDescribed
 
 HASHES = [bytes.fromhex(head) + bytes(18) for head in ("abcd", "abce", "1234")]
