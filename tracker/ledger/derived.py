@@ -55,11 +55,12 @@ class Derivations:
 
     def _after(self, after: DerivedPlace, query: DerivedQuery) -> Iterator[Derived]:
         place, book = TransitionPlace(ANY_EPOCH, after.seq, after.n), self._book
+        about = query.account, query.info_hash
         sources: list[Iterator[Derived]] = []
         if book is not None and query.types & _MILESTONES:
-            sources.append(map(_milestone, book.milestones.after(place)))
+            sources.append(map(_milestone, book.milestones.after(place, *about)))
         if book is not None and book.placed is not None and derived.HIT_AND_RUN in query.types:
-            sources.append(map(_transition, book.placed.after(place)))
+            sources.append(map(_transition, book.placed.after(place, *about)))
         if self._cases is not None and query.types & _OF_CASES:
             made = self._cases.changes
             sources.append(islice(made, bisect_right(made, after, key=_place), None))

@@ -203,6 +203,18 @@ class Run:
             self._data, self._begin, self.count, self.size, self._name, sought, low
         )
 
+    def holding(self, sought: bytes, offset: int, low: int) -> Iterator[bytes]:
+        """Yields rows, from number `low` on, that have some bytes at an offset. The run is searched
+        as a whole, because few rows have them.
+        """
+        end = self._begin + self.count * self.size
+        at = self._data.find(sought, self._begin + low * self.size + offset, end)
+        while at >= 0:
+            number, rest = divmod(at - offset - self._begin, self.size)
+            if not rest:
+                yield self.at(number)
+            at = self._data.find(sought, at + 1, end)
+
     def beginning_with(self, low: bytes, prefix: bytes) -> Iterator[bytes]:
         """Yields rows with this prefix, from the name `low` on."""
         number = self.find(low)

@@ -8,12 +8,12 @@ part before it, so they are read one part after the other.
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.ports import ANY_EPOCH, TransitionPlace
 from tracker.store.book_files import PLACED, Opened
+from tracker.store.book_rows import name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,16 +58,20 @@ class PlacedRows:
         """`check`: as in `Opened`. Raises `BookError`, `OSError`."""
         self._runs = Opened(log, parts, check=check).rows
 
-    def after(self, place: TransitionPlace | None) -> Iterator[Placed]:
-        """Yields what is after a position; None = all."""
-        if place is not None and place.epoch == ANY_EPOCH:
-            found = (_beyond(place.seq, place.n, run) for run in self._runs)
-        else:
-            low = b"" if place is None else _PLACE.pack(*place[:2], place.n + 1)
-            found = (run.beginning_with(low, b"") for run in self._runs)
-        for row in chain.from_iterable(found):
-            epoch, seq, n, *rest = _ROW.unpack(row)
-            yield Placed(TransitionPlace(epoch, seq, n), *rest)
+    def after(
+        self,
+        place: TransitionPlace | None,
+        account: int | None = None,
+        info_hash: bytes | None = None,
+    ) -> Iterator[Placed]:
+        """Yields what is after a position, of an account and a torrent; None = all."""
+        sought, offset = _sought(account, info_hash)
+        for run in self._runs:
+            first = 0 if place is None else _first_after(place, run)
+            some = map(run.at, range(first, run.count))
+            for row in run.holding(sought, offset, first) if sought else some:
+                epoch, seq, n, *rest = _ROW.unpack(row)
+                yield Placed(TransitionPlace(epoch, seq, n), *rest)
 
     def last(self) -> TransitionPlace | None:
         """Returns the newest position; None = there is none."""
@@ -90,12 +94,20 @@ def since(log: Path, parts: tuple[Part, ...], begin: int) -> tuple[Part, ...]:
     return parts
 
 
-def _beyond(seq: int, n: int, run: Run) -> Iterator[bytes]:
-    """Yields the rows after a position, whatever their epochs: those ascend with the events."""
+def _sought(account: int | None, info_hash: bytes | None) -> tuple[bytes, int]:
+    """Returns bytes of the rows of an account and a torrent, and where they stand in a row."""
+    if account is None:
+        return (b"", 0) if info_hash is None else (info_hash, _PLACE.size + 5)
+    return name(account, info_hash or b""), _PLACE.size
+
+
+def _first_after(place: TransitionPlace, run: Run) -> int:
+    """Returns the first row after a position. Epochs ascend with events, so they may be unknown."""
+    if place.epoch != ANY_EPOCH:
+        return run.find(_PLACE.pack(*place[:2], place.n + 1))
 
     def position(at: int) -> tuple[int, int]:
         _, *found = _PLACE.unpack_from(run.at(at))
         return found[0], found[1]
 
-    first = bisect_right(range(run.count), (seq, n), key=position)
-    return map(run.at, range(first, run.count))
+    return bisect_right(range(run.count), place[1:], key=position)

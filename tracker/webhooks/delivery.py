@@ -22,7 +22,6 @@ from tracker.config import origin
 from tracker.ports import (
     DeadLetter,
     EventFilter,
-    LogPart,
     NoMomentError,
     UnreadableLogError,
     WebhookState,
@@ -49,7 +48,6 @@ MOST_RETRY_AFTER = 3600.0
 """The longest wait, in seconds, that a receiver may ask for."""
 SAVE_SECONDS = 10.0
 """Seconds between two notes of the place while no event is meant for the webhook."""
-_EVENTS = 200  # of a delivery of a dead letter
 
 
 @define(eq=False)
@@ -132,19 +130,20 @@ class Delivery:
                 await self._save()
 
     async def _resent(self, letter: DeadLetter) -> bool:
-        """Sends the events of a dead letter page by page; returns whether all were acknowledged."""
-        first, wanted = letter.first, self._filter()
-        while first <= letter.last:
-            part = LogPart(first=first, last=letter.last)
-            page = await self.events.read(part, wanted, _EVENTS)
-            if page.following is None and page.end <= letter.last:
-                self._failed("what these events show is being found anew")
-                return False
-            last = letter.last if page.following is None else page.following - 1
-            if page.events and await self._attempt(page.events, first, last, None) is not None:
-                return False
-            first = last + 1
-        return True
+        """Sends the events of a dead letter in deliveries of the usual size; returns whether all
+        were acknowledged. It reads from the letter's first event on.
+        """
+        first = letter.first
+        async with aclosing(self.events.follow(first - 1, self._filter())) as following:
+            async for found in following:
+                events = [event for event in found.events if event["seq"] <= letter.last]
+                last = max([min(found.seen, letter.last), *(each["seq"] for each in events[-1:])])
+                if events and await self._attempt(events, first, last, found.pruned) is not None:
+                    return False
+                if found.seen >= letter.last:
+                    return True
+                first = found.seen + 1
+        return False
 
     async def _follow(self) -> None:
         saved = trio.current_time()

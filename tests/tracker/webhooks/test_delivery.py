@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +15,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tracker.config import Webhook
 from tracker.ports import (
+    DeadLetter,
     EventFilter,
-    EventPage,
     Followed,
-    LogPart,
     NoMomentError,
     UnreadableLogError,
 )
@@ -52,13 +52,6 @@ class Log:
 
     def meant(self, first: int, last: int) -> list[dict[str, Any]]:
         return [{"seq": seq} for seq in range(first, last + 1) if seq % 2]
-
-    async def read(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:  # noqa: ARG002  # the protocol's names
-        """Gives pages of two events, because pages may be short."""
-        assert part.last is not None
-        last = min(part.last, part.first + 1)
-        following = None if last == part.last else last + 1
-        return EventPage(self.meant(part.first, last), following, self.end)
 
     async def follow(
         self,
@@ -180,6 +173,31 @@ async def test_dead_letters(rig: Rig, autojump_clock: MockClock) -> None:  # noq
     with trio.move_on_after(1):
         await rig.delivery.run()
     assert rig.got == [1, 3, 5]
+    assert rig.delivery.state().dead == ()
+
+
+async def test_a_dead_letter_of_one_large_event(rig: Rig, nursery: trio.Nursery) -> None:
+    """What one event shows may fill several deliveries. No other event is read or sent again."""
+    asked: list[int | None] = []
+
+    async def follow(after: int | None, _: EventFilter) -> AsyncGenerator[Followed, None]:
+        asked.append(after)
+        for _ in range(3):
+            yield Followed([{"seq": 4}] * 2, 3)
+        yield Followed([{"seq": 4}, {"seq": 5}], 5)
+        await trio.sleep_forever()
+
+    rig.log.end = 9
+    rig.begin()
+    rig.delivery.place.dead = [DeadLetter(4, 4, 1, "refused")]
+    rig.delivery.events = SimpleNamespace(follow=follow, end=9)  # type: ignore[assignment]  # what it has of it
+    rig.delivery.retry()
+    nursery.start_soon(rig.delivery._resurrect)
+    await wait_all_tasks_blocked()
+    assert (asked, rig.got) == ([3], [4] * 7)
+    assert [headers["swarmlog-delivery"].partition(":")[2] for headers, _ in rig.bodies] == [
+        "4-4"
+    ] * 4
     assert rig.delivery.state().dead == ()
 
 
