@@ -12,6 +12,7 @@ from typing import Any
 from tests.independent_reader.count_credit import log_time, tell
 
 HOUR, FAR = 3_600_000_000, 10**17
+STAFF = "hit_and_run_pardoned", "hit_and_run_voided", "account_merged", "account_split"
 
 
 def merged(spans: Any) -> list[tuple[int, int]]:
@@ -104,7 +105,7 @@ def judge(told: Any) -> list[tuple[int, str, str, int]]:
             )
         ]
         one = Download(name, plain, merged([*plain, *dry]), here, sown, found)
-        staff = [e for e in events if e["type"] in ("hit_and_run_pardoned", "hit_and_run_voided")]
+        staff = [e for e in events if e["type"] in STAFF]
         own = [move for move in of[name] if move[0]["seq"] >= begin[0]["seq"]]
         for move in sorted(
             [*own, *((e, name, log_time(e)) for e in staff)], key=lambda m: m[0]["seq"]
@@ -219,6 +220,9 @@ class Download:
     def decided(self, event: Any, now: int) -> None:
         """By staff. Dates are log times here."""
         account, info_hash = self.name
+        if event["type"].startswith("account_"):
+            self.moved(event, now)
+            return
         if (
             event.get("account", account) != account
             or event.get("info_hash", info_hash) != info_hash
@@ -231,6 +235,15 @@ class Download:
             event.get("from_us", 0) <= self.violated < event.get("until_us", FAR)
         ):
             self.to("pardoned", now)
+
+    def moved(self, event: Any, now: int) -> None:
+        """By a merge or a split: one account loses peers, the other one gets them."""
+        account, final = self.name[0], self.state in ("cured", "pardoned", "void")
+        if account == event["account"] and event["type"] == "account_merged" and not final:
+            self.to("void", now)
+        came = any(begin == now for begin, _ in self.here)
+        if account == event["to"] and self.state == "at_risk" and came:
+            self.to("liable", now)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.independent_reader import judge as independent
 from tests.support import START_US, few_or_many, try_examples
 from tests.tracker.domain.judged import judge, seen
-from tests.tracker.domain.test_judging import GIB, PRIVATE, TORRENT, Site
+from tests.tracker.domain.test_judging import BY, GIB, PRIVATE, TORRENT, Site
 from tracker.domain import events
 from tracker.domain.events.admin import (
     CreditFactorEnded,
@@ -28,6 +28,8 @@ from tracker.domain.events.admin import (
     TorrentWhitelisted,
 )
 from tracker.domain.hit_and_run import Rule
+from tracker.ports import SplitTerms
+from tracker.service.commands.accounts import merging, splitting
 
 HOUR = 3600
 SWEPT = evolve(PRIVATE, inactive_peer_cleanup_interval=10)
@@ -108,7 +110,7 @@ def _lived(dice: random.Random) -> Site:
 
 def _change(site: Site, dice: random.Random) -> None:
     state, who = site.rig.state, dice.choice([1, 2, 3])
-    kind = dice.randrange(10)
+    kind = dice.randrange(12)
     if kind == 0:
         site.say(HitAndRunRuleSet(_rule(dice)))
     elif kind == 1:
@@ -133,5 +135,24 @@ def _change(site: Site, dice: random.Random) -> None:
     elif kind == 9:
         banned = TORRENT in state.sanctions.blacklist
         site.say(TorrentUnblacklisted(TORRENT) if banned else TorrentBlacklisted(TORRENT))
+    elif kind > 9:
+        _move(site, who, dice)
     elif kind > 6:
         site.down(dice.choice([0.1, 2, 8, 30]))
+
+
+def _move(site: Site, who: int, dice: random.Random) -> None:
+    """Merges an account into another one, or opens a merged one again."""
+    service, access = site.rig.service, site.rig.state.access
+    now = service.now_us()
+    if who in access.merged:
+        into = access.merged[who].into
+        if not access.has_account(into) or access.account_of[who] != into:
+            return
+        event = splitting(site.rig.state, into, SplitTerms((who,), f"owner {who}"), "why")
+    else:
+        others = [each for each in (1, 2, 3) if each != who and access.has_account(each)]
+        if not others:
+            return
+        event = merging(site.rig.state, who, dice.choice(others), "why", now)
+    service.append(event, BY, now)

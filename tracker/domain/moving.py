@@ -61,14 +61,15 @@ def drop(to: Target, accounts: Iterable[int], seqs: Container[int], why: int) ->
 def move(to: Target, account: int, target: int, keys: Container[int]) -> None:
     """Gives the peers and bases of an account's keys to another account."""
     swarms, time_us = to.swarms, to.time_us
+    _expire(to, account, keys)
     peers = [peer for peer in swarms.peers_of(account) if swarms.peer(peer).key_ref in keys]
     torrents = {swarms.peer(peer).torrent for peer in peers}
     in_order = sorted(torrents, key=swarms.hash_of)
     counting = to.listing.since_seq != NEVER
     if counting:
         for torrent in in_order:
-            _settle(to, account, torrent)
-            _settle(to, target, torrent)
+            to.settle(account, torrent)
+            to.settle(target, torrent)
     for peer in sorted(peers):
         swarms.change_account(peer, target)
         if to.gone is not None:
@@ -81,22 +82,17 @@ def move(to: Target, account: int, target: int, keys: Container[int]) -> None:
     to.bases.change_account(account, target, keys, to.settings.policy.bases_per_account)
 
 
-def _settle(to: Target, account: int, torrent: int) -> None:
-    """Counts the time of an account's peers in a torrent up to now, for the book as well."""
-    swarms, book, time_us = to.swarms, to.book, to.time_us
-    peers = swarms.of_account(torrent, account)
-    if not peers:
-        return
-    if book is None:
-        to.seeding.settle(account, torrent, time_us)
-        return
-    info_hash = swarms.hash_of(torrent)
-    book.begin(to.accounts, account, swarms, torrent)
-    to.seeding.settle(account, torrent, time_us)
-    last_us = to.dates.of(max(map(swarms.seen_us, peers)))
-    book.counted(to.accounts, account, info_hash, last_us, time_us, swarms)
-    judge = book.judging()
-    if judge is not None:
-        end_us = min(time_us, max(to.listing.until(swarms.seen_us(peer)) for peer in peers))
-        gained = book.gained(to.accounts, account)
-        judge.counted(to.seq - 1, account, info_hash, end_us, time_us, gained)
+def _expire(to: Target, account: int, keys: Container[int]) -> None:
+    """Removes peers that are not listed any more, before the sweep finds them: they move as bases.
+
+    So no moment before the move can be another account's.
+    """
+    swarms, listing = to.swarms, to.listing
+    for peer in sorted(swarms.peers_of(account)):
+        row = swarms.peer(peer)
+        if row.last_seq < listing.since_seq or row.key_ref not in keys:
+            continue
+        if listing.until(row.seen_us) <= to.time_us:
+            to.expire(row.torrent, peer)
+            if to.settings.remove_peerless_torrents:
+                swarms.drop_if_empty(row.torrent)

@@ -605,6 +605,29 @@ class State:
             book.left(self.accounts, account, info_hash, 0, seq, time_us, swarms, peer)
         swarms.remove(torrent, peer)
 
+    def settle(self, account: int, torrent: int) -> None:
+        """Counts the time of an account's peers in a torrent up to now, for the book as well.
+
+        `Seeding.again` has to follow.
+        """
+        swarms, book, time_us = self.swarms, self.book, self.time_us
+        peers = swarms.of_account(torrent, account)
+        if book is None or not peers:
+            self.seeding.settle(account, torrent, time_us)
+            return
+        info_hash = swarms.hash_of(torrent)
+        book.begin(self.accounts, account, swarms, torrent)
+        self.seeding.settle(account, torrent, time_us)
+        seen_us = max(map(swarms.seen_us, peers))
+        book.counted(self.accounts, account, info_hash, self.dates.of(seen_us), time_us, swarms)
+        judge = book.judging()
+        if judge is not None:
+            end_us = min(time_us, self.listing.until(seen_us))
+            judge.counted(
+                self.seq - 1, account, info_hash, end_us, time_us,
+                book.gained(self.accounts, account),
+            )  # fmt: skip
+
     def expire(self, torrent: int, peer: int) -> None:
         """Removes a peer that was swept."""
         down = self.swarms.seen_us(peer) < self.tally.resumed_us

@@ -75,6 +75,9 @@ class Target(Accounting, Protocol):
     def leave(self, torrent: int, peer: int, why: int, remembered: bool = False) -> None:
         """Removes a peer, and counts its time. `why`: a number of `staying`."""
 
+    def settle(self, account: int, torrent: int) -> None:
+        """Counts the time of an account's peers in a torrent up to now."""
+
     def expire(self, torrent: int, peer: int) -> None:
         """Removes a peer that was swept."""
 
