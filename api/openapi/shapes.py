@@ -50,8 +50,10 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "table": {"type": "string", "pattern": "^[a-z_]{1,40}$"},
 }
 """The schemas of parameters in paths, by name."""
+_BY_OWNER: Final[Schema] = {"type": "string", "pattern": "^owner:[^/]+$"}
 NAMES: Final[dict[str, Schema]] = {
-    "account": {"type": "string", "pattern": "^owner:[^/]+$"},
+    "account": _BY_OWNER,
+    "into": _BY_OWNER,
     "info_hash": {"type": "string", "pattern": "^label:[^/]+$"},
 }
 """What endpoints of version 2 take in place of a number or an info hash."""

@@ -62,9 +62,9 @@ class Moves:
         """Merges the account into that of `into`. With `preview` it only tells what would be."""
         number = params.number(account, "account")
         given = await bodies.members("into", "preview")
-        into = bodies.whole(given, "into", params.NUMBER_MAX)
+        into = bodies.account(given, "into")
         if into is None:
-            raise Problem(422, "into: missing; the number of the account that gets all")
+            raise Problem(422, "into: missing; the account that gets all")
         with commanded():
             if bodies.flag(given, "preview"):
                 told = await self.commands.preview_merge(number, into, actor())

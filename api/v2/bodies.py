@@ -144,9 +144,8 @@ def info_hash(value: object, place: str) -> bytes:
     raise Problem(422, f"{place}: expected 40 hexadecimal digits, or `label:` and a label")
 
 
-def account(given: Members) -> int | None:
-    """Reads the member `account`: its number."""
-    value = given.get("account")
-    if isinstance(value, str):
-        raise Problem(422, "account: expected its number, or `owner:` and an owner")
-    return whole(given, "account", NUMBER_MAX)
+def account(given: Members, name: str = "account") -> int | None:
+    """Reads the number of an account."""
+    if isinstance(given.get(name), str):
+        raise Problem(422, f"{name}: expected the number of an account, or `owner:` and an owner")
+    return whole(given, name, NUMBER_MAX)

@@ -23,8 +23,8 @@ OWNER: Final = "owner:"
 LABEL: Final = "label:"
 """What stands before a label, so that one of 40 digits is not taken for an info hash."""
 _MOST_TORRENTS: Final = 100_000  # with labels that are asked for; many may have the same one
-_IN_LISTS: Final = {"info_hashes": "info_hash"}
-"""Members that are lists, and what each item is."""
+_MEANING: Final = {"info_hashes": "info_hash", "into": "account"}
+"""Members of bodies that are other words for accounts and torrents."""
 
 
 Place = tuple[Any, Any, str]
@@ -55,9 +55,9 @@ async def numbered(document: object) -> None:
 
 def _places(document: dict[str, Any]) -> Iterator[Place]:
     for name, value in document.items():
-        yield document, name, name
+        yield document, name, _MEANING.get(name, name)
         for at, item in enumerate(value) if isinstance(value, list) else ():
-            yield value, at, _IN_LISTS.get(name, "")
+            yield value, at, _MEANING.get(name, "")
             if isinstance(item, dict):
                 yield from ((item, each, each) for each in item)
 

@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 HASH = bytes([1] * 20)  # blacklisted, as account 7 has sanctions, limits and cases
 NUMBERS = {
     "account": 7,
+    "into": 7,
     "info_hash": HASH.hex(),
     "info_hashes": [HASH.hex()],
     "torrents": [{"info_hash": HASH.hex()}],
 }
 NAMES = {
     "account": "owner:anna",
+    "into": "owner:anna",
     "info_hash": "label:Debian 13: a, b",
     "info_hashes": ["label:Debian 13: a, b"],
     "torrents": [{"info_hash": "label:Debian 13: a, b"}],
@@ -125,7 +127,12 @@ def test_every_endpoint_is_there() -> None:
         ("/torrents/label:", None, 404, "no torrent has the label "),
         ("/events?info_hash=label:twice", None, 409, "several torrents have the label twice"),
         ("/factors", {"account": "owner:otto"}, 404, "no account has the owner otto"),
-        ("/factors", {"account": "anna"}, 422, "account: expected its number, or `owner:`"),
+        (
+            "/factors",
+            {"account": "anna"},
+            422,
+            "account: expected the number of an account, or `owner:`",
+        ),
         ("/factors", {"info_hash": "anna"}, 422, "info_hash: expected 40 hexadecimal digits, or"),
         ("/whitelist", {"info_hashes": ["label:x"]}, 404, "no torrent has the label x"),
         ("/torrents", {"torrents": [{"info_hash": "label:twice"}]}, 409, "several torrents"),
