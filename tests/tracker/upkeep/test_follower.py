@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,8 @@ from tracker.offline.verify import Verification
 from tracker.store import frames, snapshot_file, snapshots
 from tracker.store.address_keys import day_of
 from tracker.store.replay import replay
+from tracker.upkeep import follower_process
+from tracker.upkeep.case_keeping import CaseKeeper
 from tracker.upkeep.follower import FollowerSupervisor
 from tracker.upkeep.follower_process import (
     CANNOT,
@@ -40,6 +43,8 @@ from tracker.workers import child
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tracker.domain.state import State
 
 EAGER = ("--events", "1", "--seconds", "0", "--pause", "0")
 DEADLINE = 60.0
@@ -211,6 +216,28 @@ def test_it_writes_for_many_events_before_the_time(site: Site) -> None:
     assert again.state.seq == snapshots.seq_of(snapshots.found(site.log)[0])
     again.catch_up()
     assert site.said == [{"seq": again.state.seq}]
+
+
+def test_what_detectors_remember_is_written_more_seldom_than_snapshots(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it takes long, because snapshots may follow one another at once."""
+    now, wrote = [1000.0], []
+
+    def remember(_keeper: CaseKeeper, state: State) -> None:
+        wrote.append(state.seq)
+        now[0] += 3
+
+    monkeypatch.setattr(CaseKeeper, "remember", remember)
+    monkeypatch.setattr(follower_process, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    follower = site.follower(events=1, seconds=0.0, pause=0.0, cases=True)
+    ends = []
+    for _ in range(4):
+        site.go_on()
+        follower.catch_up()
+        ends.append(follower.state.seq)
+        now[0] += 25
+    assert wrote == [ends[0], ends[3]]
 
 
 def test_a_full_disk_is_logged_and_tried_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
