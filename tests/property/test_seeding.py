@@ -30,9 +30,8 @@ def adds_up(history: list[Step], pieces: int) -> None:
     size = len(frames) // pieces + 1
     for at in range(0, len(frames), size):
         begin_us = state.time_us
-        for (account, _), time_us in gained(
-            state, frames[at : at + size], begin_us, begin_us
-        ).items():
+        for name, time_us in gained(state, frames[at : at + size], begin_us, begin_us).items():
+            account = int.from_bytes(name[:4], "little")
             found[account] = found.get(account, 0) + time_us
     for account in range(1, len(state.accounts.uploaded)):
         assert found.get(account, 0) == state.totals(account).seeding_us

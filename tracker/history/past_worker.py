@@ -226,7 +226,7 @@ class PastWorker(Worker):
             if rows is None:
                 self.forget()
                 log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
-                rows = HourRows.of(seeding.between(log, from_us, from_us + HOUR_US))
+                rows = seeding.between(log, from_us, from_us + HOUR_US)
             self._seeding = from_us, rows
         return self._seeding[1].after(*after, limit)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tracker.domain.booking import Booking
 from tracker.ports import LogPart, NoMomentError
 from tracker.store.replay import apply_all
-from tracker.store.seeded_hours import SEEDING, rows_of, seeded, still_open
+from tracker.store.seeded_hours import SEEDING, HourRows, seeded, still_open
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
     from eventlog import Frame
     from tracker.domain.state import State
-    from tracker.ports import SeedingRow
     from tracker.store.moments import ForwardReplay
 
 
-def between(log: ForwardReplay, from_us: int, until_us: int) -> list[SeedingRow]:
-    """Returns who seeded what between two dates, by account and torrent. `log` must not have begun.
+def between(log: ForwardReplay, from_us: int, until_us: int) -> HourRows:
+    """Returns who seeded what between two dates. `log` must not have begun.
 
     Raises `NoMomentError` where the log does not hold all of that time yet, or any more, and what
     replaying raises.
@@ -36,18 +35,16 @@ def between(log: ForwardReplay, from_us: int, until_us: int) -> list[SeedingRow]
     state, frames = log.follow(begin, end)
     lead_us = state.dates.lead_us
     found = gained(state, frames, from_us + lead_us, until_us + lead_us)
-    return rows_of(state, found, until_us)
+    return HourRows.of(state, found, until_us)
 
 
-def gained(
-    state: State, frames: Iterable[Frame], from_us: int, until_us: int
-) -> dict[tuple[int, bytes], int]:
+def gained(state: State, frames: Iterable[Frame], from_us: int, until_us: int) -> dict[bytes, int]:
     """Applies frames to a state. Returns the microseconds between two log times for which accounts
-    are listed as seeders, by account and torrent.
+    are listed as seeders, by account and torrent (`packed.identity`).
     """
     before = still_open(state, from_us)
     state.book = book = Booking()
     apply_all(state, frames, lambda _seq: None)
     state.book = None
-    counted = (((account, info_hash), words[SEEDING]) for account, info_hash, words in book.gains())
+    counted = ((name, book.rows[at + SEEDING]) for name, at in book.numbers.items())
     return seeded(before, counted, still_open(state, until_us))

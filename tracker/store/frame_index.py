@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from tracker.store.address_keys import Keyring
 
 FOLDER = "frames"
-FORMAT = 2
+FORMAT = 1
 NEEDED = 0
 """In the place of a kind: the records are of an older schema, so nobody may pass over the frame."""
 _OURS = re.compile(r"[0-9]{20}\.[0-9]{10}(\.[0-9]+)?\.index(\.tmp)?")

@@ -1,10 +1,10 @@
 """Computes who seeded what in an hour, and keeps it in files beside the log, so that a site's
 software need not wait for a replay of the hour.
 
-    <log>/hours/<2026-11-30T14>.rows   a line of JSON, then 60 bytes a row
+    <log>/hours/<2026-11-30T14>.rows   a line of JSON, then big-endian numbers
 
-A row has account, info hash, microseconds of seeding, seeders, size and age. The account is
-big-endian, so that rows are in the order of their bytes; all else is little-endian.
+    torrents   40 bytes each   info hash, seeders, size and age; ascending
+    rows       16 bytes each   account, number of the torrent, microseconds of seeding; ascending
 
 The follower writes a file when an hour is over that it has replayed as a whole. A file has a MAC,
 and names the log's history up to its last event. Each can be deleted at any time: the hour is then
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from hashlib import sha256
 from hmac import compare_digest
 from struct import Struct
@@ -50,15 +50,15 @@ FOLDER = "hours"
 FORMAT = 1
 HOUR_US = 3_600_000_000
 """An hour in microseconds."""
-KEPT = 72
+KEPT = 48
 """Hours that stay; a site that asks later waits for a replay."""
 SEEDING = 4
 """The word of a row of `Booking` with microseconds of seeding."""
 _OURS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}\.rows(\.tmp)?")
 _PURPOSE = b"hours"
-_NAME = Struct(">I20s")
-_REST = Struct("<QIQQ8x")
-_SIZE = _NAME.size + _REST.size
+_TORRENT = Struct(">20sIQQ")
+_ROW = Struct(">IIQ")
+_PLACE = Struct(">II")  # with which a row begins
 _NONE = 2**64 - 1  # in the place of a size or an age that is not known
 
 
@@ -81,50 +81,50 @@ class Hour:
 class HourRows:
     """Packed rows of an hour, by account and torrent."""
 
-    data: bytes
+    torrents: bytes
+    rows: bytes
 
     @classmethod
-    def of(cls, rows: Iterable[SeedingRow]) -> HourRows:
-        return cls(b"".join(map(_pack, rows)))
+    def of(cls, state: State, found: Mapping[bytes, int], until_us: int) -> HourRows:
+        """Packs what `seeded` found. `state`: that at the end of the hour; `until_us`: its date."""
+        hashes = sorted({name[4:] for name in found})
+        numbers = {info_hash: number for number, info_hash in enumerate(hashes)}
+        rows = [
+            _ROW.pack(int.from_bytes(name[:4], "little"), numbers[name[4:]], time_us)
+            for name, time_us in found.items()
+        ]
+        rows.sort()
+        torrents = (_TORRENT.pack(one, *_facts(state, one, until_us)) for one in hashes)
+        return cls(b"".join(torrents), b"".join(rows))
 
     def after(self, account: int, info_hash: bytes, limit: int) -> list[SeedingRow]:
         """Returns at most `limit` rows after the one of an account and a torrent."""
-        name = _NAME.pack(min(account, 2**32 - 1), info_hash)
-        data, size = self.data, _NAME.size
-        first = bisect_right(
-            range(len(data) // _SIZE), name, key=lambda row: data[row * _SIZE : row * _SIZE + size]
+        number = bisect_right(
+            range(len(self.torrents) // _TORRENT.size),
+            info_hash,
+            key=lambda one: self.torrents[one * _TORRENT.size : one * _TORRENT.size + 20],
         )
-        return [
-            _unpack(data, at)
-            for at in range(first * _SIZE, min((first + limit) * _SIZE, len(data)), _SIZE)
-        ]
+        first = bisect_left(
+            range(len(self.rows) // _ROW.size),
+            _PLACE.pack(min(account, 2**32 - 1), number),
+            key=lambda row: self.rows[row * _ROW.size : row * _ROW.size + _PLACE.size],
+        )
+        part = self.rows[first * _ROW.size : (first + limit) * _ROW.size]
+        return [self._row(*fields) for fields in _ROW.iter_unpack(part)]
+
+    def _row(self, account: int, number: int, time_us: int) -> SeedingRow:
+        info_hash, seeders, *facts = _TORRENT.unpack_from(self.torrents, number * _TORRENT.size)
+        size, age_us = (None if each == _NONE else each for each in facts)
+        return SeedingRow(account, info_hash, time_us, seeders, size, age_us)
 
 
-def _pack(row: SeedingRow) -> bytes:
-    size = _NONE if row.size is None else row.size
-    age_us = _NONE if row.age_us is None else row.age_us
-    rest = _REST.pack(row.seeding_us, row.seeders, size, age_us)
-    return _NAME.pack(row.account, row.info_hash) + rest
-
-
-def _unpack(data: bytes, at: int) -> SeedingRow:
-    account, info_hash = _NAME.unpack_from(data, at)
-    seeding_us, seeders, size, age_us = _REST.unpack_from(data, at + _NAME.size)
-    return SeedingRow(
-        account,
-        info_hash,
-        seeding_us,
-        seeders,
-        None if size == _NONE else size,
-        None if age_us == _NONE else age_us,
-    )
-
-
-def still_open(state: State, time_us: int) -> dict[tuple[int, bytes], int]:
-    """Returns the seeding time up to a log time that is not counted yet, because it goes on."""
+def still_open(state: State, time_us: int) -> dict[bytes, int]:
+    """Returns the seeding time up to a log time that is not counted yet, because it goes on, by
+    account and torrent (`packed.identity`).
+    """
     time_us = max(time_us, state.time_us)
     return {
-        (account, info_hash): seeding_us
+        account.to_bytes(4, "little") + info_hash: seeding_us
         for account in range(1, len(state.accounts.uploaded))
         for info_hash, seeding_us, _ in state.seeding.open(account, time_us)
         if seeding_us
@@ -132,10 +132,8 @@ def still_open(state: State, time_us: int) -> dict[tuple[int, bytes], int]:
 
 
 def seeded(
-    before: Mapping[tuple[int, bytes], int],
-    counted: Iterable[tuple[tuple[int, bytes], int]],
-    after: Mapping[tuple[int, bytes], int],
-) -> dict[tuple[int, bytes], int]:
+    before: Mapping[bytes, int], counted: Iterable[tuple[bytes, int]], after: Mapping[bytes, int]
+) -> dict[bytes, int]:
     """Returns the seeding time of an interval by account and torrent: what was counted in it, and
     what was open after it and not before it.
     """
@@ -147,25 +145,13 @@ def seeded(
     return {name: time_us for name, time_us in found.items() if time_us > 0}
 
 
-def rows_of(
-    state: State, found: Mapping[tuple[int, bytes], int], until_us: int
-) -> list[SeedingRow]:
-    """Returns the rows of an interval that ends at a date. `state`: that at its end."""
-    torrents: dict[bytes, tuple[int, int | None, int | None]] = {}
-    rows = []
-    for (account, info_hash), time_us in sorted(found.items()):
-        if info_hash not in torrents:
-            torrents[info_hash] = _facts(state, info_hash, until_us)
-        rows.append(SeedingRow(account, info_hash, time_us, *torrents[info_hash]))
-    return rows
-
-
-def _facts(state: State, info_hash: bytes, until_us: int) -> tuple[int, int | None, int | None]:
+def _facts(state: State, info_hash: bytes, until_us: int) -> tuple[int, int, int]:
     """Returns seeders, size and age of a torrent."""
-    facts = json.loads(state.facts.get(info_hash) or "{}")
-    size = facts.get("size") or state.swarms.least_size(info_hash) or None
+    said = state.facts.get(info_hash)
+    facts = json.loads(said) if said else {}
+    size = facts.get("size") or state.swarms.least_size(info_hash) or _NONE
     added_us = facts.get("added_us")
-    age_us = None if added_us is None else max(0, until_us - added_us)
+    age_us = _NONE if added_us is None else max(0, until_us - added_us)
     return state.swarms.counts(info_hash)[0], size, age_us
 
 
@@ -178,16 +164,18 @@ def write(log: Path, keys: Keyring, hour: Hour, rows: HourRows) -> None:
     `OSError`.
     """
     make_folder(log / FOLDER)
+    data = rows.torrents + rows.rows
     room = os.statvfs(log)
-    if room.f_bavail * room.f_frsize < SPARE_BYTES + len(rows.data):
+    if room.f_bavail * room.f_frsize < SPARE_BYTES + len(data):
         raise OSError("too little free space for the hours of seeding")
     head = {
         "format": FORMAT, "from_us": hour.from_us, "begin": hour.begin, "end": hour.end,
-        "frame_end": hour.frame_end, "chain": hour.chain.hex(), "key": keys.tags.key_id.hex(),
+        "frame_end": hour.frame_end, "chain": hour.chain.hex(),
+        "torrents": len(rows.torrents), "key": keys.tags.key_id.hex(),
     }  # fmt: skip
-    mac = keys.tags.mac(_PURPOSE, _signed(read_identity(log), head, rows.data))
+    mac = keys.tags.mac(_PURPOSE, _signed(read_identity(log), head, data))
     line = json.dumps({**head, "mac": mac.hex()}).encode() + b"\n"
-    write_new(hour_path(log, hour.from_us), line + rows.data)
+    write_new(hour_path(log, hour.from_us), line + data)
     _remove(log, lambda name: name <= hour_path(log, hour.from_us - KEPT * HOUR_US).name)
 
 
@@ -232,13 +220,13 @@ def _read(log: Path, path: Path, from_us: int, keys: Keyring) -> HourRows:
     expected = keys.mac_of(bytes.fromhex(head["key"]), _PURPOSE, signed)
     if expected is None or not compare_digest(expected, mac):
         raise HourError("its MAC does not match")
-    if (head["format"], head["from_us"]) != (FORMAT, from_us) or len(data) % _SIZE:
+    if (head["format"], head["from_us"]) != (FORMAT, from_us):
         raise HourError("it is of another format or hour")
     if first_seq(log) > head["begin"]:
         raise HourError("events of the hour were removed")
     if not holds_frame(log, head["frame_end"], bytes.fromhex(head["chain"])):
         raise HourError("it is of another history")
-    return HourRows(data)
+    return HourRows(data[: head["torrents"]], data[head["torrents"] :])
 
 
 def _signed(log_id: bytes, head: dict[str, Any], data: bytes) -> bytes:

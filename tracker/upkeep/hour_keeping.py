@@ -39,8 +39,8 @@ class HourKeeper:
         self._next_us = 0  # date at which the present hour ends; 0 = not known yet
         self._begin: int | None = None  # first event of the hour; None = it is not counted
         self._lead_us: int | None = None  # of the frame before; None = not known yet
-        self._before: dict[tuple[int, bytes], int] = {}  # what was open when it began
-        self._counted: dict[tuple[int, bytes], int] = {}  # since then, of rows that were cleared
+        self._before: dict[bytes, int] = {}  # what was open when it began
+        self._counted: dict[bytes, int] = {}  # since then, of rows that were cleared
         self._base: dict[bytes, int] = {}  # what rows had when it began, that were not cleared
         self._last: tuple[int, bytes] = _NO_FRAME  # end and chain of the last whole frame
 
@@ -84,12 +84,13 @@ class HourKeeper:
             self._counted[name] = self._counted.get(name, 0) + time_us
         self._base = {}
 
-    def _in_rows(self, booking: Booking) -> Iterator[tuple[tuple[int, bytes], int]]:
+    def _in_rows(self, booking: Booking) -> Iterator[tuple[bytes, int]]:
         """Yields what the rows have gained since the hour began."""
-        for packed, at in booking.numbers.items():
-            time_us = booking.rows[at + SEEDING] - self._base.get(packed, 0)
+        rows, base = booking.rows, self._base
+        for name, at in booking.numbers.items():
+            time_us = rows[at + SEEDING] - base.get(name, 0)
             if time_us:
-                yield (int.from_bytes(packed[:4], "little"), packed[4:]), time_us
+                yield name, time_us
 
     def _turn(self, state: State) -> None:
         """Ends an hour and begins the next one; the state has all events before that."""
@@ -100,15 +101,15 @@ class HourKeeper:
         self._begin, self._before, self._counted, self._base = None, open_, {}, {}
         if booking is not None and lead_us == self._lead_us:
             self._begin, rows = state.seq, booking.rows
-            self._base = {packed: rows[at + SEEDING] for packed, at in booking.numbers.items()}
+            self._base = {name: rows[at + SEEDING] for name, at in booking.numbers.items()}
         self._next_us += HOUR_US
 
-    def _write(self, state: State, booking: Booking, open_: dict[tuple[int, bytes], int]) -> None:
+    def _write(self, state: State, booking: Booking, open_: dict[bytes, int]) -> None:
         for name, time_us in self._in_rows(booking):
             self._counted[name] = self._counted.get(name, 0) + time_us
         found = seeded_hours.seeded(self._before, self._counted.items(), open_)
         hour = Hour(self._next_us - HOUR_US, self._begin or 0, state.seq, *self._last)
-        rows = HourRows.of(seeded_hours.rows_of(state, found, self._next_us))
+        rows = HourRows.of(state, found, self._next_us)
         try:
             seeded_hours.write(self._log, self._keys, hour, rows)
         except OSError as error:

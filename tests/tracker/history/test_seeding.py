@@ -9,7 +9,7 @@ import pytest
 from tests.golden.test_log_v1 import FOLDER
 from tracker.history import seeding
 from tracker.history.past_worker import PastWorker
-from tracker.ports import Moment, NoMomentError, PrunedMomentError
+from tracker.ports import Moment, NoMomentError, PrunedMomentError, SeedingRow
 from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Question
@@ -23,17 +23,21 @@ def replay(name: str) -> ForwardReplay:
     return ForwardReplay(LOGS / name / "log", lambda _done, _total: None, keys)
 
 
+def rows(from_us: int, until_us: int) -> list[SeedingRow]:
+    return seeding.between(replay("private"), from_us, until_us).after(0, b"", 1000)
+
+
 def test_pieces_add_up() -> None:
     """Short intervals and the whole time have the seeding time of the accounts."""
     span = replay("private").span
     assert span is not None
     whole: Counter[int] = Counter()
     pieces: Counter[int] = Counter()
-    for row in seeding.between(replay("private"), span.first_us, span.last_us):
+    for row in rows(span.first_us, span.last_us):
         whole[row.account] += row.seeding_us
     for from_us in range(span.first_us, span.last_us, STEP_US):
         until_us = min(from_us + STEP_US, span.last_us)
-        for row in seeding.between(replay("private"), from_us, until_us):
+        for row in rows(from_us, until_us):
             pieces[row.account] += row.seeding_us
     state = replay("private").at(Moment(time_us=span.last_us - 1))
     totals = {
