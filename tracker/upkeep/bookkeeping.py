@@ -135,8 +135,10 @@ class Bookkeeper:
         torrents, marks = len(self._torrents.changed), len(self._milestones.made)
         return max(len(booking), len(booking.daily), len(self._judge.touched), torrents, marks)
 
-    def apply(self, state: State, frame: Frame) -> None:
-        """Applies a frame, and notes what it adds. Raises the errors of `frames.apply`."""
+    def apply(self, state: State, frame: Frame, whole: Header | None = None) -> None:
+        """Applies a frame, and notes what it adds. `whole`: the header of the frame of which it is
+        a piece. Raises the errors of `frames.apply`.
+        """
         if state.book is None and state.seq >= self.seq:
             self._begin(state)
         header, ticks = frame.header, state.tally.ticks
@@ -147,7 +149,7 @@ class Bookkeeper:
         self._judge.epoch, self._judge.lead_us = header.epoch, lead_us
         self._milestones.epoch = header.epoch
         frames.apply(state, frame)
-        self._last = header
+        self._last = whole or header
         if state.tally.ticks != ticks and state.book is not None:
             self._pass_time(state, state.tally.ticks - ticks)
 

@@ -190,7 +190,7 @@ class Follower:
                 if self._cases:
                     self._cases.before(self.state)
                 for piece in self._hours.pieces(self.state, frame):
-                    self._keeper.apply(self.state, piece)
+                    self._keeper.apply(self.state, piece, header)
                 if self._cases:
                     self._cases.after(self.state, frame)
             except (CodecError, ReplayError) as error:

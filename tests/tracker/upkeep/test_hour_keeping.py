@@ -86,6 +86,7 @@ def test_they_are_those_of_a_replay(site: Site, monkeypatch: pytest.MonkeyPatch)
     after = hours(site)
     assert set(before) - set(after)  # these dates came again
     assert len(after) > 8
+    assert not [one for one in site.said if "refused" in one]  # the book ends with whole frames
     found = {from_us: kept(site, from_us) for from_us in after}
     assert found == {from_us: replayed(site, from_us) for from_us in after}
     assert sum(map(bool, found.values())) > 8
