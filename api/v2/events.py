@@ -20,6 +20,7 @@ from api.reads import AT
 from api.replies import Response, encode, json_text
 from api.streams import json_array
 from api.v2 import looks, params
+from api.v2.ledgers import allow_time
 from api.v2.looks import WHY
 from api.v2.problems import Problem
 from api.v2.server_sent import EVENT_STREAM, LAST_EVENT_ID, Sent, resumed, text_of
@@ -81,7 +82,10 @@ class Events:
             request.args, "after", "limit", "from", "to", "at", *_FILTERS, repeated=("type",)
         )
         await _up_to_moment(self.reads, given)
-        page = await self.log.read(part(given), self.wanted(given), params.limit(given))
+        wanted = self.wanted(given)
+        if not DERIVED_TYPES.isdisjoint(wanted.types):
+            allow_time()  # a process reads them from the book, and may have to begin
+        page = await self.log.read(part(given), wanted, params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
         events = named(page.events, self.reads.live.now())
