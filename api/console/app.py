@@ -62,7 +62,10 @@ class Console:
         if not may(session.scope, page.needs):
             raise ProblemError(403, "Not with this token", _too_little(session, page.needs))
         asked = Asked(names, request.args.to_dict(flat=False), time.time())
-        data = await page.load(self._api(session), asked)
+        api = self._api(session)
+        if request.method == "POST":
+            api = api.saying(_reason(Form(fields=(await request.form).to_dict(flat=False))))
+        data = await page.load(api, asked)
         if form == "json":
             return _text(json.dumps(data, ensure_ascii=False), "application/json")
         if form == "csv":
@@ -103,11 +106,9 @@ class Console:
         session = _session()
         fields = (await request.form).to_dict(flat=False)
         form = Form(fields=fields)
-        reason = " ".join(form.get("reason").split())
         if not may(session.scope, action.needs):
             raise ProblemError(403, "Not with this token", _too_little(session, action.needs))
-        if action.reason and not reason:
-            raise ProblemError(422, "A reason is needed", "Say why: it is recorded with the change")
+        reason = _reason(form) if action.reason else ""
         asked = Asked(names, {}, time.time())
         api = self._api(session).saying(reason, form.get("once"))
         session.notice = await action.act(api, asked, form)
@@ -271,7 +272,8 @@ def _install(app: QuartTrio, console: Console) -> None:
         forms = ("", ".json", ".csv") if page.tables else ("", ".json")
         for form in forms:
             rule = _rule(page.path) + form
-            app.add_url_rule(rule, rule, showing(page, form[1:]), methods=["GET"])
+            methods = ["GET", "POST"] if page.looks and not form else ["GET"]
+            app.add_url_rule(rule, rule, showing(page, form[1:]), methods=methods)
     for action in console.screens.actions:
         rule = _rule(action.path)
         app.add_url_rule(rule, f"POST {rule}", acting(action), methods=["POST"])
@@ -288,6 +290,14 @@ def _filled(text: str, names: Mapping[str, str]) -> str:
 def _session() -> Session:
     session: Session = g.session
     return session
+
+
+def _reason(form: Form) -> str:
+    """Returns the reason in a form, on one line. Raises `ProblemError` where it is empty."""
+    reason = " ".join(form.get("reason").split())
+    if not reason:
+        raise ProblemError(422, "A reason is needed", "Say why: it is recorded")
+    return reason
 
 
 def _too_little(session: Session, needed: str) -> str:

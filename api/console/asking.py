@@ -71,11 +71,20 @@ async def seq_at(api: Api, moment: str) -> int:
 
 
 async def newest(api: Api, count: int, **filters: Any) -> list[dict[str, Any]]:
-    """Returns the last `count` events that fit, the newest first.
+    """Returns the last `count` events that fit, the newest first."""
+    return (await newest_before(api, count, None, **filters))[0]
+
+
+async def newest_before(
+    api: Api, count: int, before: int | None, **filters: Any
+) -> tuple[list[dict[str, Any]], int]:
+    """Returns the last `count` events that fit, the newest first, and the number of the event after
+    those that were looked at. `before`: only events before this one; None = all.
 
     It looks at more and more of the log's end, because a page of events ascends.
     """
     end: int = (await api.get("/api/v2/events", {"from": 0, "limit": 1}))["end"]
+    end = end if before is None else min(end, before)
     wide = _FIRST_LOOK
     while True:
         begin = max(0, end - wide)
@@ -89,5 +98,5 @@ async def newest(api: Api, count: int, **filters: Any) -> list[dict[str, Any]]:
             if after is None:
                 break
         if len(found) >= count or begin == 0:
-            return found[::-1]
+            return found[::-1], end
         wide *= _WIDER

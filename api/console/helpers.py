@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from api.console import formats
+from api.console import formats, log
 from api.console.svg import Lane, Line, Stay, lanes, line_chart
 
 if TYPE_CHECKING:
@@ -134,5 +134,7 @@ def add_to(environment: Environment) -> None:
         torrent_curve,
         with_query,
         seconds,
+        log.draw_kinds,
+        log.choices,
     ):
         environment.globals[one.__name__] = one

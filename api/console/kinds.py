@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from api.console import formats
+
 STAFF: Final = (
     "torrent_whitelisted", "torrent_delisted", "key_issued", "key_revoked", "key_rotated",
     "key_changed", "owner_keys_revoked", "completed_imported", "torrent_described",
@@ -26,6 +28,11 @@ UNASKED: Final = (
 )  # fmt: skip
 """Admin events that change nothing by somebody's will; looks at addresses are among them."""
 
+RECORDS: Final = (
+    "announced", "evicted", "tick", "counted", "refusals_counted", "client_named", "unknown",
+)  # fmt: skip
+"""The kinds of events that are no admin events."""
+
 REFUSALS: Final = (
     "malformed", "log_full", "not_whitelisted", "key_missing", "key_unknown", "key_expired",
     "key_revoked", "client_refused", "port_refused", "torrents_full", "swarm_full", "peers_full",
@@ -44,8 +51,10 @@ def refusal(label: int) -> str:
 
 def in_words(event: dict[str, Any]) -> str:
     """Says in one line what an event says, without when, who and why."""
+    if event["type"] == "announced":
+        return _announced(event)
     parts = [
-        f"{name.replace('_', ' ')} {_text(given)}"
+        f"{name.replace('_', ' ')} {said(given)}"
         for name, given in event.items()
         if name not in _UNSAID and given is not None and given != ""
     ]
@@ -53,11 +62,29 @@ def in_words(event: dict[str, Any]) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _text(given: object) -> str:
+def _announced(event: dict[str, Any]) -> str:
+    """Says what matters of an announce; its page has the rest."""
+    who = event.get("owner") or (f"member {event['account']}" if event.get("account") else "")
+    what = event["event"] if event["event"] != "none" else "goes on"
+    parts = [
+        who,
+        event.get("label") or f"torrent {event['info_hash'][:10]}",
+        what,
+        f"up {formats.size(event['uploaded'])}",
+        f"down {formats.size(event['downloaded'])}",
+        f"left {formats.size(event['left'])}",
+        formats.client(event["peer_id"]),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def said(given: object) -> str:
+    """Writes any value of an event on one line."""
     if isinstance(given, bool):
         return "yes" if given else "no"
     if isinstance(given, list):
-        return " ".join(map(_text, given)) or "none"
+        return " ".join(map(said, given)) or "none"
     if isinstance(given, dict):
-        return " ".join(f"{name} {_text(each)}" for name, each in given.items())
+        known = {name: each for name, each in given.items() if each is not None}
+        return " ".join(f"{name} {said(each)}" for name, each in known.items())
     return str(given)

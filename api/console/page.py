@@ -64,7 +64,8 @@ class Page:
     `tables`: the members of the data that are lists of objects, which `.csv` writes; the first one
     where none is named. `command` and `call` stand under the page: what says the same. A text of
     them has `{name}` too; a function makes one that depends on the query. `menu`: its word in the
-    navigation; "" = it is not there. `needs`: the least scope of a token.
+    navigation; "" = it is not there. `needs`: the least scope of a token. `looks`: a POST with a
+    reason shows the page with addresses of peers, which the API notes as an event.
     """
 
     path: str
@@ -76,6 +77,7 @@ class Page:
     call: str | Say = ""
     menu: str = ""
     needs: str = "read"
+    looks: bool = False
 
     def said(self, asked: Asked, shown: Mapping[str, str]) -> dict[str, str]:
         """Returns the command and the API call that say the same as the page. `shown`: the texts

@@ -8,5 +8,10 @@ from __future__ import annotations
 
 SCREENS = [
     ("/today", "Last changes by staff"),
+    ("/log", "Live"),
+    ("/log?from=0&type=announced", "The newest"),
+    ("/log/kinds?from=1h+ago", "Each bar leads to its events"),
+    ("/events/15", "Peers returned"),
+    ("/events/3", "By whom"),
     ("/search?q=no+such+thing", "Nothing is called like this"),
 ]

@@ -24,5 +24,10 @@ function localZone() {
 document.addEventListener("DOMContentLoaded", () => {
   localTimes(document);
   localZone();
-  document.body.addEventListener("htmx:afterSwap", () => localTimes(document));
+  document.body.addEventListener("htmx:afterSettle", () => {
+    localTimes(document);
+    for (const list of document.querySelectorAll("[data-most]")) {
+      while (list.children.length > Number(list.dataset.most)) list.lastElementChild.remove();
+    }
+  });
 });

@@ -12,6 +12,7 @@ from api.console import kinds
 from api.console.api import ProblemError
 from tests.api.console.fakes import Browser, FakeApi
 from tracker.domain.detecting.watch import DETECTORS
+from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.refusals import REFUSALS
 
@@ -29,6 +30,7 @@ def test_kinds_are_those_of_the_log() -> None:
     assert sorted((*kinds.STAFF, *kinds.UNASKED)) == sorted(
         event.name for event in ADMIN_EVENTS.values()
     )
+    assert {*kinds.RECORDS, *kinds.STAFF, *kinds.UNASKED} == {*codec.EVENT_TYPES}
     assert {-label: refusal.name for label, refusal in REFUSALS.items() if refusal.name} == dict(
         enumerate(kinds.REFUSALS)
     )

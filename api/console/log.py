@@ -1,0 +1,223 @@
+"""The page Log: events as they come, or from any place of the log on, with filters."""
+
+from __future__ import annotations
+
+import shlex
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from api.console import kinds
+from api.console.api import ProblemError, target_of
+from api.console.asking import newest_before, seq_at, together
+from api.console.page import Asked, Data, Page
+from api.console.svg.histogram import Bar, histogram
+from tracker import times
+
+if TYPE_CHECKING:
+    from api.console.api import Api
+
+_ROWS: Final = 100
+_BARS: Final = 24
+_COUNTED: Final = 5
+"""Pages of 1,000 events that the histogram counts by kind; of the rest it knows the number only."""
+_FILTERS: Final = ("info_hash", "account", "key_ref")
+_OTHERS: Final = "other_events"
+"""What the histogram calls announces, ticks, counters, and what it did not count by kind."""
+_SECOND: Final = 1_000_000
+_HOUR: Final = 3600 * _SECOND
+
+
+async def load(api: Api, asked: Asked) -> Data:
+    """Shows the newest events; with `before` those before one, with `from` those from there on,
+    with `after` those after one.
+    """
+    wanted = _wanted(asked)
+    data: Data = {"types": asked.each("type"), "live": False, "after": None, "older": None,
+                  "next": None, "poll": False}  # fmt: skip
+    if asked.get("after") or asked.get("from"):
+        page = await api.get("/api/v2/events", {**wanted, **_place(asked), "limit": _ROWS})
+        rows, seen = page["events"], page["end"] - 1 if page["next"] is None else page["next"]
+        poll = asked.get("poll") != ""
+        data |= {"live": poll and asked.get("pause") == "", "after": seen, "poll": poll}
+        data["next"] = None if poll or page["next"] is None else page["next"]
+        rows = rows[::-1] if poll else rows
+        data["older"] = rows[0]["seq"] if rows and not poll else None
+    else:
+        before = _number(asked, "before")
+        rows, end = await newest_before(api, _ROWS, before, **wanted)
+        data |= {"live": before is None, "after": end - 1}
+        data["older"] = rows[-1]["seq"] if rows and rows[-1]["seq"] else None
+    data["rows"] = list(map(row, rows))
+    data["filters"] = asked.given(*_FILTERS)
+    return data
+
+
+def row(event: dict[str, Any]) -> Data:
+    """Makes the row of an event: when, what, and in words what it says."""
+    by = event.get("by") or {}
+    said = {
+        "seq": event["seq"],
+        "time": event["time"],
+        "type": event["type"],
+        "words": kinds.in_words(event),
+    }
+    return said | {"who": by.get("token"), "why": by.get("reason")}
+
+
+def _wanted(asked: Asked) -> dict[str, Any]:
+    return {"type": asked.each("type") or None, **asked.given(*_FILTERS)}
+
+
+def _place(asked: Asked) -> dict[str, str]:
+    """Reads where to begin: a number of an event, or any time that a person types."""
+    if after := asked.get("after"):
+        return {"after": after}
+    return {"from": _moment(asked.get("from"), asked)}
+
+
+def _moment(text: str, asked: Asked) -> str:
+    if text.isdecimal():
+        return text
+    try:
+        return times.rfc3339(times.parse_typed(text, int(asked.now * _SECOND), ahead=False))
+    except ValueError:
+        detail = "Give the number of an event, or a time such as 2026-11-30 20:15 or 2h ago (UTC)"
+        raise ProblemError(400, "This is no place in the log", detail) from None
+
+
+def _number(asked: Asked, name: str) -> int | None:
+    text = asked.get(name)
+    if text and not (text.isdecimal() and len(text) < 19):
+        raise ProblemError(400, "This is no event", f"{name}: expected the number of an event")
+    return int(text) if text else None
+
+
+def _command(asked: Asked) -> str:
+    words = [f"--type {shlex.quote(each)}" for each in asked.each("type")]
+    options = {"info_hash": "--info-hash", "account": "--account", "key_ref": "--key"}
+    words += [
+        f"{options[name]} {shlex.quote(text)}" for name, text in asked.given(*_FILTERS).items()
+    ]
+    place = asked.get("from")
+    words.append(f"--from {shlex.quote(place)}" if place else "--follow")
+    return " ".join(["tracker events", *words])
+
+
+def _call(asked: Asked) -> str:
+    query = {**_wanted(asked), **asked.given("after", "from")}
+    return target_of("GET /api/v2/events" if asked.get("from") else "GET /api/v2/events/stream",
+                     query, {})  # fmt: skip
+
+
+# The histogram.
+
+
+async def count(api: Api, asked: Asked) -> Data:
+    """Counts events by kind in equal pieces of a range of time, each of which leads to its events.
+
+    Rare kinds are counted one by one; the number of all comes from the numbers of the events.
+    """
+    begin, end = _range(asked)
+    step = max((end - begin) // _BARS, _SECOND)
+    starts = [begin + at * step for at in range(_BARS + 1)]
+    seqs, _ = await together(
+        **{str(at): seq_at(api, times.rfc3339(at)) for at in starts},
+        rare=_rare(api, times.rfc3339(begin), times.rfc3339(starts[-1])),
+    )
+    rare = seqs.pop("rare") or []
+    bars: list[Data] = [
+        {"from": times.rfc3339(first), "until": times.rfc3339(last),
+         **_counts(rare, times.rfc3339(first), times.rfc3339(last), seqs[str(first)], seqs[str(last)])}
+        for first, last in pairwise(starts)
+    ]  # fmt: skip
+    found = dict.fromkeys(name for bar in bars for name in bar if name not in ("from", "until"))
+    often = sorted(
+        found, key=lambda name: (name != _OTHERS, -sum(bar.get(name, 0) for bar in bars))
+    )
+    return {"bars": bars, "kinds": often, "from": times.rfc3339(begin), "until": times.rfc3339(starts[-1]),
+            "complete": len(rare) < _COUNTED * 1000}  # fmt: skip
+
+
+def _range(asked: Asked) -> tuple[int, int]:
+    now = int(asked.now * _SECOND)
+    end = _microseconds(asked, "until", now)
+    begin = _microseconds(asked, "from", end - 24 * _HOUR)
+    if begin >= end:
+        raise ProblemError(400, "This is no range of time", "from: must be before until")
+    return begin, end
+
+
+def _microseconds(asked: Asked, name: str, default: int) -> int:
+    text = asked.get(name)
+    found = times.parse(_moment(text, asked)) if text else default
+    if found is None:
+        raise ProblemError(400, "This is no time", f"{name}: expected a time, not an event")
+    return found
+
+
+async def _rare(api: Api, begin: str, end: str) -> list[dict[str, Any]]:
+    types = [*kinds.STAFF, *kinds.UNASKED, "refusals_counted"]
+    found: list[dict[str, Any]] = []
+    after = None
+    for _ in range(_COUNTED):
+        query = {"type": types, "from": begin, "to": end, "after": after, "limit": 1000}
+        page = await api.get("/api/v2/events", query)
+        found += page["events"]
+        after = page["next"]
+        if after is None:
+            break
+    return found
+
+
+def _counts(
+    rare: list[dict[str, Any]], first: str, last: str, seq: int | None, end: int | None
+) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for event in rare:
+        if first <= event["time"] < last:
+            counts[event["type"]] = counts.get(event["type"], 0) + 1
+    if seq is not None and end is not None and (others := end - seq - sum(counts.values())) > 0:
+        counts[_OTHERS] = others
+    return counts
+
+
+def draw_kinds(data: Data) -> Any:
+    """Draws the histogram; each bar leads to the events of its time."""
+    bars = [
+        Bar(
+            times.parse(bar["from"]) or 0,
+            times.parse(bar["until"]) or 0,
+            {name: given for name, given in bar.items() if isinstance(given, int)},
+            f"/log?{urlencode({'from': bar['from']})}",
+        )
+        for bar in data["bars"]
+    ]
+    return histogram(bars, data["kinds"], "Events by kind")
+
+
+def choices() -> list[tuple[str, str]]:
+    """Returns every kind of event with its words, for a form."""
+    known = sorted((*kinds.RECORDS, *kinds.STAFF, *kinds.UNASKED))
+    return [("", "all"), *((name, name.replace("_", " ")) for name in known)]
+
+
+LOG: Final = Page(
+    path="/log",
+    title="Log",
+    template="log.html",
+    load=load,
+    tables=("rows",),
+    command=_command,
+    call=_call,
+    menu="Log",
+)
+KINDS: Final = Page(
+    path="/log/kinds",
+    title="Kinds of events",
+    template="log_kinds.html",
+    load=count,
+    tables=("bars",),
+    command="tracker events",
+    call="GET /api/v2/events",
+)
