@@ -6,6 +6,7 @@ A row is a path, and a text that is on the page. A new page adds its row here.
 
 from __future__ import annotations
 
+TORRENT = "/torrents/" + "01" * 20
 SCREENS = [
     ("/today", "Last changes by staff"),
     ("/log", "Live"),
@@ -14,4 +15,13 @@ SCREENS = [
     ("/events/15", "Peers returned"),
     ("/events/3", "By whom"),
     ("/search?q=no+such+thing", "Nothing is called like this"),
+    ("/members/1", "Last announce"),
+    ("/members/owner:bert/ledger", "How it was counted"),
+    ("/members/2/torrents", "What the member did in each torrent"),
+    ("/members/2/hit-and-run", "Hit and run: bert"),
+    ("/members/1/notes", "What staff did and noted"),
+    (TORRENT, "Claimed: up"),
+    (f"{TORRENT}/snatches", "Nobody has completed it"),
+    (f"{TORRENT}/handed?account=1", "What did a member receive?"),
+    (f"{TORRENT}/time?span=all&with=now", "Moment within the log"),
 ]
