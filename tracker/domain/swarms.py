@@ -750,7 +750,7 @@ class Swarms:
                 if seeder:
                     self._leech_no_more(peer)
                 else:
-                    self._leech(peer, self.account_of(peer))
+                    self._leech(peer, self._of_account.list_of(peer))
         step = 1 if seeder else -1
         self._count(torrent, 0, step)  # SEEDERS
         self._count(torrent, 1, -step)  # LEECHERS

@@ -13,6 +13,8 @@ from tests.support import Rig
 from tests.tracker.frontends.udp.lives import batch_of, put
 from tests.tracker.frontends.udp.test_allocations import REQUEST, answered, output
 from tracker import build
+from tracker.domain.events.admin import ClientRuleSet
+from tracker.domain.policy import Policy
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.wire.connection_id import ConnectionIds
 
@@ -24,7 +26,14 @@ ADDRESSES = [bytes([10, 0, 0, number]) for number in range(1, 65)]
 MANY = 24
 """Announces of a scenario, beside 4: so few that no table of an index grows."""
 
-MODES = "public", "private", "freeleech"  # the last is private, with a factor in force
+LIMITS = Policy(
+    leeching_slots=1000, peers_per_account=1000, started_per_day=1000, handed_per_hour=100_000,
+    handed_per_day=100_000,
+)  # fmt: skip
+MODES = "public", "private", "freeleech", "limited"
+"""All but the first are private. `freeleech` has a factor in force, and `limited` all limits of
+accounts and a rule about another client.
+"""
 
 # What peers announced before, and what they announce then: `Front.allocations`.
 SCENARIOS: dict[str, tuple[list[dict[str, int]], dict[str, int]]] = {
@@ -48,10 +57,14 @@ class Front:
     """A handler, and a batch that nobody received."""
 
     def __init__(self, mode: str) -> None:
-        self.rig = rig = Rig.with_settings(private=mode != "public", accounting=2)
+        policy = LIMITS if mode == "limited" else Policy()
+        self.rig = rig = Rig.with_settings(private=mode != "public", accounting=2, policy=policy)
         self.options = [b""] * (3 * MANY)
         if mode == "freeleech":
             rig.set_factor(download_percent=0)
+        if mode == "limited":
+            rig.service.append(ClientRuleSet(1, "-YY", "0001", "0009", 0))
+            assert rig.state.barring
         if mode != "public":
             paths = [b"/announce/" + rig.issue(n, f"member {n}") for n in range(3 * MANY)]
             self.options = [bytes([2, len(path)]) + path for path in paths]
