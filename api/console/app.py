@@ -21,6 +21,7 @@ from api import auth
 from api.console import assets, guard
 from api.console.api import LinkedApi, ProblemError
 from api.console.csv_text import csv_of
+from api.console.helpers import with_query
 from api.console.link import DownError, Link
 from api.console.page import Asked, ElsewhereError, Form, Screens, may
 from api.console.sessions import LASTS_SECONDS, Session, Sessions
@@ -40,6 +41,8 @@ _log = logging.getLogger(__name__)
 HTML: Final = "text/html; charset=utf-8"
 OPEN: Final = ("/sign-in", "/static/")
 """Beginnings of the paths that need no session."""
+WHY: Final = "why"
+"""The parameter with the reason for a look at addresses, in pages that take it in the query."""
 TRY_AGAIN_SECONDS: Final = 5
 """After so many seconds a page about a tracker that does not answer tries again."""
 
@@ -61,7 +64,10 @@ class Console:
         session = _session()
         if not may(session.scope, page.needs):
             raise ProblemError(403, "Not with this token", _too_little(session, page.needs))
-        asked = Asked(names, request.args.to_dict(flat=False), time.time())
+        query = request.args.to_dict(flat=False)
+        if not guard.may_look(request):
+            query.pop(WHY, None)
+        asked = Asked(names, query, time.time())
         api = self._api(session)
         if request.method == "POST":
             api = api.saying(_reason(Form(fields=(await request.form).to_dict(flat=False))))
@@ -144,7 +150,8 @@ class Console:
             return None
         if guard.from_elsewhere(request) and request.method == "GET" and _form() == "":
             # The cookie is strict: a link from elsewhere comes without it, a page's own with it.
-            return _html(self.views.show("again.html", None, title="One moment", seconds=0))
+            onward = with_query(request.full_path.rstrip("?"), **{WHY: None})
+            return _html(self.views.show("again.html", None, onward=guard.local_path(onward)))
         return self._sign_in_first()
 
     def _sign_in_first(self) -> Response:

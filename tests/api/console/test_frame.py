@@ -38,10 +38,15 @@ async def _act(api: Api, asked: Asked, form: Form) -> str:
     return f"{form.get('what')} is done"
 
 
+async def _look(api: Api, asked: Asked) -> Data:
+    return await _load(api.saying(asked.get("why")), asked)
+
+
 THINGS = Screens(
     pages=(
         Page(path="/things/{thing}", title="Thing {thing}", template="search.html", load=_load,
              tables=("rows",), command="tracker thing {thing}", call="GET /api/v2/things/{thing}"),
+        Page(path="/looked", title="Looked", template="search.html", load=_look),
         Page(path="/secret", title="Secret", template="search.html", load=_load, needs="full",
              menu="Secret"),
     ),
@@ -184,8 +189,22 @@ async def test_own_pages_may_change(
 
 async def test_a_link_from_elsewhere_is_followed_again(browser: Browser) -> None:
     """The strict cookie does not come with a link of another site, so the page loads once more."""
-    text = await browser.text("/things/7", sec_fetch_site="cross-site", cookie="other=1")
-    assert 'http-equiv="refresh"' in text
+    headers = {"sec_fetch_site": "cross-site", "cookie": "other=1"}
+    text = await browser.text("/things/7?a=%22%3E&why=x", **headers)
+    assert 'content="0; url=/things/7?a=%22%3E"' in text
+
+
+LOOKS = [("same-origin", "ticket 7"), ("none", "ticket 7"), ("cross-site", ""), ("same-site", "")]
+
+
+@pytest.mark.parametrize(("site", "reason"), LOOKS)
+async def test_other_sites_make_nobody_look(
+    browser: Browser, api: FakeApi, site: str, reason: str
+) -> None:
+    """The reason for a look at addresses counts in a page's own form only."""
+    await browser.sign_in()
+    await browser.text("/looked?why=ticket+7", sec_fetch_site=site)
+    assert [asked[2] for asked in api.asked] == [reason]
 
 
 @pytest.mark.parametrize("reason", ["", "  "])
