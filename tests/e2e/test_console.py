@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
+import ssl
 import time
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.process import DEADLINE, Tracker
+from tests.e2e import certificates
+from tests.e2e.process import DEADLINE, Listeners, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONSOLE = '[console]\nbind_address = "127.0.0.1:0"\nname = "production"'
-STARTED = r" CONSOLE: Started on: http://127\.0\.0\.1:(\d+)"
+STARTED = r" CONSOLE: Started on: https?://127\.0\.0\.1:(\d+)"
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +44,19 @@ def port_of(tracker: Tracker) -> int:
 
 
 def ask(
-    port: int, method: str, path: str, body: str = "", cookie: str = ""
+    port: int,
+    method: str,
+    path: str,
+    body: str = "",
+    cookie: str = "",
+    tls: ssl.SSLContext | None = None,
 ) -> tuple[int, dict[str, str], str]:
     """Sends one request as a browser does; waits for the process where it begins just now."""
     headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{port}"}
     headers["Content-Type"] = "application/x-www-form-urlencoded"
     connection = HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+    if tls is not None:
+        connection = HTTPSConnection("127.0.0.1", port, timeout=DEADLINE, context=tls)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
@@ -107,5 +117,57 @@ def test_without_api_there_is_none(tmp_path: Path) -> None:
     try:
         tracker.start()
         assert said(tracker, "(The console does not run: it is a client of the API)")
+    finally:
+        tracker.close()
+
+
+def served_certificate(port: int, trusted: ssl.SSLContext) -> str:
+    """Returns the name in the certificate that a port serves."""
+    with (
+        socket.create_connection(("127.0.0.1", port), DEADLINE) as plain,
+        trusted.wrap_socket(plain) as secure,
+    ):
+        found = secure.getpeercert() or {}
+        return str(dict(pair for (pair,) in found["subject"])["commonName"])
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("over", ["tls", "unix"])
+def test_reaches_the_api_however_it_listens(tmp_path: Path, over: str) -> None:
+    """Under TLS the console trusts the API's own certificate; it has one of its own, which SIGHUP
+    reads again, and a cookie that goes over TLS only.
+    """
+    first, second = certificates.make("first"), certificates.make("second")
+    files = first.write(tmp_path)
+    api = f"unix:{tmp_path}/api.sock" if over == "unix" else "127.0.0.1:0"
+    more = f"{CONSOLE}\ntls_config = {files}"
+    tracker = Tracker(tmp_path / "tracker", Listeners(api=api), more)
+    if over == "tls":
+        text = tracker.config.read_text()
+        tracker.config.write_text(
+            text.replace("[http_api]\n", f"[http_api]\ntls_config = {files}\n")
+        )
+    trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusted.check_hostname = False
+    for pair in (first, second):
+        trusted.load_verify_locations(cadata=pair.cert.decode())
+    try:
+        port = port_of(tracker.start())
+        status, headers, _ = ask(port, "POST", "/sign-in", "token=MyAccessToken", tls=trusted)
+        assert status == 303
+        cookie = headers["set-cookie"]
+        assert cookie.startswith("__Host-")
+        assert "Secure" in cookie
+        status, headers, _ = ask(
+            port, "GET", "/today.json", cookie=cookie.partition(";")[0], tls=trusted
+        )
+        assert (status, "strict-transport-security" in headers) == (200, True)
+        assert served_certificate(port, trusted) == "first"
+        second.write(tmp_path)
+        tracker.send(signal.SIGHUP)
+        said(tracker, "(Certificate read again)")
+        give_up = time.monotonic() + DEADLINE
+        while served_certificate(port, trusted) != "second":
+            assert time.monotonic() < give_up
     finally:
         tracker.close()

@@ -33,16 +33,15 @@ STEADY_SECONDS = 60.0
 _LINE_BYTES = 1 << 14  # the most of a line in the text log
 
 
-def start(nursery: trio.Nursery, runtime: Runtime) -> None:
-    """Starts the console's supervisor if the configuration has a console and an API."""
+def build(runtime: Runtime) -> Supervisor | None:
+    """Builds the console's supervisor; None = the configuration has no console, or no API."""
     config, listener = runtime.config, runtime.listeners.console
     if config.console is None:
-        return
+        return None
     if listener is None or runtime.listeners.api is None:
         log.error("The console does not run: it is a client of the API, and there is no [http_api]")
-        return
-    nursery.start_soon(Supervisor(listener, command(config, listener, runtime.listeners.api)).run)
-    log.info("CONSOLE: Started on: %s", listener.url)
+        return None
+    return Supervisor(listener, command(config, listener, runtime.listeners.api))
 
 
 def command(config: Config, listener: Listener, api: Listener) -> list[str]:
@@ -83,21 +82,19 @@ class Supervisor:
 
     async def run(self) -> None:
         """Keeps the console running until cancelled."""
-        async with trio.open_nursery() as nursery:
-            if self.listener.certificate:
-                nursery.start_soon(self._pass_hangups_on)
-            pause = self.first_pause
-            while True:
-                began = trio.current_time()
-                code = await self._run_once()
-                if trio.current_time() - began > STEADY_SECONDS:
-                    pause = self.first_pause
-                what = self._last_words or "it said nothing"
-                self._ending.warn(
-                    "The console ended with code %d (%s); it is started again", code, what
-                )
-                await trio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        log.info("CONSOLE: Started on: %s", self.listener.url)
+        pause = self.first_pause
+        while True:
+            began = trio.current_time()
+            code = await self._run_once()
+            if trio.current_time() - began > STEADY_SECONDS:
+                pause = self.first_pause
+            what = self._last_words or "it said nothing"
+            self._ending.warn(
+                "The console ended with code %d (%s); it is started again", code, what
+            )
+            await trio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _run_once(self) -> int:
         """Runs one process to its end; returns its exit code, 1 if it could not be started."""
@@ -132,10 +129,8 @@ class Supervisor:
                 self._last_words = line.decode(errors="replace").strip()
                 log.warning("Console: %s", self._last_words)
 
-    async def _pass_hangups_on(self) -> None:
-        """Has the process read its certificate again at each SIGHUP."""
-        with trio.open_signal_receiver(signal.SIGHUP) as signals:
-            async for _ in signals:
-                if self.process_id is not None:
-                    with suppress(OSError):
-                        os.kill(self.process_id, signal.SIGHUP)
+    def reload(self) -> None:
+        """Has the process read its certificate again, if it has one and runs."""
+        if self.listener.certificate and self.process_id is not None:
+            with suppress(OSError):
+                os.kill(self.process_id, signal.SIGHUP)

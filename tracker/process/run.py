@@ -113,7 +113,9 @@ async def _main(runtime: Runtime, session: Session) -> None:
         await nursery.start(runtime.noted.run, service.now_us)
         _append_first(runtime, session)
         nursery.start_soon(timers.hear_threads)
-        nursery.start_soon(signals.reload_at_hangup, runtime.certificates)
+        supervisor = console.build(runtime)
+        and_then = supervisor.reload if supervisor else None
+        nursery.start_soon(signals.reload_at_hangup, runtime.certificates, and_then)
         async with trio.open_nursery() as answering, trio.open_nursery() as appending:
             await trackers.start_udp(appending, runtime)
             await trackers.start_http(appending, runtime)
@@ -127,7 +129,8 @@ async def _main(runtime: Runtime, session: Session) -> None:
             appending.start_soon(retention.keep_schedule, runtime.pruner)
             appending.start_soon(runtime.rereading.run)
             await web.start_api(answering, runtime)
-            console.start(nursery, runtime)
+            if supervisor is not None:
+                nursery.start_soon(supervisor.run)
             await web.start_health(answering, runtime)
             nursery.start_soon(runtime.past.run)
             nursery.start_soon(runtime.ledgers.run)

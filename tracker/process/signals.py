@@ -13,6 +13,8 @@ import trio
 from tracker.frontends.tls import TlsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tracker.frontends.tls import Certificate
 
 log = logging.getLogger("tracker")
@@ -48,8 +50,10 @@ def _exit(code: int) -> None:
     os._exit(code)
 
 
-async def reload_at_hangup(certificates: tuple[Certificate, ...]) -> None:
-    """Reads the certificates again at each SIGHUP.
+async def reload_at_hangup(
+    certificates: tuple[Certificate, ...], and_then: Callable[[], None] | None = None
+) -> None:
+    """Reads the certificates again at each SIGHUP, and calls `and_then`.
 
     If a certificate cannot be read, the old one stays in force.
     """
@@ -59,6 +63,8 @@ async def reload_at_hangup(certificates: tuple[Certificate, ...]) -> None:
                 _reload(certificate)
             if not certificates:
                 log.info("SIGHUP: there are no certificates to read again")
+            if and_then is not None:
+                and_then()
 
 
 def _reload(certificate: Certificate) -> None:

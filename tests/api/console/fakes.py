@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from quart import Response
+    from quart_trio import QuartTrio
 
     from api.console.api import Query
     from api.console.page import Screens
@@ -78,16 +80,23 @@ class _Nothing(dict[str, Any]):
         return self[name]
 
 
+_asked_api: list[FakeApi] = []
+
+
+@cache
+def _shared_app(screens: Screens) -> QuartTrio:
+    """Makes the application of all tests, because making one takes as long as ten requests."""
+    return app_with(
+        screens, "production", Sessions(), lambda token, _: evolve(_asked_api[0], token=token)
+    )
+
+
 class Browser:
     """Keeps cookies, and sends what a browser sends with a page's own requests."""
 
-    def __init__(
-        self, api: FakeApi, screens: Screens = SCREENS, sessions: Sessions | None = None
-    ) -> None:
-        self.sessions = sessions or Sessions()
-        self.app = app_with(
-            screens, "production", self.sessions, lambda token, _: evolve(api, token=token)
-        )
+    def __init__(self, api: FakeApi, screens: Screens = SCREENS) -> None:
+        _asked_api[:] = [api]
+        self.app = _shared_app(screens)
         self._client = self.app.test_client()
 
     async def ask(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.console.search import where
 from tests.api.console.fakes import Browser, FakeApi
@@ -38,6 +42,16 @@ FORMS = [
 @pytest.mark.parametrize(("text", "paths"), FORMS)
 def test_where(text: str, paths: list[str]) -> None:
     assert [one.path for one in where(text, NOW)] == paths
+
+
+@given(st.text() | st.from_regex(r"(key|event|account|time|address)[ :].{1,20}"))
+def test_any_text_leads_within_the_console(text: str) -> None:
+    """Whatever is typed, candidates are paths of the console without the text's own slashes."""
+    for one in where(text, NOW):
+        path = one.path.partition("?")[0]
+        assert re.fullmatch(r"/[a-z]+(/[^/\\?#]+)?", path)
+        assert path.isprintable()
+        assert path.isascii()
 
 
 async def test_one_thing_is_led_to() -> None:
