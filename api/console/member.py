@@ -22,6 +22,8 @@ _KEYS: Final = 100
 _TORRENTS: Final = 1000
 _NOTES: Final = 30
 _DAY: Final = 86_400
+_UNSAID: Final = ("account", "owner", "key_hash")
+"""Members of events that a member's notes leave out, because they are about this member."""
 
 
 async def load(api: Api, asked: Asked) -> Data:
@@ -29,12 +31,13 @@ async def load(api: Api, asked: Asked) -> Data:
     looking = api.saying(asked.get("why")) if asked.get("why") else api
     page = await looking.get(f"{ACCOUNT}/page", account=asked.get("account"))
     number = page["account"]["account"]
-    begin = (await reach_of(api)).ago(asked.now, _DAYS * _DAY)
+    reach = await reach_of(api)
+    begin = reach.ago(asked.now, _DAYS * _DAY)
     found, troubles = await together(
         sanctions=api.get("/api/v2/sanctions", {"after": number - 1, "limit": 1}),
         limits=api.get(f"{ACCOUNT}/limits", account=number),
         keys=api.get("/api/v2/keys", {"account": number, "limit": _KEYS}),
-        stays=api.get("/api/v2/stays", {"account": number, "from": begin, "limit": _STAYS}),
+        stays=_stays(api, number, (begin, reach.ago(asked.now, _DAY))),
         outages=api.get("/api/v2/outages", {"from": begin, "limit": 100}),
     )
     standing = [
@@ -52,8 +55,10 @@ async def load(api: Api, asked: Asked) -> Data:
         else {},
         "limits": found["limits"],
         "keys": (found["keys"] or {}).get("keys", []),
-        "sessions": [_session(one) for one in (found["stays"] or {}).get("stays", [])],
+        "sessions": [],
         "sessions_from": begin,
+        "more_sessions": False,
+        **(found["stays"] or {}),
         "outages": (found["outages"] or {}).get("outages", []),
         "troubles": troubles,
     }
@@ -65,6 +70,22 @@ def _network(one: Data) -> Data:
         **one,
         "shown": one["network"] or one["pseudonym"],
         "now": "in use" if one["present"] else "",
+    }
+
+
+async def _stays(api: Api, account: int, begins: tuple[str, ...]) -> Data:
+    """Returns the stays since the first of these times, or, where those are too many, since the
+    next one: they come in the order in which they began, and the newest matter most.
+    """
+    for begin in begins:
+        query = {"account": account, "from": begin, "limit": _STAYS}
+        page = await api.get("/api/v2/stays", query)
+        if page["next"] is None:
+            break
+    return {
+        "sessions": [_session(one) for one in page["stays"]],
+        "sessions_from": begin,
+        "more_sessions": page["next"] is not None,
     }
 
 
@@ -182,11 +203,12 @@ async def load_notes(api: Api, asked: Asked) -> Data:
 
 def _note(event: dict[str, Any]) -> Data:
     by = event.get("by") or {}
+    said = {name: each for name, each in event.items() if name not in _UNSAID}
     return {
         "time": event["time"],
         "who": by.get("token"),
         "what": event["type"],
-        "which": event.get("note") or kinds.in_words(event),
+        "which": event.get("note") or kinds.in_words(said),
         "why": by.get("reason"),
         "seq": event["seq"],
     }

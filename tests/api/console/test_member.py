@@ -226,3 +226,11 @@ async def test_the_pages_behind_the_numbers() -> None:
 def test_every_refusal_has_a_sentence() -> None:
     assert refused.WORDS.keys() == {refusal.name for refusal in REFUSALS.values()}
     assert refused.in_words("of_tomorrow") == "of tomorrow"
+
+
+async def test_sessions_of_a_day_where_a_week_has_too_many() -> None:
+    """A note says so where even a day has more than are shown."""
+    page, api = await shown("full", **{"/api/v2/stays": {"stays": [STAY], "next": 5}})
+    asked = [target for _, target, _, _ in api.asked if target.startswith("/api/v2/stays")]
+    assert len(asked) == 2
+    assert "tracker stays --account 7" in page
