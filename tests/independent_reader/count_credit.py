@@ -103,6 +103,11 @@ def tell(events: Any) -> tuple[Any, Any, Any, Any]:
             keys &= set(one.get("key_refs", keys))
             accounts.update(dict.fromkeys(keys, one["to"]))
             leaving = [seq for seq in stays if seq in one.get("dropped", ())]
+            mine = [n for n in tokens if n[0] == one["account"] and kind == "account_merged"]
+            for name in mine:
+                token, theirs = tokens.pop(name), tokens.get((one["to"], name[1]))
+                if token["until"] > now and (theirs is None or theirs["until"] <= now):
+                    tokens[one["to"], name[1]] = token
             for stay in [
                 s for s in stays.values() if s["key_ref"] in keys and s["seq"] not in leaving
             ]:

@@ -24,7 +24,8 @@ _SIDES = (
             ("credited_downloaded", "credited down"),
         )
     ),
-    Column("keys", NUMBER), Column("peers", NUMBER), Column("torrents", NUMBER), Column("kept"),
+    Column("keys", NUMBER), Column("peers", NUMBER), Column("torrents", NUMBER),
+    Column("freeleech_tokens", NUMBER, heading="tokens"), Column("kept"),
 )  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def _say(options: argparse.Namespace, told: dict[str, Any]) -> None:
 def _say_preview(options: argparse.Namespace, preview: dict[str, Any]) -> None:
     now = [
         one["account"] | {"when": "now", "kept": _kept(one)}
-        | {name: one[name] for name in ("keys", "peers", "torrents")}
+        | {name: one[name] for name in ("keys", "peers", "torrents", "freeleech_tokens")}
         for one in preview["before"]
     ]  # fmt: skip
     then = [one | {"when": "then"} for one in preview["after"]]
@@ -99,7 +100,6 @@ def _kept(side: dict[str, Any]) -> str:
     states = side["hit_and_run"] or {}
     parts = [
         *([f"group {group}"] if (group := side["account"]["group"]) else []),
-        *([f"{tokens} freeleech tokens"] if (tokens := side["freeleech_tokens"]) else []),
         *(f"{name} limit {limit}" for name, limit in limits.items() if limit is not None),
         *side["sanctions"],
         *(f"{count} downloads {state}" for state, count in states.items()),

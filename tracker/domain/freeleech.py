@@ -80,14 +80,20 @@ class Freeleech:
         self._enter(token)
 
     def _enter(self, token: Token) -> None:
-        self.tokens[token.number] = token
-        if not token.why:
-            self._places[token.account, token.info_hash] = token.number
-            self.counts.extend([0] * (token.account + 1 - len(self.counts)))
-            self.counts[token.account] += 1
+        if token.why:
+            self.tokens[token.number] = token
+        else:
+            self._take_place(token)
         due_us = min(token.until_us, token.over_us or NEVER)
         if due_us != NEVER:
             heappush(self._due, (due_us + KEPT_US, token.number))
+
+    def _take_place(self, token: Token) -> None:
+        """Has a token free what its account loads. It has no place yet."""
+        self.tokens[token.number] = token
+        self._places[token.account, token.info_hash] = token.number
+        self.counts.extend([0] * (token.account + 1 - len(self.counts)))
+        self.counts[token.account] += 1
 
     def _leave_place(self, token: Token) -> None:
         if self._places.get((token.account, token.info_hash)) == token.number:
@@ -135,6 +141,34 @@ class Freeleech:
         elif token.until_completed and left == 0:
             self._end(token, time_us, COMPLETED)
         return freed
+
+    def hand_over(self, account: int, to: int, time_us: int) -> None:
+        """Gives the tokens of an account to another one, because it was merged. Where the other one
+        has a token for the torrent that is not over, that one stays, and this one is over.
+        """
+        for token in [one for one in self.tokens.values() if one.account == account]:
+            if token.state(time_us) not in (UNUSED, IN_USE):
+                continue
+            theirs = self.of(to, token.info_hash)
+            if theirs is not None and theirs.state(time_us) in (UNUSED, IN_USE):
+                self._end(token, time_us, WITHDRAWN)
+                continue
+            if theirs is not None:  # it is over by time
+                self._leave_place(theirs)
+                self.tokens[theirs.number] = theirs._replace(why=EXPIRED)
+            self._leave_place(token)
+            self._take_place(token._replace(account=to))
+
+    def adopt(self, other: Freeleech, account: int) -> None:
+        """Takes over what other tokens of an account freed, for a ledger that gets its keys."""
+        for token in other.tokens.values():
+            mine = self.tokens.get(token.number)
+            if token.account == account and mine is not None:
+                self._leave_place(mine)
+                if other.of(account, token.info_hash) == token:
+                    self._take_place(token)
+                else:
+                    self.tokens[token.number] = token
 
     def withdraw(self, number: int, time_us: int) -> None:
         """Ends a token. Raises `KeyError` if there is none, or it is over."""

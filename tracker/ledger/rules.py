@@ -221,7 +221,10 @@ class AccountingRules:
     def _move(self, event: KeysMoved) -> None:
         """Has peers of an account count for another one from now on."""
         keys = event.key_refs if isinstance(event, AccountSplit) else None
-        dropped = event.dropped if isinstance(event, AccountMerged) else ()
+        dropped: tuple[int, ...] = ()
+        if isinstance(event, AccountMerged):
+            dropped = event.dropped
+            self.freeleech.hand_over(event.account, event.to, self.time_us)
         self._close(lambda stay: stay.seq in dropped)
         moved = [
             stay
@@ -248,6 +251,7 @@ class AccountingRules:
         self._groups = {key: one for key, one in self._groups.items() if key[0] != account}
         self._latest |= {n: stay for n, stay in other._latest.items() if stay.account == account}
         self._groups |= {key: one for key, one in other._groups.items() if key[0] == account}
+        self.freeleech.adopt(other.freeleech, account)
 
     def note(self, frame: Frame) -> None:
         """Applies a frame whose events are no admin events, except for announces: `record`."""

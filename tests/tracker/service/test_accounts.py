@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from tests.support import SECOND, Announce, Rig, endpoint4, hash_of, key_text, ledger_of, replayed
-from tracker.domain.events.admin import HidingChanged
+from tracker.domain.events.admin import FreeleechGiven, HidingChanged
 from tracker.ports import (
     Actor,
     InvalidMoveError,
@@ -183,6 +183,27 @@ async def test_sanctions_of_the_other_account_hold(site: Site) -> None:
     site.service.append(HidingChanged(1, True))
     await site.commands.merge(2, 1, BY)
     assert concealed(site.state) == 2
+
+
+async def test_freeleech_tokens_move(site: Site) -> None:
+    """With what they freed; where the other account has one for the torrent, its own stays."""
+    other = hash_of(2)
+    for number, (account, torrent, most) in enumerate(
+        [(2, TORRENT, 900), (1, other, 50), (2, other, 70)], 1
+    ):
+        site.service.append(FreeleechGiven(number, account, torrent, False, "", max_bytes=most))
+    site.load(2, 2000, 500)
+    assert site.state.freeleech.tokens[1].freed == 300
+    await site.commands.merge(2, 1, BY)
+    site.load(2, 2000, 1500)
+    tokens = site.state.freeleech.tokens
+    assert [(one.account, one.freed, one.why) for one in tokens.values()] == [
+        (1, 900, "used_up"), (1, 0, ""), (2, 0, "withdrawn"),
+    ]  # fmt: skip
+    assert site.totals(1).credited_downloaded == 100 + 200 + 400
+    ledger, _ = site.ledger(1)
+    assert ledger.whole().totals[:4] == site.totals(1)[:4]
+    assert replayed(site.log.frames()).digest() == site.state.digest()
 
 
 async def test_a_preview_changes_nothing(site: Site) -> None:

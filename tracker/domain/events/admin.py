@@ -842,6 +842,7 @@ class AccountMerged(KeysMoved):
         key_refs = [*access.keys_of(self.account)]
         moving.drop(to, (self.account, self.to), frozenset(self.dropped), MERGED)
         access.merge(self.account, self.to, seq, to.dates.of(time_us))
+        to.freeleech.hand_over(self.account, self.to, time_us)
         self._move(to, seq, key_refs)
 
 
