@@ -73,7 +73,7 @@ def move(to: Target, account: int, target: int, keys: Container[int]) -> None:
     for peer in sorted(peers):
         swarms.change_account(peer, target)
         if to.gone is not None:
-            to.gone.append(swarms.peer(peer).last_seq)
+            to.gone.append((swarms.peer(peer).last_seq, target))
     if counting:
         for torrent in in_order:
             to.seeding.again(account, torrent, time_us)

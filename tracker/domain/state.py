@@ -131,7 +131,8 @@ class State:
         self.book: Booking | None = None  # where gains are noted for the book
         self.stays: Staying | None = None  # where stays are noted for their index
         # The last announces of peers that were removed, for detectors; None = nobody wants them.
-        self.gone: list[int] | None = None
+        # Of a peer that went to another account, with the account.
+        self.gone: list[int | tuple[int, int]] | None = None
 
     def apply(
         self,

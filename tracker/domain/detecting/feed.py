@@ -107,7 +107,7 @@ class Feed:
             found += self._heard(interval)
             last = _Last(interval, len(protected) > 0)
             if interval.event == _stopped:
-                found += self._heard(_gone(last, seq + number, interval.time_us))
+                found += self._heard(_still(last, seq + number, interval.time_us, gone=True))
             else:
                 self._last[seq + number] = last
         return found
@@ -187,14 +187,24 @@ class Feed:
         return []
 
     def left(self, state: State, seq: int) -> list[Found]:
-        """Hears of the peers that the events up to `seq` removed: those in `state.gone`."""
+        """Hears of the peers that the events up to `seq` removed: those in `state.gone`.
+
+        A peer that went to another account leaves the one, and is with the other one as it was.
+        """
         gone, state.gone = state.gone or [], []
         found = list[Found]()
-        for last_seq in gone:
+        for one in gone:
+            last_seq, account = one if isinstance(one, tuple) else (one, 0)
             before = self._last.pop(last_seq, None)
-            if before is not None:
+            if before is None:
+                continue
+            found += self._heard(_still(before, seq, state.time_us, gone=True))
+            if account:
+                before.account = account
+                self._last[last_seq] = before
+                found += self._heard(_still(before, seq, state.time_us, gone=False))
+            else:
                 self._away[last_seq] = before
-                found += self._heard(_gone(before, seq, state.time_us))
         return found
 
     def ticked(self, state: State, seq: int) -> list[Found]:
@@ -214,11 +224,12 @@ class Feed:
         return [(interval.seq, interval.time_us, one) for one in found] if found else _NOTHING
 
 
-def _gone(last: _Last, seq: int, time_us: int) -> Interval:
+def _still(last: _Last, seq: int, time_us: int, *, gone: bool) -> Interval:
+    """Returns an interval in which a peer moved nothing. `gone`: it is no longer listed."""
     return Interval(
         seq=seq, time_us=time_us, before_us=last.time_us, account=last.account,
         info_hash=last.info_hash, peer_id=last.peer_id, address=None, port=0, key=None,
         client=last.client, event=events.NONE, up=0, down=0, left=last.left, left_before=last.left,
-        uploaded=last.uploaded, downloaded=last.downloaded, first=False, refused=False, gone=True,
+        uploaded=last.uploaded, downloaded=last.downloaded, first=False, refused=False, gone=gone,
         size=last.size,
     )  # fmt: skip

@@ -68,7 +68,7 @@ class Target(Accounting, Protocol):
     book: Booking | None
     seeding: Seeding
     sanctions: Sanctions
-    gone: list[int] | None
+    gone: list[int | tuple[int, int]] | None
     seq: int
     time_us: int
 
