@@ -38,14 +38,23 @@ def following(here: str, after: object) -> str | None:
     return None if after is None else with_query(here, after=after)
 
 
-def sorting(here: str, order: str, name: str, heading: str, kind: str) -> Data:
+def sorting(
+    here: str, order: str, name: str, heading: str, kind: str, link: str | None = None
+) -> Data:
     """Declares a column whose heading sorts by it, from the largest down at first. `order` is what
     the rows are sorted by now.
     """
     now = {name: "ascending", f"-{name}": "descending"}.get(order)
     turned = name if now == "descending" else f"-{name}"
     href = with_query(here, sort=turned, after=None)
-    return {"name": name, "heading": heading, "kind": kind, "href": href, "sorted": now}
+    return {
+        "name": name,
+        "heading": heading,
+        "kind": kind,
+        "href": href,
+        "sorted": now,
+        "link": link,
+    }
 
 
 def seconds(text: str) -> int:

@@ -181,7 +181,7 @@ def _did(row: Data, account: int) -> Data:
     """Makes a row of the book with a link to the ledger lines behind it."""
     info_hash = row["info_hash"]
     lines = f"/members/{account}/ledger?info_hash={info_hash}" if info_hash else None
-    return {**row, "client": _client(row["client"]), "ledger": lines, "words": "lines"}
+    return {**row, "client": _client(row["client"]), "ledger": lines}
 
 
 async def load_downloads(api: Api, asked: Asked) -> Data:
@@ -189,9 +189,15 @@ async def load_downloads(api: Api, asked: Asked) -> Data:
     account = await _account(api, asked)
     query = {"limit": _ROWS, **asked.given("after", "state")}
     page = await api.get(f"{ACCOUNT}/hit-and-run", query, account=account["account"])
-    rows = [{**{name: each for name, each in one.items() if name not in ("facts", "position")},
-             "seq": one["position"]["seq"], **(one["facts"] or {})} for one in page["downloads"]]  # fmt: skip
+    rows = [_download(one, account["account"]) for one in page["downloads"]]
     return {**_who(account), "downloads": rows, "next": page["next"]}
+
+
+def _download(one: Data, account: int) -> Data:
+    """Makes a row of a judged download, with its facts beside its state."""
+    kept = {name: each for name, each in one.items() if name not in ("facts", "position")}
+    lines = f"/members/{account}/ledger?info_hash={one['info_hash']}"
+    return {**kept, "seq": one["position"]["seq"], "ledger": lines, **(one["facts"] or {})}
 
 
 async def load_notes(api: Api, asked: Asked) -> Data:

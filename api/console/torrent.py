@@ -49,7 +49,7 @@ async def load(api: Api, asked: Asked) -> Data:
     )
     interval = (found["settings"] or {}).get("settings", {}).get("interval", 1800)
     rows = (found["peers"] or {}).get("peers", [])
-    peers = _peers(rows, torrent["size"], interval, found["rates"] or {})
+    peers = _peers(rows, torrent, interval, found["rates"] or {})
     days = found["days"] or []
     return {
         **torrent,
@@ -125,19 +125,18 @@ async def _before(api: Api, asked: Asked, info_hash: str) -> dict[int, Data]:
 
 
 def _peers(
-    rows: list[Data], size: int | None, interval: int, announces: dict[int, Data]
+    rows: list[Data], torrent: Data, interval: int, announces: dict[int, Data]
 ) -> list[Data]:
     """Makes rows of peers, those with most upload first."""
     places: dict[int | None, int] = {}
     for row in rows:
         places[row["account"]] = places.get(row["account"], 0) + 1
-    made = [_peer(row, size, interval, announces, places[row["account"]]) for row in rows]
+    made = [_peer(row, torrent, interval, announces, places[row["account"]]) for row in rows]
     return sorted(made, key=lambda one: (one["role"] != "seeder", -one["uploaded"]))
 
 
-def _peer(
-    row: Data, size: int | None, interval: int, announces: dict[int, Data], places: int
-) -> Data:
+def _peer(row: Data, torrent: Data, interval: int, announces: dict[int, Data], places: int) -> Data:
+    size = torrent["size"]
     last_us = formats.microseconds(row["last_time"]) or 0
     up, down = _rates(row, announces)
     have = None if size is None or row["left"] is None else max(size - row["left"], 0)
@@ -155,6 +154,7 @@ def _peer(
         "places": places if row["account"] is not None else None,
         "where": address.get("address") or address.get("pseudonym"),
         "seq": row["last_seq"],
+        "ledger": _lines(row["account"], torrent["info_hash"]),
     }  # fmt: skip
 
 
@@ -178,6 +178,11 @@ def _rates(row: Data, announces: dict[int, Data]) -> tuple[float | None, float |
         return None, None
     up, down = (max(last[name] - before[name], 0) / seconds for name in ("uploaded", "downloaded"))
     return up, down
+
+
+def _lines(account: int | None, info_hash: str) -> str | None:
+    """Returns where the ledger lines of a member in the torrent are; None = no member is known."""
+    return None if account is None else f"/members/{account}/ledger?info_hash={info_hash}"
 
 
 # The balance.
@@ -225,10 +230,9 @@ async def load_snatches(api: Api, asked: Asked) -> Data:
 
 
 def _did(row: Data, info_hash: str) -> Data:
-    lines = f"/members/{row['account']}/ledger?info_hash={info_hash}"
     client = row["client"]
     shown = formats.client(client["peer_id_prefix"], client["user_agent"]) if client else None
-    return {**row, "client": shown, "ledger": lines, "words": "lines"}
+    return {**row, "client": shown, "ledger": _lines(row["account"], info_hash)}
 
 
 async def load_handed(api: Api, asked: Asked) -> Data:

@@ -73,6 +73,7 @@ async def test_peers_as_staff_reads_them() -> None:
     assert leecher["up_rate"] is None  # its announce before was not read
     assert seeder["due"] == "2027-01-15T08:30:00.000000Z"
     assert (seeder["places"], seeder["where"]) == (1, "aa")
+    assert seeder["ledger"] == f"/members/7/ledger?info_hash={HASH}"
     assert not shown["last_seeder"]
 
 
