@@ -394,7 +394,7 @@ def _time(state: State) -> dict[str, Any]:
     freeleech tokens.
     """
     found: dict[str, Any] = {}
-    if state.factors.groups:
+    if state.factors.groups or state.factors.group_of:
         found["groups"] = [list(state.factors.groups), list(state.factors.group_of)]
     if tokens := state.freeleech.as_data():
         found["freeleech"] = tokens
