@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -27,19 +28,27 @@ _ROWS: Final = 100
 _MEMBERS: Final = 1000
 _DAYS_MOST: Final = 1000
 _DAY: Final = 86_400
-_RATES_SECONDS: Final = 0.35
-"""Longest wait for the announces before the last ones, in seconds."""
+_QUICK_SECONDS: Final = 0.35
+"""Longest wait of the first screen for peers and rates, in seconds: they are read from the log."""
 _LATE_SECONDS: Final = 120.0
 """Seconds after its due time at which an announce is missing: clients may be a little late."""
 
 
 async def load(api: Api, asked: Asked) -> Data:
-    """Gathers counts, peers, balance and curve. `why`: a reason for a look at addresses."""
+    """Gathers counts, balance and curve, and the peers where they come quickly."""
+    return await _load(api, asked, _QUICK_SECONDS)
+
+
+async def load_peers(api: Api, asked: Asked) -> Data:
+    """Gathers the same, and waits for the peers. `why`: a reason for a look at addresses."""
+    return await _load(api, asked, math.inf)
+
+
+async def _load(api: Api, asked: Asked, patience: float) -> Data:
     info_hash = asked.get("info_hash").lower()
     torrent = await api.get(TORRENT, info_hash=info_hash)
-    looking = api.saying(asked.get("why")) if asked.get("why") else api
     found, troubles = await together(
-        peers=looking.get(f"{TORRENT}/peers", {"limit": _PEERS}, info_hash=info_hash),
+        peers=_swarm(api, asked, info_hash, patience),
         settings=api.get("/api/v2/settings"),
         days=_days(api, info_hash),
         unseeded=_last_seeder(api, info_hash),
@@ -55,13 +64,23 @@ async def load(api: Api, asked: Asked) -> Data:
         **torrent,
         "named": torrent["label"] or formats.short_hash(info_hash),
         "peers": peers,
+        "peers_late": found["peers"] is None and "peers" not in troubles,
         "more_peers": bool(found["peers"] and found["peers"]["next"]),
-        "balance": _balance(days, peers, found["silent"] or [], torrent["size"], asked.now),
+        "balance": _balance(days, found["silent"] or [], torrent["size"], asked.now - interval),
         "days": days[-DAYS - 1 :],
         "last_seeder": found["unseeded"],
         "blacklisted": found["blacklisted"],
         "troubles": troubles,
     }
+
+
+async def _swarm(api: Api, asked: Asked, info_hash: str, patience: float) -> Data | None:
+    """Returns the first peers; None = they did not come in time."""
+    looking = api.saying(asked.get("why")) if asked.get("why") else api
+    with trio.move_on_after(patience):
+        page: Data = await looking.get(f"{TORRENT}/peers", {"limit": _PEERS}, info_hash=info_hash)
+        return page
+    return None
 
 
 async def _days(api: Api, info_hash: str) -> list[Data]:
@@ -113,7 +132,7 @@ async def _before(api: Api, asked: Asked, info_hash: str) -> dict[int, Data]:
     found: dict[int, Data] = {}
     query = {"info_hash": info_hash, "type": "announced", "limit": 1000,
              "from": rfc3339(int((asked.now - 7200) * 1_000_000))}  # fmt: skip
-    with trio.move_on_after(_RATES_SECONDS):
+    with trio.move_on_after(_QUICK_SECONDS):
         after = None
         while True:
             page = await api.get("/api/v2/events", {**query, "after": after})
@@ -188,27 +207,21 @@ def _lines(account: int | None, info_hash: str) -> str | None:
 # The balance.
 
 
-def _balance(
-    days: list[Data], peers: list[Data], unfinished: list[Data], size: int | None, now: float
-) -> Data:
+def _balance(days: list[Data], unfinished: list[Data], size: int | None, due: float) -> Data:
     """Sums what was claimed, and finds who may have taken what nobody says that he received.
 
-    A leecher is silent where its announce is overdue, or where it left within the last days
-    without completing. What it had left then may have come from those who claim upload.
+    A leecher is silent where it announced last before `due` (Unix seconds) and did not complete.
+    What it had left then may have come from those who claim upload.
     """
     up, down = (sum(day[name] for day in days) for name in ("uploaded", "downloaded"))
-    late = rfc3339(int((now - _LATE_SECONDS) * 1_000_000))
-    overdue = [one for one in peers if one["role"] == "leecher" and one["due"] < late]
-    here = {one["account"] for one in peers}
-    gone = [one for one in unfinished if one["account"] not in here]
-    left = sum(one["left"] or 0 for one in overdue)
-    left += sum(max((size or 0) - one["downloaded"], 0) for one in gone)
+    late = rfc3339(int((due - _LATE_SECONDS) * 1_000_000))
+    silent = [one for one in unfinished if one["last_seen"] < late]
     return {
         "up": up,
         "down": down,
         "unexplained": max(up - down, 0),
-        "silent": len(overdue) + len(gone),
-        "silent_left": left,
+        "silent": len(silent),
+        "silent_left": sum(max((size or 0) - one["downloaded"], 0) for one in silent),
     }
 
 
@@ -268,6 +281,9 @@ TORRENTS: Final = Screens(
     pages=(
         Page(path="/torrents/{info_hash}", title="{named}", template="torrent.html", load=load,
              tables=("peers", "days"), command="tracker swarm {info_hash}",
+             call="GET /api/v2/torrents/{info_hash}/peers"),
+        Page(path="/torrents/{info_hash}/peers", title="Peers of {named}", template="torrent.html",
+             load=load_peers, tables=("peers", "days"), command="tracker swarm {info_hash}",
              call="GET /api/v2/torrents/{info_hash}/peers"),
         Page(path="/torrents/{info_hash}/snatches", title="Snatches of {named}",
              template="torrent_snatches.html", load=load_snatches, tables=("snatches",),

@@ -21,6 +21,7 @@ SCREENS = [
     ("/members/2/hit-and-run", "Hit and run: bert"),
     ("/members/1/notes", "What staff did and noted"),
     (TORRENT, "Claimed: up"),
+    (f"{TORRENT}/peers", "Last announce"),
     (f"{TORRENT}/snatches", "Nobody has completed it"),
     (f"{TORRENT}/handed?account=1", "What did a member receive?"),
     (f"{TORRENT}/time?span=all&with=now", "Moment within the log"),

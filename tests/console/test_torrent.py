@@ -42,7 +42,7 @@ def gudrun(site: Site) -> int:
 def test_a_swarm_as_staff_reads_it(site: Site, new_page: Callable[..., Page]) -> None:
     """Peers with rates and parts, and their addresses to who says why."""
     page = new_page()
-    go(page, AT)
+    go(page, f"{AT}/peers")
     assert page.inner_text("h1") == HOSTILE
     seeder, leecher = page.locator("#peers tbody tr").all_inner_texts()
     assert "100 %" in seeder

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import trio
 
 from api.console.helpers import following, sorting, torrent_curve, with_query
 from tests.api.console.fakes import Browser, FakeApi
@@ -38,14 +39,14 @@ def announce(seq: int, before: int | None, uploaded: int, time: str) -> dict[str
 def answers(**more: Any) -> dict[str, Any]:
     day = {"date": "2027-01-15", "uploaded": 9 * GIB, "downloaded": 4 * GIB, "most_seeders": 3,
            "most_leechers": 2, "completed": 1}  # fmt: skip
-    gone = {"account": 9, "owner": None, "downloaded": GIB}
+    gone = {"account": 9, "owner": None, "downloaded": GIB, "last_seen": LONG_AGO}
     return {
         AT: TORRENT,
         f"{AT}/peers": {"peers": [peer(7, 5, 0), peer(8, 6, GIB, last_time=LONG_AGO)],
                         "next": None, "seeders": 1,
                         "leechers": 1},
         f"{AT}/series": {"days": [day], "next": None},
-        f"{AT}/accounts": {"accounts": [gone], "next": None},
+        f"{AT}/accounts": {"accounts": [gone, gone | {"last_seen": LATER}], "next": None},
         "/api/v2/settings": {"settings": {"interval": 1800}},
         "/api/v2/events": {"events": [announce(4, None, GIB, WHEN), announce(5, 4, 2 * GIB, LATER)],
                            "end": 9, "next": None},
@@ -78,10 +79,31 @@ async def test_peers_as_staff_reads_them() -> None:
 
 
 async def test_the_balance_names_silent_leechers() -> None:
-    """One is overdue with 1 GiB left, another one went with 3 of 4 GiB left."""
+    """One went with 3 of 4 GiB left; another one announced not long ago."""
     assert (await data())["balance"] == {
-        "up": 9 * GIB, "down": 4 * GIB, "unexplained": 5 * GIB, "silent": 2, "silent_left": 4 * GIB,
+        "up": 9 * GIB, "down": 4 * GIB, "unexplained": 5 * GIB, "silent": 1, "silent_left": 3 * GIB,
     }  # fmt: skip
+
+
+async def test_the_first_screen_does_not_wait_for_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come as a fragment, or by a link without scripts; that page waits for them."""
+    real = FakeApi.get
+
+    slow = [True]
+
+    async def late(self: FakeApi, path: str, *given: Any, **names: Any) -> Any:
+        if path.endswith("/peers") and slow:
+            slow.pop()
+            await trio.sleep_forever()
+        return await real(self, path, *given, **names)
+
+    monkeypatch.setattr(FakeApi, "get", late)
+    browser = Browser(FakeApi(answers()))
+    await browser.sign_in()
+    first = await browser.text(f"/torrents/{HASH}")
+    assert f'hx-get="/torrents/{HASH}/peers"' in first
+    assert "qBittorrent" not in first
+    assert "qBittorrent" in await browser.text(f"/torrents/{HASH}/peers")
 
 
 async def test_a_moment_and_another_one() -> None:
