@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from api.console import formats, given, kinds, refused
+from api.console import cases, formats, given, kinds, refused
 from api.console.asking import newest, seq_at, together
 from api.console.member_changes import ACTIONS
 from api.console.page import Asked, Data, Page, Screens
@@ -50,6 +50,7 @@ async def load(api: Api, asked: Asked) -> Data:
         **_who(page["account"]),
         "refusals": [{**one, "words": refused.in_words(one["reason"])} for one in page["refusals"]],
         "networks": [_network(one) for one in page["networks"] or ()],
+        "open_cases": list(map(cases.linked, page["open_cases"] or ())),
         "sanctions": {name: standing[0][name] for name in ("leech_off", "hidden")}
         if standing
         else {},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from api.console.cases import CASES
+from api.console.changes import CHANGES
 from api.console.event import EVENT
 from api.console.log import KINDS, LOG
 from api.console.member import MEMBER
@@ -12,9 +14,11 @@ from api.console.search import SEARCH
 from api.console.today import TODAY
 from api.console.torrent import TORRENTS
 
-_PARTS: Final = (MEMBER, TORRENTS)
-
 SCREENS: Final = Screens(
-    pages=(TODAY, LOG, KINDS, EVENT, SEARCH, *(page for part in _PARTS for page in part.pages)),
-    actions=tuple(action for part in _PARTS for action in part.actions),
+    pages=(
+        *(TODAY, *CASES.pages, LOG, KINDS, EVENT, CHANGES, SEARCH),
+        *MEMBER.pages,
+        *TORRENTS.pages,
+    ),
+    actions=(*CASES.actions, *MEMBER.actions, *TORRENTS.actions),
 )

@@ -9,6 +9,8 @@ from __future__ import annotations
 TORRENT = "/torrents/" + "01" * 20
 SCREENS = [
     ("/today", "Last changes by staff"),
+    ("/cases?state=open,taken,waiting,confirmed,harmless,mistaken", "in all"),
+    ("/changes", "From where"),
     ("/log", "Live"),
     ("/log?from=0&type=announced", "The newest"),
     ("/log/kinds?from=1h+ago", "Each bar leads to its events"),

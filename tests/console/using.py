@@ -26,6 +26,8 @@ def change(page: Page, button: str, form: Mapping[str, str], reason: str) -> str
         entry = action.locator(f"[name={name}]")
         if entry.get_attribute("type") == "checkbox":
             entry.check()
+        elif entry.evaluate("one => one.tagName") == "SELECT":
+            entry.select_option(given)
         else:
             entry.fill(given)
     action.locator("button").click()
