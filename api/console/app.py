@@ -69,7 +69,9 @@ class Console:
             query.pop(WHY, None)
         asked = Asked(names, query, time.time())
         api = self._api(session)
-        if request.method == "POST":
+        if request.method == "POST" and page.takes:
+            query.update(await _sent())
+        elif request.method == "POST":
             api = api.saying(_reason(Form(fields=(await request.form).to_dict(flat=False))))
         data = await page.load(api, asked)
         if form == "json":
@@ -279,7 +281,7 @@ def _install(app: QuartTrio, console: Console) -> None:
         forms = ("", ".json", ".csv") if page.tables else ("", ".json")
         for form in forms:
             rule = _rule(page.path) + form
-            methods = ["GET", "POST"] if page.looks and not form else ["GET"]
+            methods = ["GET", "POST"] if (page.looks or page.takes) and not form else ["GET"]
             app.add_url_rule(rule, rule, showing(page, form[1:]), methods=methods)
     for action in console.screens.actions:
         rule = _rule(action.path)
@@ -305,6 +307,14 @@ def _reason(form: Form) -> str:
     if not reason:
         raise ProblemError(422, "A reason is needed", "Say why: it is recorded")
     return reason
+
+
+async def _sent() -> dict[str, list[str]]:
+    """Returns the fields of a form, with the text of each file that it has."""
+    found: dict[str, list[str]] = (await request.form).to_dict(flat=False)
+    for name, one in (await request.files).items():
+        found[name] = [one.read().decode("utf-8-sig", "replace")]
+    return found
 
 
 def _too_little(session: Session, needed: str) -> str:

@@ -65,7 +65,8 @@ class Page:
     where none is named. `command` and `call` stand under the page: what says the same. A text of
     them has `{name}` too; a function makes one that depends on the query. `menu`: its word in the
     navigation; "" = it is not there. `needs`: the least scope of a token. `looks`: a POST with a
-    reason shows the page with addresses of peers, which the API notes as an event.
+    reason shows the page with addresses of peers, which the API notes as an event. `takes`: a POST
+    shows the page with what its form and file have in place of a query; it changes nothing.
     """
 
     path: str
@@ -78,6 +79,7 @@ class Page:
     menu: str = ""
     needs: str = "read"
     looks: bool = False
+    takes: bool = False
 
     def said(self, asked: Asked, shown: Mapping[str, str]) -> dict[str, str]:
         """Returns the command and the API call that say the same as the page. `shown`: the texts

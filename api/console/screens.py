@@ -7,6 +7,7 @@ from typing import Final
 from api.console.cases import CASES
 from api.console.changes import CHANGES
 from api.console.event import EVENT
+from api.console.keys import KEYS
 from api.console.log import KINDS, LOG
 from api.console.member import MEMBER
 from api.console.page import Screens
@@ -19,6 +20,7 @@ SCREENS: Final = Screens(
         *(TODAY, *CASES.pages, LOG, KINDS, EVENT, CHANGES, SEARCH),
         *MEMBER.pages,
         *TORRENTS.pages,
+        *KEYS.pages,
     ),
-    actions=(*CASES.actions, *MEMBER.actions, *TORRENTS.actions),
+    actions=(*CASES.actions, *MEMBER.actions, *TORRENTS.actions, *KEYS.actions),
 )

@@ -1,0 +1,64 @@
+"""Tests Keys, Whitelist and Many at once in Debian's chromium: search, preview and every form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.console.site import HOSTILE, Site
+from tests.console.test_screens import violations
+from tests.console.using import go
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.console
+
+HASHES = ["e0" * 20, "e1" * 20]
+
+
+def test_keys_are_found_by_words(new_page: Callable[..., Page]) -> None:
+    page = new_page("watch", scripts=False)
+    go(page, "/keys")
+    page.fill("[name=search]", "bert")
+    page.click("button:text-is('Show')")
+    assert page.locator("#keys tbody tr").count() == 1
+    assert "bert" in page.inner_text("#keys tbody")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_every_form(
+    site: Site, new_page: Callable[..., Page], tmp_path: Path, *, scripts: bool
+) -> None:
+    """Each list comes from a file, with a line that cannot be read, and is previewed first."""
+    page = new_page(width=320, scripts=scripts)
+    key = f"bulk{scripts:d}".ljust(32, "0")
+    imported = f"{key},{HOSTILE},seat"
+    for what, lines, kind in (
+        ("whitelist", HASHES, "torrent_whitelisted"),
+        ("delist", HASHES, "torrent_delisted"),
+        ("import", [imported], "key_issued"),
+        ("revoke", ["{key_ref}"], "key_revoked"),
+    ):
+        number = site.ask("GET", "keys?sort=-key_ref&limit=1")["keys"][0]["key_ref"]
+        file = tmp_path / "list.txt"
+        file.write_text("\n".join([*lines, "<b>"]).format(key_ref=number))
+        go(page, "/bulk")
+        page.select_option("[name=what]", what)
+        page.set_input_files("[name=file]", file)
+        page.click("button:text-is('Preview')")
+        page.locator("#lines").wait_for()
+        assert page.locator("#lines tbody tr").count() == len(lines) + 1
+        assert f"{len(lines)} of {len(lines) + 1} lines" in page.inner_text(".notice")
+        if scripts:
+            assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        page.fill("details[open] [name=reason]", f"{what} {HOSTILE}")
+        page.click("details[open] button")
+        assert str(len(lines)) in page.locator(".notice.good").inner_text()
+        newest = site.ask("GET", f"events?type={kind}")["events"][-1]
+        assert newest["by"]["reason"] == f"{what} {HOSTILE}"
