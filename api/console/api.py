@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Query = Mapping[str, object]
 
 GOOD: Final = range(200, 300)
+_CONTROL: Final = frozenset(map(chr, (*range(32), *range(127, 160))))
+"""Characters that no header has, because HTTP or the API refuses them."""
 
 
 class ProblemError(Exception):
@@ -94,6 +96,10 @@ class LinkedApi:
             "x-reason": self.reason,
             "idempotency-key": self.once,
         }
+        for name, text in said.items():
+            if not _CONTROL.isdisjoint(text):
+                # Not its value, which may be a token.
+                raise ProblemError(422, "This cannot be sent", f"{name} has a control character")
         return {name: text for name, text in said.items() if text}
 
 

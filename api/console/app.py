@@ -147,7 +147,7 @@ class Console:
             raise ProblemError(403, "Refused", detail)
         g.session = self.sessions.find(request.cookies.get(guard.cookie_name(request), ""))
         if g.session is not None:
-            auth.keep_connection(request, writes=True)
+            auth.keep_connection(request, writes=g.session.scope != "read")
         if g.session is not None or request.path.startswith(OPEN):
             return None
         if guard.from_elsewhere(request) and request.method == "GET" and _form() == "":

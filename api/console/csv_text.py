@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_COMPUTED: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a text begins with that spreadsheets take for a formula, or cut off before one."""
+_COMPUTED: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+"""What a text begins with that spreadsheets take for a formula, or cut off before one. The wide
+forms count too, because spreadsheets in East Asian languages read them."""
+
+_UNSEEN: Final = " \xa0\u3000\ufeff\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060"
+"""Blanks and characters without width, which spreadsheets may drop."""
 
 
 def csv_of(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -19,7 +23,8 @@ def csv_of(rows: Iterable[Mapping[str, Any]]) -> str:
     rows = list(rows)
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
-    writer = csv.writer(text)
+    # Quotes hold a cell together where spreadsheets separate cells by semicolons.
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerow(map(_cell, names))
     writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
     return text.getvalue()
@@ -32,4 +37,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, (bool, int, float)):
         return json.dumps(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.lstrip(" ").startswith(_COMPUTED) else text
+    return f"'{text}" if text.lstrip(_UNSEEN).startswith(_COMPUTED) else text

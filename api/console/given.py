@@ -6,6 +6,7 @@ Errors say which field it is, and what that takes.
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from api.console.api import ProblemError
@@ -14,7 +15,11 @@ from tracker import times
 if TYPE_CHECKING:
     from api.console.page import Asked, Form
 
-_SIZE: Final = re.compile(r"([+-]?\d+(?:\.\d+)?) ?(?:([KMGTPE])(i?)B|B)?", re.IGNORECASE)
+_SIZE: Final = re.compile(
+    r"([+-]?\d{1,20}(?:\.\d{1,20})?|[+-]?\d{1,3}(?:,\d{3}){1,6}(?= ?B?$)) ?(?:([KMGTPE])(i?)B|B)?",
+    re.IGNORECASE,
+)
+"""Commas stand in exact bytes only, because `1,5 GiB` is 1.5 GiB to many people."""
 _POWERS: Final = "KMGTPE"
 _MOST_SECONDS: Final = 253_402_300_799
 """The last second of the year 9999."""
@@ -32,18 +37,16 @@ def whole(form: Form | Asked, name: str) -> int | None:
 
 def size(form: Form | Asked, name: str) -> int:
     """Reads signed bytes, with a unit or without: `-1.5 GiB`, `1500`; 0 = the field is empty."""
-    text = form.get(name).replace("−", "-").replace(",", "")
+    text = form.get(name).replace("−", "-")
     if not text:
         return 0
     found = _SIZE.fullmatch(text)
     if found is None:
         raise _wrong(name, text, "bytes such as 1500, 1.5 GiB or -300 MB")
     unit = 1024 if found[3] else 1000
-    return (
-        round(float(found[1]) * unit ** (_POWERS.index(found[2].upper()) + 1))
-        if found[2]
-        else int(float(found[1]))
-    )
+    scale: int = unit ** (_POWERS.index(found[2].upper()) + 1) if found[2] else 1
+    # A float would not be exact from 8 PiB on.
+    return round(Fraction(found[1].replace(",", "")) * scale)
 
 
 def moment(form: Form | Asked, name: str, now: float, *, ahead: bool) -> str | None:

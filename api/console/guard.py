@@ -37,8 +37,16 @@ def is_own(request: Request) -> bool:
         return False
     # Under `no-referrer` browsers say "null" with a form's POST; the first header vouches for it.
     if origin is not None and not (origin == "null" and site is not None):
-        return urlsplit(origin).netloc == request.host != ""
+        return _host_of(origin) == request.host != ""
     return site is not None
+
+
+def _host_of(origin: str) -> str | None:
+    """Returns the host and port of an origin; None = it is no URL."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def from_elsewhere(request: Request) -> bool:

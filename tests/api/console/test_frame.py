@@ -25,6 +25,8 @@ HOSTILE = "<script>alert(1)</script>\"'&"
 ROWS = [
     {"label": HOSTILE, "bytes": -5, "owner": "=1+1"},
     {"label": "+x", "bytes": None, "owner": " @y"},
+    {"label": "\ufeff\u200b=x", "bytes": 0, "owner": "＝x"},
+    {"label": "a;=x", "bytes": 0, "owner": "a\n=x"},
 ]
 
 
@@ -154,6 +156,9 @@ FOREIGN = [
     {"sec-fetch-site": "", "origin": "https://evil.example"},
     {"sec-fetch-site": "", "origin": "null"},
     {"sec-fetch-site": "same-origin", "origin": f"https://{HOST}:1"},
+    {"sec-fetch-site": "", "origin": "http://["},
+    {"sec-fetch-site": "", "origin": f"http://evil.example#{HOST}"},
+    {"sec-fetch-site": "", "origin": f"http://{HOST}@evil.example"},
 ]
 
 
@@ -279,9 +284,12 @@ async def test_forms_of_a_page(browser: Browser) -> None:
 async def test_csv_holds_no_formulas(browser: Browser) -> None:
     """A text that a spreadsheet would compute has an apostrophe before it; numbers have none."""
     await browser.sign_in()
-    rows = list(csv.reader(io.StringIO(await browser.text("/things/7.csv"))))
+    text = await browser.text("/things/7.csv")
+    assert '"a;=x"' in text  # one cell, also where semicolons separate cells
+    rows = list(csv.reader(io.StringIO(text)))
     assert rows == [
         ["label", "bytes", "owner"], [HOSTILE, "-5", "'=1+1"], ["'+x", "", "' @y"],
+        ["'\ufeff\u200b=x", "0", "'＝x"], ["a;=x", "0", "a\n=x"],
     ]  # fmt: skip
     assert (await browser.get("/things/7.csv?table=secrets")).status_code == 400
 

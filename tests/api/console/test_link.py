@@ -147,5 +147,9 @@ async def test_what_is_sent() -> None:
         for line in ("authorization: Bearer tökén", "x-reason: größer", "idempotency-key: k1",
                      "x-forwarded-for: 192.0.2.1"):  # fmt: skip
             assert f"\r\n{line}\r\n" in head
-        with pytest.raises(DownError):
-            await api.saying("a\r\nx-evil: 1").get("/a")
+        for text in ("a\r\nx-evil: 1", "a\0b", "a\x7f", "\x85"):
+            for bad in (api.saying(text), api.saying("a", text), LinkedApi(to, text)):
+                with pytest.raises(ProblemError, match="has a control character") as caught:
+                    await bad.get("/a")
+                assert text not in str(caught.value)
+        assert to.down_since is None  # the tracker is not at fault

@@ -106,8 +106,8 @@ CHANGES: list[tuple[str, dict[str, str], tuple[str, str, Any]]] = [
     ("immunity", {"from": ""}, ("PUT", "/immunity", {"from": None})),
     ("immunity/end", {}, ("DELETE", "/immunity", None)),
     ("limits", {"slots": "0"}, ("PUT", "/limits", {"slots": 0, "locations": None})),
-    ("corrections", {"uploaded": "-1.5 GiB", "corrects": "12"},
-     ("POST", "/corrections", {"uploaded": -1610612736, "downloaded": 0, "corrects": 12})),
+    ("corrections", {"uploaded": "-1.5 GiB", "downloaded": "9,007,199,254,740,993", "corrects": "12"},
+     ("POST", "/corrections", {"uploaded": -1610612736, "downloaded": 2**53 + 1, "corrects": 12})),
 ]  # fmt: skip
 
 
@@ -160,6 +160,9 @@ async def test_changes_of_keys_and_violations() -> None:
 @pytest.mark.parametrize(
     ("path", "form"),
     [("leech-off", {"until": "someday"}), ("corrections", {"uploaded": "many", "corrects": "1"}),
+     ("corrections", {"uploaded": "9" * 400, "corrects": "1"}),
+     ("corrections", {"uploaded": "1,5 GiB", "corrects": "1"}),
+     ("corrections", {"uploaded": "1,500 GiB", "corrects": "1"}),
      ("limits", {"slots": "-1"}), ("keys/revoke", {}), ("leech-off", {"reason": " "})],
 )  # fmt: skip
 async def test_what_cannot_be_read_changes_nothing(path: str, form: dict[str, str]) -> None:
