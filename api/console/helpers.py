@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from api.console import bulk, cases, changes, formats, log
+from api.console import bulk, cases, changes, formats, judged, log
 from api.console.svg import Lane, Line, Stay, lanes, line_chart
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ def add_to(environment: Environment) -> None:
         log.choices,
         cases.choices_of_cases,
         changes.staff_kinds,
+        judged.states_of_downloads,
     ):
         environment.globals[one.__name__] = one
     environment.globals["many"] = bulk.MANY

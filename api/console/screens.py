@@ -7,6 +7,7 @@ from typing import Final
 from api.console.cases import CASES
 from api.console.changes import CHANGES
 from api.console.event import EVENT
+from api.console.judged import JUDGED
 from api.console.keys import KEYS
 from api.console.log import KINDS, LOG
 from api.console.member import MEMBER
@@ -17,10 +18,13 @@ from api.console.torrent import TORRENTS
 
 SCREENS: Final = Screens(
     pages=(
-        *(TODAY, *CASES.pages, LOG, KINDS, EVENT, CHANGES, SEARCH),
+        *(TODAY, *CASES.pages, *JUDGED.pages, LOG, KINDS, EVENT, CHANGES, SEARCH),
         *MEMBER.pages,
         *TORRENTS.pages,
         *KEYS.pages,
     ),
-    actions=(*CASES.actions, *MEMBER.actions, *TORRENTS.actions, *KEYS.actions),
+    actions=(
+        *(*CASES.actions, *JUDGED.actions, *MEMBER.actions),
+        *(*TORRENTS.actions, *KEYS.actions),
+    ),
 )

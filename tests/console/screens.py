@@ -10,6 +10,7 @@ TORRENT = "/torrents/" + "01" * 20
 SCREENS = [
     ("/today", "Last changes by staff"),
     ("/cases?state=open,taken,waiting,confirmed,harmless,mistaken", "in all"),
+    ("/hit-and-run", "Downloads that are judged"),
     ("/changes", "From where"),
     ("/log", "Live"),
     ("/log?from=0&type=announced", "The newest"),
