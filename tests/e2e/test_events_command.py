@@ -356,7 +356,6 @@ USAGE = [
     ("events", "--from", "someday"),
     ("events", "--to", "2026-13-01"),
     ("events", "--to", "9999-12-31T23:59:59-10:00"),
-    ("events", "--info-hash", "g" * 40),
     ("events", "--type", "nothing"),
     ("events", "extra"),
     ("events", "--log"),

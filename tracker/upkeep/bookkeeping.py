@@ -104,6 +104,7 @@ class Bookkeeper:
         self._booking = Booking(self._judge, self._torrents, self._milestones)
         self._booking.cut = self._days.cut
         self._last: Header | None = None  # of the last frame that was applied
+        self._ticks = 0  # before that frame
         self._written_seq = seq
         self.spare = SPARE_BYTES  # free bytes to leave on the disk
         self.crowded = ""  # why old rows could not be removed the last time
@@ -137,21 +138,27 @@ class Bookkeeper:
 
     def apply(self, state: State, frame: Frame, whole: Header | None = None) -> None:
         """Applies a frame, and notes what it adds. `whole`: the header of the frame of which it is
-        a piece. Raises the errors of `frames.apply`.
+        a piece. Pieces add what the frame would add. Raises the errors of `frames.apply`.
         """
         if state.book is None and state.seq >= self.seq:
             self._begin(state)
-        header, ticks = frame.header, state.tally.ticks
+        header = whole or frame.header
+        if frame.header.base_seq == header.base_seq:
+            self._begin_frame(state, header)
+        frames.apply(state, frame)
+        self._last = header
+        ticks = state.tally.ticks - self._ticks
+        if ticks and state.book is not None and state.seq == header.next_seq:
+            self._pass_time(state, ticks)
+
+    def _begin_frame(self, state: State, header: Header) -> None:
         booking, lead_us = self._booking, state.dates.lead_us
         # The header's lead is that of its events, also where one of them changes it.
         booking.lead_us = header.lead_us
         booking.day = self._days.on((header.time_us - lead_us) // DAY_US)
         self._judge.epoch, self._judge.lead_us = header.epoch, lead_us
         self._milestones.epoch = header.epoch
-        frames.apply(state, frame)
-        self._last = whole or header
-        if state.tally.ticks != ticks and state.book is not None:
-            self._pass_time(state, state.tally.ticks - ticks)
+        self._ticks = state.tally.ticks
 
     def _pass_time(self, state: State, ticks: int) -> None:
         settings, date = state.settings, state.dates.of(state.time_us) // DAY_US

@@ -48,7 +48,7 @@ def test_accounts(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> 
     api.answers["GET /api/v2/accounts?owner=bert&limit=200"] = NOBODY
     refusals = [{"time": "then", "reason": "key_expired", "label": None, "info_hash": "ab"}] * 9
     page = {
-        "account": {"account": 2, "uploaded": 7, "last_seen": None}, "missing_to_ratio_1": 5,
+        "account": {"account": 2, "uploaded": 7, "last_seen": None, "merged_into": None, "merged_at": None}, "missing_to_ratio_1": 5,
         "seeding": 1, "leeching": 0, "slots": {"used": 0, "limit": 9},
         "started_today": {"used": 2, "limit": None},
         "handed_this_hour": {"used": 2, "limit": None}, "handed_today": {"used": 9, "limit": 10},

@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[Callable[[ServiceCommands], Any], type[Exception], str]
                   ports.InvalidSanctionError, "this needs a reason"),
     "a torrent without a reason": (lambda to: to.blacklist(HASH, False, evolve(BY, reason="")),
                                    ports.InvalidSanctionError, "this needs a reason"),
-    "no account": (lambda to: to.impose("hidden", 2, None, BY), ports.UnknownAccountError, ""),
+    "no account": (lambda to: to.impose("hidden", 2, None, BY), ports.UnknownAccountError, "there is no account 2"),
     "an end in the past": (lambda to: to.impose("hidden", 1, 1, BY),
                            ports.InvalidSanctionError, "it would end in the past, or after the year 9999"),
     "not hidden": (lambda to: to.lift("hidden", 1, BY),
