@@ -77,6 +77,14 @@ def rate(per_second: float | None) -> str:
     return UNKNOWN if per_second is None else f"{size(per_second)}/s"
 
 
+def milliseconds(seconds: float | None) -> str:
+    """Writes a short time in milliseconds, with two digits at least: `4.2 ms`."""
+    if seconds is None:
+        return UNKNOWN
+    amount = seconds * 1000
+    return f"{amount:,.0f} ms" if amount >= 10 or amount == 0 else f"{amount:.2g} ms"
+
+
 def percent(part: float | None, whole: float | None) -> str:
     """Writes which part of a whole something is, rounded down: 100 % means all of it."""
     if part is None or not whole:
@@ -176,7 +184,7 @@ def _minus(text: str) -> str:
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     one.__name__: one
     for one in (
-        *(size, signed_size, exact_bytes, number, ratio, rate, percent, span, age),
+        *(size, signed_size, exact_bytes, number, ratio, rate, milliseconds, percent, span, age),
         *(moment, clock, microseconds, short_hash, words, client),
     )
 }

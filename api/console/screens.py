@@ -7,6 +7,7 @@ from typing import Final
 from api.console.cases import CASES
 from api.console.changes import CHANGES
 from api.console.event import EVENT
+from api.console.health import HEALTH
 from api.console.judged import JUDGED
 from api.console.keys import KEYS
 from api.console.log import KINDS, LOG
@@ -18,7 +19,7 @@ from api.console.torrent import TORRENTS
 
 SCREENS: Final = Screens(
     pages=(
-        *(TODAY, *CASES.pages, *JUDGED.pages, LOG, KINDS, EVENT, CHANGES, SEARCH),
+        *(TODAY, *CASES.pages, *JUDGED.pages, LOG, KINDS, EVENT, CHANGES, HEALTH, SEARCH),
         *MEMBER.pages,
         *TORRENTS.pages,
         *KEYS.pages,

@@ -45,7 +45,7 @@ async def load(api: Api, asked: Asked) -> Data:
         cases=_cases(api),
         metrics=api.get("/api/v1/metrics"),
         webhooks=api.get("/api/v2/webhooks"),
-        outages=_outages(api, now),
+        outages=outages(api, now),
         last_seeder_left=_last_seeder_left(api, now),
         violated=_violated(api, now),
         changes=_changes(api),
@@ -158,9 +158,9 @@ def _hook(one: Data) -> Data:
 # What happened.
 
 
-async def _outages(api: Api, now: float) -> list[Data]:
-    """Returns the outages of the last day, or of the log where it is younger."""
-    since = _time(now - 86_400)
+async def outages(api: Api, now: float, days: int = 1) -> list[Data]:
+    """Returns the outages of the last days, or of the log where it is younger."""
+    since = _time(now - days * 86_400)
     try:
         page = await api.get("/api/v2/outages", {"from": since, "limit": 100})
     except ProblemError as error:

@@ -12,6 +12,7 @@ SCREENS = [
     ("/cases?state=open,taken,waiting,confirmed,harmless,mistaken", "in all"),
     ("/hit-and-run", "Downloads that are judged"),
     ("/changes", "From where"),
+    ("/health", "Retention and shredding"),
     ("/log", "Live"),
     ("/log?from=0&type=announced", "The newest"),
     ("/log/kinds?from=1h+ago", "Each bar leads to its events"),

@@ -29,7 +29,7 @@ class Certificate:
     `context` is what a server uses; it always hands over to the pair in force.
     """
 
-    __slots__ = ("_cert", "_current", "_key", "context")
+    __slots__ = ("_cert", "_current", "_expires", "_key", "context")
 
     def __init__(self, cert: str, key: str) -> None:
         """Reads `cert` (the certificate with its chain) and `key` (its private key), both paths.
@@ -40,6 +40,7 @@ class Certificate:
         self._key = key
         self.context = self._current = _load(cert, key)
         self.context.sni_callback = self._hand_over
+        self._expires = _expiry(cert)
 
     def __str__(self) -> str:
         return self._cert
@@ -49,6 +50,13 @@ class Certificate:
         force then.
         """
         self._current = _load(self._cert, self._key)
+        self._expires = _expiry(self._cert)
+
+    def expires_seconds(self) -> float | None:
+        """Returns when the certificate in force expires, in Unix seconds; None = it does not say so
+        in a form that can be read.
+        """
+        return self._expires
 
     def _hand_over(
         self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext
@@ -80,6 +88,17 @@ def _load(cert: str, key: str) -> ssl.SSLContext:
     except OSError as error:
         raise TlsError(f"{cert} with {key}: {error.strerror or error}") from None
     return context
+
+
+def _expiry(cert: str) -> float | None:
+    """Returns when the first certificate of a PEM file expires, in Unix seconds."""
+    from cryptography import x509  # only where TLS is served, because it takes 3 MB
+
+    try:
+        first = x509.load_pem_x509_certificates(Path(cert).read_bytes())[0]
+        return first.not_valid_after_utc.timestamp()
+    except (OSError, ValueError):
+        return None
 
 
 def _check_readable(path: str) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import socket
 
     from eventlog import LogStatistics
+    from tracker.frontends.tls import Certificate
     from tracker.places import Places
     from tracker.ports import Metric
     from tracker.service.rate_limits import Bans
@@ -53,6 +54,7 @@ class LiveGauges:
         rereading: Rereading | None = None,
         replaying: Replaying | None = None,
         noted: NotedLog | None = None,
+        certificates: tuple[Certificate, ...] = (),
     ) -> None:
         """`usage_statistics`: false leaves out what counts requests."""
         self._service = service
@@ -65,6 +67,7 @@ class LiveGauges:
         self._rereading = rereading
         self._replaying = replaying
         self._noted = noted
+        self._certificates = certificates
         self._began = time.monotonic()
         self._udp: list[UdpListener] = []
         self._udp_sockets: list[tuple[socket.socket, ...]] = []
@@ -128,6 +131,8 @@ class LiveGauges:
             *swarmlog.of_udp_sockets(zip(self._udp, self._udp_sockets, strict=True)),
             *swarmlog.of_log_gauges(statistics, has_room=self._log.has_room()),
             *swarmlog.of_retention(self._pruner, self.disk.left()),
+            *swarmlog.of_shredding(service.shred_days),
+            *swarmlog.of_certificates(self._certificates),
             *swarmlog.of_follower(self._follower, statistics.durable_seq),
             *swarmlog.of_rereading(self._rereading),
             *swarmlog.of_replaying(self._replaying),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from eventlog import LogStatistics
     from tracker.domain.state import State
+    from tracker.frontends.tls import Certificate
     from tracker.metrics.torrust import UdpListener
     from tracker.places import Places
     from tracker.service.service import Service
@@ -68,6 +69,21 @@ def of_udp_sockets(
     yield Metric("swarmlog_udp_kernel_dropped_total", "counter", what, dropped)
 
 
+def of_certificates(certificates: Iterable[Certificate]) -> Iterator[Metric]:
+    """Tells of each certificate that listeners serve when it expires."""
+    told = [(str(one), one.expires_seconds()) for one in certificates]
+    samples = tuple(
+        Sample(seconds, (("certificate", path),)) for path, seconds in told if seconds is not None
+    )
+    what = "When a certificate that is served expires, in Unix seconds."
+    yield Metric("swarmlog_certificate_expires_seconds", "gauge", what, samples)
+
+
+def of_shredding(shred_days: int) -> Iterator[Metric]:
+    what = "Days after which addresses become unreadable; 0 = never."
+    yield _gauge("swarmlog_shred_days", what, shred_days)
+
+
 def of_log_gauges(log: LogStatistics, *, has_room: bool) -> Iterator[Metric]:
     room = int(has_room)  # JSON would not show a truth value as a number
     lag = log.next_seq - log.durable_seq
@@ -104,6 +120,12 @@ def of_retention(pruner: Pruner | None, days: float | None) -> Iterator[Metric]:
     what = "Removed from the log since the start, by the rule that asked for it."
     removed = pruner.removed_bytes.items() if pruner else ()
     yield _labelled("swarmlog_log_removed_bytes_total", "counter", what, "rule", removed)
+    what = "Days after which announces are removed."
+    samples = (Sample(pruner.keep_days),) if pruner else ()
+    yield Metric("swarmlog_keep_days", "gauge", what, samples)
+    what = "Bytes that the log may take."
+    samples = (Sample(pruner.keep_bytes),) if pruner else ()
+    yield Metric("swarmlog_keep_bytes", "gauge", what, samples)
     leap = pruner.clock.leap_us / 1e6 if pruner else 0.0
     what = "By how much the clock leapt within the last day; what is old by that alone is not removed yet."
     yield _gauge("swarmlog_clock_leap_seconds", what, leap)
@@ -114,6 +136,9 @@ def of_follower(follower: FollowerSupervisor | None, durable_seq: int) -> Iterat
     what = "Durable events that the follower has not applied; none while no follower runs."
     samples = () if lag is None else (Sample(lag),)
     yield Metric("swarmlog_follower_lag_events", "gauge", what, samples)
+    what = "The event up to which the latest snapshot since the start goes."
+    seq = follower.snapshot_seq if follower else None
+    yield Metric("swarmlog_snapshot_event", "gauge", what, () if seq is None else (Sample(seq),))
     what = "1 once the follower found that the log and its replay disagree."
     alarm = int(follower is not None and bool(follower.alarm))
     yield _gauge("swarmlog_follower_alarm", what, alarm)

@@ -133,6 +133,7 @@ def build(
         rereading=rereading,
         replaying=replaying,
         noted=session.noted,
+        certificates=certificates,
     )
     stop = trio.Event()
     told = LogEvents(event_log, service.state.access.account_of, stop)  # without addresses

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 from attrs import asdict, define
+from cryptography import x509
 
 from eventlog.log import LogStatistics
+from tests.e2e.certificates import make
 from tests.support import Announce, Rig, endpoint4, endpoint6, hash_of
 from tracker.domain import events
 from tracker.domain.events.admin import TorrentDelisted, TorrentWhitelisted
+from tracker.frontends.tls import Certificate
 from tracker.frontends.traffic import MOST_CLIENTS, UdpTraffic
 from tracker.metrics.gauges import LiveGauges
 from tracker.metrics.loop_watch import Watch
@@ -314,6 +317,33 @@ def test_the_log_size_and_what_was_removed_by_each_rule() -> None:
     assert found[removed, (("rule", "keep_bytes"),)] == 700
 
 
+def test_the_rules_of_retention_and_shredding() -> None:
+    """The rules of retention are absent where nothing is removed."""
+    rig = Rig()
+    log: Any = SimpleNamespace(path=Path(), statistics=FixedLog().statistics)
+    rig.service.shred_days = 7
+    found = values(LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS))
+    assert found["swarmlog_shred_days", ()] == 7
+    assert ("swarmlog_keep_days", ()) not in found
+    pruner = Pruner(rig.service, log, 30, 10**12, Path())
+    found = values(LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, pruner=pruner))
+    assert found["swarmlog_keep_days", ()] == 30
+    assert found["swarmlog_keep_bytes", ()] == 10**12
+
+
+def test_when_a_certificate_expires(tmp_path: Path) -> None:
+    """It is that of the file that was read last."""
+    pair = make("site")
+    pair.write(tmp_path)
+    path = str(tmp_path / "site.crt")
+    certificate = Certificate(path, str(tmp_path / "site.key"))
+    rig = Rig()
+    gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, certificates=(certificate,))
+    name = ("swarmlog_certificate_expires_seconds", (("certificate", path),))
+    expires = x509.load_pem_x509_certificate(pair.cert).not_valid_after_utc.timestamp()
+    assert values(gauges)[name] == expires
+
+
 def test_the_clock_leap_is_shown_in_seconds() -> None:
     rig = Rig()
     log: Any = SimpleNamespace(path=Path(), statistics=FixedLog().statistics)
@@ -329,6 +359,9 @@ def test_the_lag_is_absent_until_a_follower_runs() -> None:
     rig, follower = Rig(), FollowerSupervisor(Path(), Path())
     gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, follower=follower)
     assert ("swarmlog_follower_lag_events", ()) not in values(gauges)
+    assert ("swarmlog_snapshot_event", ()) not in values(gauges)
+    follower.snapshot_seq = 70
+    assert values(gauges)["swarmlog_snapshot_event", ()] == 70
     follower.seq, follower.alarm = 70, "event 7"
     found = values(gauges)
     assert found["swarmlog_follower_lag_events", ()] == 30
