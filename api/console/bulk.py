@@ -197,7 +197,7 @@ BULK: Final = Page(
     template="bulk.html",
     load=load,
     tables=("lines",),
-    command="tracker whitelist add HASH",
+    command="tracker import whitelist FILE",
     call="POST /api/v2/whitelist",
     takes=True,
 )

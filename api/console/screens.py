@@ -14,6 +14,7 @@ from api.console.log import KINDS, LOG
 from api.console.member import MEMBER
 from api.console.page import Screens
 from api.console.search import SEARCH
+from api.console.settings import SETTINGS
 from api.console.today import TODAY
 from api.console.torrent import TORRENTS
 
@@ -23,9 +24,10 @@ SCREENS: Final = Screens(
         *MEMBER.pages,
         *TORRENTS.pages,
         *KEYS.pages,
+        *SETTINGS.pages,
     ),
     actions=(
         *(*CASES.actions, *JUDGED.actions, *MEMBER.actions),
-        *(*TORRENTS.actions, *KEYS.actions),
+        *(*TORRENTS.actions, *KEYS.actions, *SETTINGS.actions),
     ),
 )

@@ -21,6 +21,8 @@ SCREENS = [
     ("/keys", "Last used"),
     ("/whitelist", "Whitelist"),
     ("/bulk", "Many at once"),
+    ("/settings", "In force"),
+    ("/settings?key=policy.max_peers", "Changes, the newest first"),
     ("/search?q=no+such+thing", "Nothing is called like this"),
     ("/members/1", "Last announce"),
     ("/members/owner:bert/ledger", "How it was counted"),
