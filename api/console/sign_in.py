@@ -26,8 +26,8 @@ AT_ONCE: Final = 2
 WAITING: Final = 50
 """Sign-ins that wait for their turn; further ones are refused."""
 WRONG_SECONDS: Final = 1.0
-"""Seconds that a wrong token keeps its turn: so all guesses together are two a second at most,
-and nobody can be locked out by a stranger's guesses.
+"""Seconds that a wrong token keeps its turn: so all guesses together are two a second at most.
+No token or address is locked out for them.
 """
 _WRONG: Final = "The tracker does not know this access token, or it has expired or was revoked."
 
