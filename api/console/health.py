@@ -188,7 +188,7 @@ HEALTH: Final = Page(
     load=load,
     tables=("checks", "listeners", "connections", "certificates", "schedule", "outages",
             "webhooks", "consumers"),
-    command="tracker stats --json; tracker health; tracker outages",
+    command="tracker stats --metrics; tracker health; tracker outages",
     call="GET /api/v1/metrics",
     menu="Health",
 )  # fmt: skip
