@@ -24,7 +24,7 @@ async def load_keys(api: Api, asked: Asked) -> Data:
         {
             **{name: one[name] for name in ("key_ref", "state", "account", "owner", "label")},
             **{name: one[name] for name in ("valid_until", "last_used")},
-            "events": f"/log?key_ref={one['key_ref']}",
+            "page": f"/keys/{one['key_ref']}",
         }
         for one in page["keys"]
     ]

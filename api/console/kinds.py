@@ -22,6 +22,11 @@ STAFF: Final = (
 )  # fmt: skip
 """Changes by staff, or by a schedule in their place."""
 
+KEY: Final = (
+    "key_issued", "key_rotated", "key_changed", "key_revoked", "owner_keys_revoked", "account_split",
+)  # fmt: skip
+"""Changes by staff that are about a key."""
+
 UNASKED: Final = (
     "tracker_started", "tracker_stopped", "clock_stepped", "announce_refused", "addresses_lost",
     "addresses_seen", "log_pruned", "format_begun", "token_used",

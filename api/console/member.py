@@ -37,7 +37,7 @@ async def load(api: Api, asked: Asked) -> Data:
         sanctions=api.get("/api/v2/sanctions", {"after": number - 1, "limit": 1}),
         limits=api.get(f"{ACCOUNT}/limits", account=number),
         keys=api.get("/api/v2/keys", {"account": number, "limit": _KEYS}),
-        stays=_stays(api, number, (begin, reach.ago(asked.now, _DAY))),
+        stays=sessions(api, (begin, reach.ago(asked.now, _DAY)), account=number),
         outages=api.get("/api/v2/outages", {"from": begin, "limit": 100}),
     )
     standing = [
@@ -74,13 +74,12 @@ def _network(one: Data) -> Data:
     }
 
 
-async def _stays(api: Api, account: int, begins: tuple[str, ...]) -> Data:
+async def sessions(api: Api, begins: tuple[str, ...], **filters: int) -> Data:
     """Returns the stays since the first of these times, or, where those are too many, since the
     next one: they come in the order in which they began, and the newest matter most.
     """
     for begin in begins:
-        query = {"account": account, "from": begin, "limit": _STAYS}
-        page = await api.get("/api/v2/stays", query)
+        page = await api.get("/api/v2/stays", {**filters, "from": begin, "limit": _STAYS})
         if page["next"] is None:
             break
     return {

@@ -84,15 +84,25 @@ async def _pardon(api: Api, asked: Asked, form: Form) -> str:
     return f"The violations are pardoned (event {done['seq']}). They show so within ten seconds."
 
 
-async def _rotate(api: Api, _asked: Asked, form: Form) -> str:
-    done = await api.change("POST", "/api/v2/keys/{key}/rotate", key=_key(form))
+async def rotated(api: Api, key: int | str) -> str:
+    """Replaces a key; returns what was done, with the new key, which nobody can see later."""
+    done = await api.change("POST", "/api/v2/keys/{key}/rotate", key=key)
     urls = done.get("announce_urls") or ()
-    return f"Key {_key(form)} is replaced by key {done['key_ref']}, which is shown only now: {' '.join(urls) or done['key']}"
+    return f"Key {key} is replaced by key {done['key_ref']}, which is shown only now: {' '.join(urls) or done['key']}"
+
+
+async def revoked(api: Api, key: int | str) -> str:
+    """Revokes a key; returns what was done."""
+    await api.change("DELETE", "/api/v2/keys/{key}", key=key)
+    return f"Key {key} is revoked; its peers have left."
+
+
+async def _rotate(api: Api, _asked: Asked, form: Form) -> str:
+    return await rotated(api, _key(form))
 
 
 async def _revoke(api: Api, _asked: Asked, form: Form) -> str:
-    await api.change("DELETE", "/api/v2/keys/{key}", key=_key(form))
-    return f"Key {_key(form)} is revoked; its peers have left."
+    return await revoked(api, _key(form))
 
 
 async def _revoke_all(api: Api, asked: Asked, _form: Form) -> str:

@@ -9,6 +9,7 @@ from api.console.changes import CHANGES
 from api.console.event import EVENT
 from api.console.health import HEALTH
 from api.console.judged import JUDGED
+from api.console.key import KEY
 from api.console.keys import KEYS
 from api.console.log import KINDS, LOG
 from api.console.member import MEMBER
@@ -24,10 +25,11 @@ SCREENS: Final = Screens(
         *MEMBER.pages,
         *TORRENTS.pages,
         *KEYS.pages,
+        *KEY.pages,
         *SETTINGS.pages,
     ),
     actions=(
         *(*CASES.actions, *JUDGED.actions, *MEMBER.actions),
-        *(*TORRENTS.actions, *KEYS.actions, *SETTINGS.actions),
+        *(*TORRENTS.actions, *KEYS.actions, *KEY.actions, *SETTINGS.actions),
     ),
 )

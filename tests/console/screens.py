@@ -19,6 +19,7 @@ SCREENS = [
     ("/events/15", "Peers returned"),
     ("/events/3", "By whom"),
     ("/keys", "Last used"),
+    ("/keys/1", "Who issued it, who revoked it"),
     ("/whitelist", "Whitelist"),
     ("/bulk", "Many at once"),
     ("/settings", "In force"),

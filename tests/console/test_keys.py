@@ -8,7 +8,7 @@ import pytest
 
 from tests.console.site import HOSTILE, Site
 from tests.console.test_screens import violations
-from tests.console.using import go
+from tests.console.using import change, go
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,3 +62,19 @@ def test_every_form(
         assert str(len(lines)) in page.locator(".notice.good").inner_text()
         newest = site.ask("GET", f"events?type={kind}")["events"][-1]
         assert newest["by"]["reason"] == f"{what} {HOSTILE}"
+
+
+def test_a_key_is_rotated_and_revoked(site: Site, new_page: Callable[..., Page]) -> None:
+    """The page of each key leads to the other one, and says who ended it and why."""
+    page = new_page(width=320, scripts=False)
+    old = site.ask("POST", "keys", {"owner": "karl"})["key_ref"]
+    go(page, f"/keys/{old}")
+    said = change(page, "Rotate key", {}, f"rotated {HOSTILE}")
+    new = site.ask("GET", "keys?sort=-key_ref&limit=1")["keys"][0]["key_ref"]
+    assert f"is replaced by key {new}" in said
+    assert f"rotated {HOSTILE}" in page.inner_text(".facts")
+    page.click(f".facts a:text-is('key {new}')")
+    page.wait_for_url(f"**/keys/{new}")
+    change(page, "Revoke key", {}, f"revoked {HOSTILE}")
+    assert f"revoked {HOSTILE}" in page.inner_text(".facts")
+    assert page.locator("#changes tbody tr").count() == 2
