@@ -11,6 +11,7 @@ import tomli
 
 from api.app import create_app
 from api.auth import Tokens
+from api.console.screens import SCREENS
 from api.ports import Ports
 from tests.api.fakes import (
     FakeChanges,
@@ -195,3 +196,16 @@ def test_architecture_names_the_rooms() -> None:
     rooms = [f"tracker/{folder.name}" for folder in folders]
     assert sorted(named) == sorted([*rooms, "eventlog", "api"])
     assert len(rows) <= 16
+
+
+@pytest.mark.parametrize("path", [page.path for page in SCREENS.pages if page.menu])
+def test_pages_of_the_menu_have_pictures(path: str) -> None:
+    """The console's page shows a picture of each, which its script takes."""
+    assert f"](console{path}.webp)" in (ROOT / "docs" / "console.md").read_text()
+
+
+def test_pictures_are_small() -> None:
+    """A clone of the repository stays small: bytes of each picture, and of all."""
+    sizes = [file.stat().st_size for file in (ROOT / "docs" / "console").iterdir()]
+    assert max(sizes) <= 60_000
+    assert sum(sizes) <= 700_000

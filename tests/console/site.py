@@ -38,17 +38,22 @@ class Site:
     @classmethod
     def start(cls, folder: Path) -> Site:
         """Starts the tracker on ports that stay the same when it starts again."""
+        site = cls.prepared(folder)
+        site.tracker.start()
+        site._found()
+        return site
+
+    @classmethod
+    def prepared(cls, folder: Path, core: str = "") -> Site:
+        """Writes the configuration of a tracker, with more TOML for `[core]`; starts nothing."""
         http, api, console = free_ports(3)
-        more = f'[console]\nbind_address = "127.0.0.1:{console}"\nname = "production"'
+        more = f'{core}\n[console]\nbind_address = "127.0.0.1:{console}"\nname = "production"'
         listeners = Listeners(("127.0.0.1:0",), (f"127.0.0.1:{http}",), f"127.0.0.1:{api}")
         tracker = Tracker(folder, listeners, more)
         tracker.switch_on("private")
         text = tracker.config.read_text()
         tracker.config.write_text(re.sub(r"(?m)^(\[event_log\])$", r"\1\ncases = true", text))
-        tracker.start()
-        site = cls(tracker, f"http://127.0.0.1:{console}", {"admin": "MyAccessToken"})
-        site._found()
-        return site
+        return cls(tracker, f"http://127.0.0.1:{console}", {"admin": "MyAccessToken"})
 
     def ask(self, method: str, path: str, body: Any = None, reason: str = "as agreed") -> Any:
         """Asks the API with the full token; returns the JSON of a good answer."""
