@@ -104,10 +104,10 @@ def _field(name: str, given: Any) -> Data:
 
 
 def _why(told: Data) -> list[str]:
-    """Returns the sentences of an explanation."""
-    peer, reply = told.get("peer") or {}, told.get("reply") or {}
+    """Returns the sentences of an explanation. Why it was so many peers stands with the reply."""
+    peer = told.get("peer") or {}
     time = (told.get("numbers") or {}).get("time") or {}
-    said = (peer.get("why"), time.get("why"), told.get("withheld"), reply.get("because"))
+    said = (peer.get("why"), time.get("why"), told.get("withheld"))
     return [text for text in said if text]
 
 

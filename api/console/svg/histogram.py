@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _WIDTH: Final = 640
-_HEIGHT: Final = 160
+_HEIGHT: Final = 178
 _LEFT: Final = 56  # units for the texts of the axis at the left
-_TOP: Final = 24  # units for the legend
+_TOP: Final = 42  # units for the legend
 _BOTTOM: Final = 20  # units for the times
-_LEGEND: Final = 95  # units of a name in the legend
-_NAME: Final = 13  # characters of a name that fit
+_LEGEND: Final = 192  # units of a name in the legend
+_ACROSS: Final = 3  # names in a row of the legend
+_ROW: Final = 18  # units from a row to the next
+_NAME: Final = 26  # characters of a name that fit
 _COLOURS: Final = 6  # kinds with a colour of their own; further ones share the last
 
 
@@ -58,9 +60,9 @@ def histogram(bars: Sequence[Bar], kinds: Sequence[str], title: str) -> Markup:
         *(_bar(bar, kinds, across, down) for bar in bars),
     ]
     for at, kind in enumerate(kinds[:_COLOURS]):
-        x = _LEFT + at * _LEGEND
-        drawn.append(element("rect", x=x, y=4, width=10, height=10, class_=f"bar series-{at}"))
-        drawn.append(text(x + 14, 13, formats.words(kind)[:_NAME], class_="mark"))
+        x, y = _LEFT + at % _ACROSS * _LEGEND, 4 + at // _ACROSS * _ROW
+        drawn.append(element("rect", x=x, y=y, width=10, height=10, class_=f"bar series-{at}"))
+        drawn.append(text(x + 14, y + 9, formats.words(kind)[:_NAME], class_="mark"))
     said = f"{formats.number(sum(sum(bar.counts.values()) for bar in bars))} events in {len(bars)} bars, at most {formats.number(most)} in one"
     return picture(_WIDTH, _HEIGHT, title, said, *drawn, kind="histogram", linked=True)
 
