@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from eventlog import Frame
 
-Listed = tuple[int, bytes, bytes, int, bytes]
-"""Peer, info hash, beginning of the peer_id, account, address (b"" = it cannot be read)."""
+Listed = tuple[int, bytes, bytes, int, bool, bytes]
+"""Peer, info hash, beginning of the peer_id, account, whether by IPv6, address (b"" = it cannot be
+read)."""
 DAY = 86_400  # seconds
 
 modes = pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
@@ -52,7 +53,8 @@ def in_state(state: State) -> set[Listed]:
             if peer in family:
                 endpoint = family.endpoint(peer)
                 address = b"" if endpoint.endswith(b"\0\0") else endpoint[:-2]
-                found.add((peer, info_hash, row.peer_id[:PREFIX_BYTES], account, address))
+                prefix, by_ipv6 = row.peer_id[:PREFIX_BYTES], family is swarms.v6
+                found.add((peer, info_hash, prefix, account, by_ipv6, address))
         # One whose only address another peer took is listed without one, and nobody gets it.
     return found
 
@@ -65,15 +67,19 @@ class Rows:
         self.rows: list[Listed] = []
         self.open: set[int] = set()
         self.whys: set[int] = set()
+        self.began: set[tuple[int, bool]] = set()  # peers with the last events, by family
 
     def take(self, seqs: range) -> set[Listed]:
         """Takes over what began and ended with these events."""
+        self.began = set()
         for row in BEGUN.iter_unpack(bytes(self._stays.begun)):
             assert row[0] in seqs
-            address = row[10] if row[7] & V6 else row[10][12:]
+            by_ipv6 = row[7] & V6 != 0
+            address = row[10] if by_ipv6 else row[10][12:]
             self.open.add(len(self.rows))
+            self.began.add((row[2], by_ipv6))
             known = b"" if row[7] & UNKNOWN else address
-            self.rows.append((row[2], row[8], row[9], row[4], known))
+            self.rows.append((row[2], row[8], row[9], row[4], by_ipv6, known))
         ended = self._stays.ended
         for at in range(0, len(ended), ENDED_WORDS):
             assert ended[at + 1] in seqs
@@ -88,17 +94,26 @@ class Rows:
 def follow(frames: list[Frame], gone: list[bool]) -> set[int]:
     """Replays event by event, and compares the rows with the state after each of them.
 
-    `gone`: which frames are read without their addresses. Returns why rows ended.
+    A row keeps its account where a merge or split moves the peer. `gone`: which frames are read
+    without their addresses. Returns why rows ended.
     """
     state, stays = State(), Staying()
     state.stays = stays
     rows = Rows(stays)
+    before, moved = dict[tuple[int, bool], int](), dict[tuple[int, bool], int]()
     for number, frame in enumerate(frames):
         stays.day = frame.header.time_us // events.DAY_US
         for base_seq, plain, protected in one_by_one(frame):
             readable = b"" if gone[number % len(gone)] else protected
             state.apply(frame.header.kind, frame.header.schema, base_seq, plain, readable)
-            assert rows.take(range(base_seq, state.seq)) == in_state(state)
+            shown, listed = rows.take(range(base_seq, state.seq)), in_state(state)
+            now = {(one[0], one[4]): one[3] for one in listed}
+            if frame.header.kind == events.ADMIN:
+                moved = {each: before[each] for each in now if each in before} | moved
+            moved = {each: moved[each] for each in moved if each in now and each not in rows.began}
+            accounts = now | moved
+            assert shown == {(*one[:3], accounts[one[0], one[4]], *one[4:]) for one in listed}
+            before = accounts
     return rows.whys
 
 
