@@ -89,6 +89,13 @@ def torrent_lanes(data: Data) -> Markup:
     return lanes(rows, title, (begin_us, end_us), formats.microseconds(data["at"]), _outages(data))
 
 
+def stay_lanes(data: Data) -> Markup:
+    """Draws who was there: a lane for each member, address or torrent."""
+    begin_us, end_us = (formats.microseconds(data[name]) or 0 for name in ("begin", "end"))
+    rows = _lanes(data["stays"], lambda one: (one["peer"], one["name"], one["path"]), begin_us)
+    return lanes(rows, "Who was there", (begin_us, end_us), None, _outages(data))
+
+
 def _lanes(stays: Iterable[Data], named: Any, begin_us: int) -> list[Lane]:
     """Puts stays into lanes. `named` gives a lane's key, its name, and where it leads."""
     rows: dict[object, tuple[str, str | None, list[Stay]]] = {}
@@ -140,6 +147,7 @@ def add_to(environment: Environment) -> None:
         sorting,
         member_timeline,
         torrent_lanes,
+        stay_lanes,
         torrent_curve,
         with_query,
         seconds,

@@ -16,12 +16,14 @@ from api.console.member import MEMBER
 from api.console.page import Screens
 from api.console.search import SEARCH
 from api.console.settings import SETTINGS
+from api.console.stays import STAYS
 from api.console.today import TODAY
 from api.console.torrent import TORRENTS
 
 SCREENS: Final = Screens(
     pages=(
-        *(TODAY, *CASES.pages, *JUDGED.pages, LOG, KINDS, EVENT, CHANGES, HEALTH, SEARCH),
+        *(TODAY, *CASES.pages, *JUDGED.pages, LOG, KINDS, EVENT, STAYS, CHANGES),
+        *(HEALTH, SEARCH),
         *MEMBER.pages,
         *TORRENTS.pages,
         *KEYS.pages,

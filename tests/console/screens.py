@@ -18,6 +18,8 @@ SCREENS = [
     ("/log/kinds?from=1h+ago", "Each bar leads to its events"),
     ("/events/15", "Peers returned"),
     ("/events/3", "By whom"),
+    ("/stays", "Stays, in the order in which they began"),
+    ("/stays?address=127.0.0.1", "Nobody was looked for"),
     ("/keys", "Last used"),
     ("/keys/1", "Who issued it, who revoked it"),
     ("/whitelist", "Whitelist"),

@@ -5,13 +5,14 @@ hostile names, changes by staff, and a restart.
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
 from attrs import define, field
 
 from tests.e2e import clients
-from tests.e2e.process import Listeners, Tracker, free_ports
+from tests.e2e.process import DEADLINE, Listeners, Tracker, free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,6 +106,14 @@ class Site:
         for _ in range(3):
             self.announce(4, 1)
         self.tracker.events_until(lambda found: count(found) >= 7)
+        self._wait_for_stays()
+
+    def _wait_for_stays(self) -> None:
+        """Waits until the index of stays is there: it is some seconds behind the log."""
+        give_up = time.monotonic() + DEADLINE
+        while clients.ask(self.tracker, "GET", "/api/v2/stays").status != 200:
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
 
     def close(self) -> None:
         self.tracker.close()
