@@ -35,7 +35,7 @@ SHOWN = {
     "member": "/members/2",
     "ledger": "/members/2/ledger", "member-torrents": "/members/2/torrents",
     "member-hit-and-run": "/members/3/hit-and-run", "notes": "/members/3/notes",
-    "torrent": DEBIAN, "snatches": f"{DEBIAN}/snatches", "handed": f"{DEBIAN}/handed?account=7",
+    "torrent": DEBIAN, "snatches": f"{DEBIAN}/snatches", "handed": f"{DEBIAN}/handed?account=7&from=6000",
     "time": f"{DEBIAN}/time?span=all&with=now",
 }  # fmt: skip
 """File names and paths. `event` is the last announce of the ledger."""
