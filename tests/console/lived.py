@@ -119,7 +119,8 @@ def write(folder: Path) -> None:
                     service.tick()
                     while not service.state.sweep.done:
                         service.tick(goes_on=True)
-                await log.wait_durable(service.state.seq - 1)
+                    # Detectors take a pause of ten minutes between two frames for an outage.
+                    await log.wait_durable(service.state.seq - 1)
             high_water_mark.note(folder / "secrets", log, service.state.time_us)
 
     trio.run(main)

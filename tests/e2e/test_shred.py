@@ -94,7 +94,7 @@ def test_a_day_with_another_date(new_tracker: Callable[..., Tracker]) -> None:
     """The command takes days of log time, and says their dates where the clock had been ahead."""
     tracker = new_tracker()
     site = Site(tracker.folder)
-    site.time.wall = time_ns() // 1000 - 10 * DAY_US
+    site.time.wall = (day_of(time_ns() // 1000) - 10) * DAY_US + DAY_US // 2  # far from midnight
     site.first_day = day_of(site.time.wall)
     site.live(1)
     site.time.wall -= 3 * DAY_US
