@@ -30,6 +30,8 @@ _DAYS_MOST: Final = 1000
 _DAY: Final = 86_400
 _QUICK_SECONDS: Final = 0.35
 """Longest wait of the first screen for peers and rates, in seconds: they are read from the log."""
+_RATES_SECONDS: Final = 10.0
+"""Longest wait of the page of peers for rates, in seconds."""
 _LATE_SECONDS: Final = 120.0
 """Seconds after its due time at which an announce is missing: clients may be a little late."""
 
@@ -53,7 +55,7 @@ async def _load(api: Api, asked: Asked, patience: float) -> Data:
         days=_days(api, info_hash),
         unseeded=_last_seeder(api, info_hash),
         silent=_unfinished(api, asked, info_hash),
-        rates=_before(api, asked, info_hash),
+        rates=_before(api, asked, info_hash, min(patience, _RATES_SECONDS)),
         blacklisted=_blacklisted(api, info_hash),
     )
     interval = (found["settings"] or {}).get("settings", {}).get("interval", 1800)
@@ -125,14 +127,14 @@ async def _blacklisted(api: Api, info_hash: str) -> Data | None:
 # Peers.
 
 
-async def _before(api: Api, asked: Asked, info_hash: str) -> dict[int, Data]:
+async def _before(api: Api, asked: Asked, info_hash: str, patience: float) -> dict[int, Data]:
     """Returns the torrent's announces of the last two hours by number, as far as they are read in
-    time: each peer's rate needs the one before its last.
+    so many seconds: each peer's rate needs the one before its last.
     """
     found: dict[int, Data] = {}
     query = {"info_hash": info_hash, "type": "announced", "limit": 1000,
              "from": rfc3339(int((asked.now - 7200) * 1_000_000))}  # fmt: skip
-    with trio.move_on_after(_QUICK_SECONDS):
+    with trio.move_on_after(patience):
         after = None
         while True:
             page = await api.get("/api/v2/events", {**query, "after": after})

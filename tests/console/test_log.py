@@ -111,7 +111,7 @@ def test_an_announce_and_its_peers(new_page: Callable[..., Page], site: Site) ->
     page.get_by_role("button", name="Show addresses").click()
     expect(peers).to_contain_text("127.0.0.1")
     looks = site.tracker.events("--type", "addresses_seen")
-    assert {look["by"]["reason"] for look in looks} == {"ticket 7"}
+    assert "ticket 7" in {look["by"]["reason"] for look in looks}
     staff = new_page("staff")
     staff.goto(f"/events/{second}")
     expect(staff.get_by_text("Show addresses")).to_have_count(0)
