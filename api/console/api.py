@@ -6,7 +6,6 @@ A page gets an `Api`, and tests give it one of their own with the same methods.
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
@@ -15,7 +14,7 @@ from attrs import evolve, field, frozen
 from api.console.link import DownError, Link
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import Mapping
 
     from api.console.link import Answer
 
@@ -78,16 +77,6 @@ class LinkedApi:
             data = json.dumps(body).encode()
         target = target_of(path, None, names)
         return _document(await self.link.exchange(method, target, headers, data))
-
-    @asynccontextmanager
-    async def stream(
-        self, path: str, query: Query | None = None
-    ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
-        """Opens a stream of server-sent events: the bytes as they come."""
-        async with self.link.stream(target_of(path, query, {}), self._headers()) as (head, parts):
-            if head.status not in GOOD:
-                _document(head)
-            yield parts
 
     def _headers(self) -> dict[str, str]:
         said = {

@@ -7,7 +7,6 @@ always has a new one, so that none is made twice.
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -19,15 +18,13 @@ from api.trust import trusting
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 40.0
 """Longest time for a whole answer, in seconds. The API itself takes up to 30 for the past."""
-SILENCE_SECONDS: Final = 40.0
-"""Longest silence of a stream, in seconds. The API sends something every 15."""
 MOST_AT_ONCE: Final = 48
-"""Requests to the API at a time; further ones wait. Most of the streams are among them."""
+"""Requests to the API at a time; further ones wait."""
 MOST_BYTES: Final = 8 << 20
 """Most bytes of an answer: a page of 1,000 events with long texts has less."""
 IDLE_SECONDS: Final = 3.0
@@ -142,41 +139,10 @@ class Link:
                 with trio.fail_after(ANSWER_SECONDS):
                     return await self._exchange(self._request(method, target, headers, body), body)
 
-    @asynccontextmanager
-    async def stream(
-        self, target: str, headers: Mapping[str, str]
-    ) -> AsyncGenerator[tuple[Answer, AsyncGenerator[bytes, None]], None]:
-        """Opens an answer that goes on: its head, and the parts of its body as they come.
-
-        A body that is no stream of events is within the head. Raises `DownError`, also from the
-        parts.
-        """
-        with self._noticing():
-            with trio.fail_after(ANSWER_SECONDS):
-                wire = await self._connected()
-                head = await wire.ask(self._request("GET", target, headers, b""), b"")
-        try:
-            answer = _answer(head, b"")
-            if "event-stream" not in answer.headers.get("content-type", ""):
-                with trio.fail_after(ANSWER_SECONDS):
-                    answer = _answer(head, await _whole(wire))
-            yield answer, self._parts(wire)
-        finally:
-            await _close(wire)
-
     def close(self) -> None:
         """Closes the connections that are kept."""
         while self._idle:
             _drop(self._idle.pop())
-
-    async def _parts(self, wire: _Wire) -> AsyncGenerator[bytes, None]:
-        while True:
-            with self._noticing():
-                with trio.fail_after(SILENCE_SECONDS):
-                    part = await wire.part()
-            if not part:
-                return
-            yield part
 
     async def _exchange(self, request: h11.Request, body: bytes) -> Answer:
         kept = self._kept() if request.method == b"GET" else None
