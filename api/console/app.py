@@ -79,7 +79,9 @@ class Console:
         if form == "csv":
             return _csv(page, data, asked)
         fragment = _wants_fragment()
-        notice, session.notice = session.notice, session.notice if fragment else ""
+        notice = "" if fragment else session.notice
+        if not fragment and request.method != "HEAD":
+            session.notice = ""
         shown = {
             **names,
             **{name: str(each) for name, each in data.items() if isinstance(each, (str, int))},
@@ -96,7 +98,7 @@ class Console:
                 path=request.path,
                 here=request.full_path.rstrip("?"),
                 said=page.said(asked, shown),
-                notice="" if fragment else notice,
+                notice=notice,
                 once=secrets.token_urlsafe(16),
             )
         )

@@ -56,9 +56,9 @@ def from_elsewhere(request: Request) -> bool:
 
 def may_look(request: Request) -> bool:
     """Tells whether a reason for a look at addresses in a query counts: a link of another site,
-    or of another port of this host, must not make somebody look.
+    or of another port of this host, must not make somebody look, and a HEAD changes nothing.
     """
-    return not from_elsewhere(request)
+    return request.method != "HEAD" and not from_elsewhere(request)
 
 
 def is_secure(request: Request) -> bool:

@@ -107,6 +107,7 @@ class Browser:
         *,
         headers: Mapping[str, str] | None = None,
         host: str = HOST,
+        peer: str = "127.0.0.1",
     ) -> Response:
         given = {"host": host, "sec-fetch-site": "same-origin", **(headers or {})}
         data = None
@@ -114,7 +115,10 @@ class Browser:
             given["content-type"] = "application/x-www-form-urlencoded"
             data = urlencode(form)
         sent = {name: text for name, text in given.items() if text}
-        return await self._client.open(path, method=method, headers=sent, data=data)
+        scope = {"client": (peer, 9)}
+        return await self._client.open(
+            path, method=method, headers=sent, data=data, scope_base=scope
+        )
 
     async def get(self, path: str, **headers: str) -> Response:
         named = {name.replace("_", "-"): text for name, text in headers.items()}

@@ -10,14 +10,19 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
+import trio.testing
 
 from api.console.api import ProblemError
 from api.console.link import DownError
 from api.console.page import Action, Page, Screens
 from api.console.sessions import LASTS_SECONDS, MOST, Sessions
+from api.console.sign_in import EACH, HELD, WRONG_SECONDS
 from tests.api.console.fakes import HOST, Browser, FakeApi
 
 if TYPE_CHECKING:
+    from quart import Response
+
     from api.console.api import Api
     from api.console.page import Asked, Data, Form
 
@@ -93,6 +98,72 @@ async def test_wrong_token_begins_no_session(browser: Browser, autojump_clock: o
     answer = await browser.sign_in("wrong")
     assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
     assert "does not know" in await answer.get_data(as_text=True)
+
+
+SOURCES = [
+    # peer and X-Forwarded-For of who guesses, the same of staff, and what staff gets meanwhile
+    ("192.0.2.1", "", "192.0.2.2", "", 303),
+    ("2001:db8::1", "", "2001:db8:0:1::1", "", 303),
+    ("2001:db8::1", "", "2001:db8::2", "", 429),
+    ("192.0.2.1", "", "192.0.2.1", "198.51.100.7", 429),  # whoever sent that is no proxy
+    ("127.0.0.1", "198.51.100.7", "127.0.0.1", "x, 198.51.100.8", 303),
+    ("10.0.0.1", "198.51.100.7", "10.0.0.1", "198.51.100.8, 198.51.100.7", 429),
+]
+
+
+@pytest.mark.parametrize(("peer", "forwarded", "staff", "staff_forwarded", "status"), SOURCES)
+async def test_guesses_hold_up_their_own_network(
+    browser: Browser, autojump_clock: trio.testing.MockClock, peer: str, forwarded: str,
+    staff: str, staff_forwarded: str, status: int,
+) -> None:  # fmt: skip
+    """A network that guesses waits for its answers, and others sign in meanwhile at once."""
+    got: list[int] = []
+
+    async def guess() -> None:
+        answer = await _signed_in(browser, "wrong", peer, forwarded)
+        got.append(answer.status_code)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(EACH + 1):
+            nursery.start_soon(guess)
+        await trio.testing.wait_all_tasks_blocked()
+        assert got == [429]
+        answer = await _signed_in(browser, "full", staff, staff_forwarded)
+        assert (answer.status_code, autojump_clock.current_time()) == (status, 0.0)
+    assert got == [429, *[403] * EACH]
+    assert autojump_clock.current_time() == WRONG_SECONDS
+    answer = await _signed_in(browser, "full", staff, staff_forwarded)
+    assert answer.status_code == 303  # it ended with the last answer
+
+
+async def test_guesses_of_many_networks_hold_up_nobody(
+    browser: Browser, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Only so many answers wait; the first of them goes out for one more."""
+    got: list[tuple[int, float]] = []
+
+    async def guess(number: int) -> None:
+        answer = await _signed_in(browser, "wrong", f"192.0.2.{number}")
+        assert answer.status_code == 403
+        got.append((number, autojump_clock.current_time()))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(HELD):
+            nursery.start_soon(guess, number)
+        await trio.testing.wait_all_tasks_blocked()
+        assert got == []
+        nursery.start_soon(guess, HELD)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [when for _, when in got] == [0.0]
+        answer = await _signed_in(browser, "full", "198.51.100.7")
+        assert (answer.status_code, autojump_clock.current_time()) == (303, 0.0)
+    assert sorted(number for number, _ in got) == list(range(HELD + 1))
+    assert autojump_clock.current_time() == WRONG_SECONDS
+
+
+async def _signed_in(browser: Browser, token: str, peer: str, forwarded: str = "") -> Response:
+    headers = {"x-forwarded-for": forwarded}
+    return await browser.ask("POST", "/sign-in", {"token": token}, headers=headers, peer=peer)
 
 
 async def test_cookie_holds_no_token(browser: Browser) -> None:
@@ -199,16 +270,20 @@ async def test_a_link_from_elsewhere_is_followed_again(browser: Browser) -> None
     assert 'content="0; url=/things/7?a=%22%3E"' in text
 
 
-LOOKS = [("same-origin", "ticket 7"), ("none", "ticket 7"), ("cross-site", ""), ("same-site", "")]
+LOOKS = [
+    ("GET", "same-origin", "ticket 7"), ("GET", "none", "ticket 7"), ("GET", "cross-site", ""),
+    ("GET", "same-site", ""), ("HEAD", "same-origin", ""),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("site", "reason"), LOOKS)
+@pytest.mark.parametrize(("method", "site", "reason"), LOOKS)
 async def test_other_sites_make_nobody_look(
-    browser: Browser, api: FakeApi, site: str, reason: str
+    browser: Browser, api: FakeApi, method: str, site: str, reason: str
 ) -> None:
     """The reason for a look at addresses counts in a page's own form only."""
     await browser.sign_in()
-    await browser.text("/looked?why=ticket+7", sec_fetch_site=site)
+    headers = {"sec-fetch-site": site}
+    await browser.ask(method, "/looked?why=ticket+7", headers=headers)
     assert [asked[2] for asked in api.asked] == [reason]
 
 
@@ -229,6 +304,7 @@ async def test_a_change_says_its_reason_once(browser: Browser, api: FakeApi) -> 
     answer = await browser.ask("POST", "/things/7/mend", form)
     assert answer.headers["location"] == "/things/8?a=1"
     assert api.asked == [("PUT", "/api/v2/things/7", "why not", "k1")]
+    await browser.ask("HEAD", "/things/8")  # which uses nothing up
     assert "is done" in await browser.text("/things/8")
     assert "is done" not in await browser.text("/things/8")
 
