@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing, redirect_stderr, redirect_stdout
 from io import StringIO
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.clients import announce_target, get, torrent
@@ -86,3 +87,15 @@ def test_a_merge_and_its_undoing(tmp_path: Path) -> None:
         lines = [one for one in told(tracker, "ledger", "bert") if one["type"] == "move"]
         assert [one["uploaded"] for one in lines] == [-900, 900]
         assert "merged into account 1" in ran(tracker, "ledger", "bert")
+        assert tracker.stop() == 0
+        rmtree(tmp_path / "log" / "stays", ignore_errors=True)  # so that all of the log is in it
+        lines = told(tracker, "stays", "--key", "2")
+        assert [(one["account"], one["how"], one["why"]) for one in lines] == [
+            (2, "joined", "account_changed"),
+            (1, "another_account", "account_changed"),
+            (2, "another_account", None),
+        ]
+        assert [one["left_seq"] for one in lines] == [done["seq"], split[0]["seq"], None]
+        assert [one["seq"] for one in lines[1:]] == [done["seq"], split[0]["seq"]]
+        assert lines[2] in told(tracker, "stays", "--account", "bert")
+        assert {one["address"] for one in lines} == {"127.0.0.1"}

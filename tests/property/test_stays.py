@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import evolve
 from hypothesis import strategies as st
 
 from tests.property.test_replay import crowd
-from tests.property.world import FIRST_SETTINGS, Step, World, steps
-from tests.support import HandTime, MemoryLog, few_or_many, hash_of, replayed, try_examples
+from tests.property.world import FIRST_SETTINGS, HASHES, KEYS, Step, World, steps
+from tests.support import (
+    HandTime,
+    MemoryLog,
+    events_in,
+    few_or_many,
+    hash_of,
+    replayed,
+    try_examples,
+)
 from tracker.domain import events, staying
 from tracker.domain.clients import PREFIX_BYTES
 from tracker.domain.state import State
-from tracker.domain.staying import BEGUN, ENDED_WORDS, UNKNOWN, V6, Staying
+from tracker.domain.staying import (
+    ACCOUNT_CHANGED,
+    ANOTHER_ACCOUNT,
+    BEGUN,
+    ENDED_WORDS,
+    UNKNOWN,
+    V6,
+    Staying,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,11 +60,42 @@ def one_by_one(frame: Frame) -> Iterator[tuple[int, bytes, bytes]]:
         yield header.base_seq + number, own, protected[number * more : (number + 1) * more]
 
 
-def in_state(state: State) -> set[Listed]:
+class Owners:
+    """Tells whose a peer is, by what events say of keys: not by the state."""
+
+    def __init__(self) -> None:
+        self._accounts, self._next = {0: 0}, dict[int, int]()  # by key_ref
+        self._keys = dict[int, int]()  # by announce
+
+    def hear(self, event: dict[str, Any]) -> None:
+        accounts, key = self._accounts, event.get("key_ref") or 0
+        match event["type"]:
+            case "announced":
+                self._keys[event["seq"]] = key
+            case "key_issued":
+                accounts[key] = event["account"]
+            case "key_rotated":
+                accounts[key] = accounts[event["old_key_ref"]]
+                self._next[event["old_key_ref"]] = key
+            case "account_merged":
+                moved = [each for each, whose in accounts.items() if whose == event["account"]]
+                accounts |= dict.fromkeys(moved, event["to"])
+            case "account_split":
+                accounts |= dict.fromkeys(event["key_refs"], event["to"])
+
+    def of(self, announce: int) -> int:
+        """Returns the account of the peer with this last announce."""
+        key = self._keys[announce]
+        while key in self._next:
+            key = self._next[key]
+        return self._accounts[key]
+
+
+def in_state(state: State, owners: Owners) -> set[Listed]:
     swarms, found = state.swarms, set()
     for peer in filter(swarms.present, range(1, swarms.peer_slots)):
         row = swarms.peer(peer)
-        account = swarms.account_of(peer) if row.key_ref else 0
+        account = owners.of(row.last_seq)
         info_hash = swarms.hash_of(row.torrent)
         for family in (swarms.v4, swarms.v6):
             if peer in family:
@@ -67,25 +115,30 @@ class Rows:
         self.rows: list[Listed] = []
         self.open: set[int] = set()
         self.whys: set[int] = set()
-        self.began: set[tuple[int, bool]] = set()  # peers with the last events, by family
 
     def take(self, seqs: range) -> set[Listed]:
         """Takes over what began and ended with these events."""
-        self.began = set()
+        took_over = set()
         for row in BEGUN.iter_unpack(bytes(self._stays.begun)):
             assert row[0] in seqs
             by_ipv6 = row[7] & V6 != 0
             address = row[10] if by_ipv6 else row[10][12:]
             self.open.add(len(self.rows))
-            self.began.add((row[2], by_ipv6))
+            if row[7] & 0xF0 == ANOTHER_ACCOUNT:
+                took_over.add((*row[:3], by_ipv6))
             known = b"" if row[7] & UNKNOWN else address
             self.rows.append((row[2], row[8], row[9], row[4], by_ipv6, known))
-        ended = self._stays.ended
+        ended, gone_on = self._stays.ended, set()
         for at in range(0, len(ended), ENDED_WORDS):
             assert ended[at + 1] in seqs
             assert ended[at + 3] <= ended[at + 2]
-            self.open.remove(ended[at] & (1 << 56) - 1)  # raises where it is not open
-            self.whys.add(ended[at] >> 56)
+            number, why = ended[at] & (1 << 56) - 1, ended[at] >> 56
+            self.open.remove(number)  # raises where it is not open
+            self.whys.add(why)
+            if why == ACCOUNT_CHANGED:
+                gave = *ended[at + 1 : at + 3], self.rows[number][0], self.rows[number][4]
+                gone_on.add(gave)
+        assert gone_on == took_over  # by event and time, so that there is no gap
         self._stays.clear()
         assert self._stays.rows == len(self.rows)
         return {self.rows[number] for number in self.open}
@@ -94,26 +147,19 @@ class Rows:
 def follow(frames: list[Frame], gone: list[bool]) -> set[int]:
     """Replays event by event, and compares the rows with the state after each of them.
 
-    A row keeps its account where a merge or split moves the peer. `gone`: which frames are read
-    without their addresses. Returns why rows ended.
+    `gone`: which frames are read without their addresses. Returns why rows ended.
     """
     state, stays = State(), Staying()
     state.stays = stays
-    rows = Rows(stays)
-    before, moved = dict[tuple[int, bool], int](), dict[tuple[int, bool], int]()
+    rows, owners = Rows(stays), Owners()
     for number, frame in enumerate(frames):
-        stays.day = frame.header.time_us // events.DAY_US
+        stays.day, told = frame.header.time_us // events.DAY_US, deque(events_in([frame]))
         for base_seq, plain, protected in one_by_one(frame):
             readable = b"" if gone[number % len(gone)] else protected
             state.apply(frame.header.kind, frame.header.schema, base_seq, plain, readable)
-            shown, listed = rows.take(range(base_seq, state.seq)), in_state(state)
-            now = {(one[0], one[4]): one[3] for one in listed}
-            if frame.header.kind == events.ADMIN:
-                moved = {each: before[each] for each in now if each in before} | moved
-            moved = {each: moved[each] for each in moved if each in now and each not in rows.began}
-            accounts = now | moved
-            assert shown == {(*one[:3], accounts[one[0], one[4]], *one[4:]) for one in listed}
-            before = accounts
+            while told and told[0]["seq"] < state.seq:
+                owners.hear(told.popleft())
+            assert rows.take(range(base_seq, state.seq)) == in_state(state, owners)
     return rows.whys
 
 
@@ -157,3 +203,22 @@ def test_large_swarms_end_for_every_reason(private: bool) -> None:
     both = {staying.STOPPED, staying.SUPERSEDED, staying.NEXT_DAY, staying.EXPIRED}
     both.add(staying.TRACKER_DOWN)
     assert whys == both | ({staying.MOVED, staying.FAMILY_ENDED} if private else set())
+
+
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.faults) for seed in range(1, 30))]
+)
+def test_rows_change_hands_with_their_peers(seed: int) -> None:
+    """By merges and splits, also of peers of an earlier day, and where addresses cannot be read."""
+    chance, log = random.Random(seed), MemoryLog()
+    first = evolve(FIRST_SETTINGS, private=True, max_peer_timeout=3 * DAY)
+    world = World(log, State(), HandTime(), hashes=HASHES, first_settings=first)
+    world.start()
+    for _ in range(20):
+        world.step(("announce", crowd(chance, HASHES)))
+        world.step(("merge", (chance.randint(1, 3), chance.randint(1, 3))))
+        keys, owner = chance.sample((1, 2, 3, 4), 2), chance.choice(("anna", "carl"))
+        world.step(("split", (chance.randint(1, 3), keys, owner, 0, 0)))
+        world.step(chance.choice((("wait", DAY), ("tick", 9), ("rotate", chance.sample(KEYS, 2)))))
+        log.frames()
+    assert ACCOUNT_CHANGED in follow(log.frames(), [chance.random() < 0.3 for _ in range(9)])

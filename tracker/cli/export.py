@@ -176,8 +176,8 @@ def _rows(
     if table == "cases":
         return _cases(folder)
     if table == "stays":
-        addresses = stays.Addresses(folder, keys) if personal else None
-        return exporting.stays(_index(folder, keys, report, stack), addresses)
+        index = _index(folder, keys, report, stack)
+        return exporting.stays(index, stays.Addresses(folder, keys, index) if personal else None)
     return _rows_of_book(table, folder, keys, state)
 
 
@@ -257,7 +257,7 @@ def _export_account(options: argparse.Namespace) -> int:
         index = _index(folder, keys, report, stack)
         of = subject_access.Sources(
             folder, keys, state, book.open_newest(folder, keys, note), index,
-            stays.Addresses(folder, keys),
+            stays.Addresses(folder, keys, index),
         )  # fmt: skip
         try:
             _write_folder(target, of, account, partial(_report, report, state.seq))

@@ -85,7 +85,7 @@ def print_stays(options: argparse.Namespace) -> int:
             with opened(folder, keys, note, report) as stays:
                 clients = stays.listed.clients
                 sought.clients = numbers(clients, options.client, options.user_agent)
-                addresses = Addresses(folder, keys)
+                addresses = Addresses(folder, keys, stays)
                 print_all = partial(_print, stays, sought, (after, to), addresses, options)
                 return trust.listed(print_all, folder, keys, as_json=options.json)
         except StaysError as error:

@@ -72,6 +72,8 @@ def move(to: Target, account: int, target: int, keys: Container[int]) -> None:
             to.settle(target, torrent)
     for peer in sorted(peers):
         swarms.change_account(peer, target)
+        if to.stays is not None:
+            to.stays.change_account(swarms, peer, target, to.seq - 1, time_us)
         if to.gone is not None:
             to.gone.append((swarms.peer(peer).last_seq, target))
     if counting:

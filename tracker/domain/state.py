@@ -358,7 +358,9 @@ class State:
                     stand_in(seq, v6) if fresh else (swarms.v6 if v6 else swarms.v4).endpoint(peer)
                 )
             if stays is not None and peer and (rule != 2 or account or fresh or not unreadable):
-                change = stays.change(swarms, peer, rule, peer_id, endpoint, what & 0x10 != 0)
+                # A peer with an account is the same one, also where its peer_id was not known.
+                by = 2 if account else rule  # events.RULE_CONTINUED
+                change = stays.change(swarms, peer, by, peer_id, endpoint, what & 0x10 != 0)
             if not (unreadable or stopped):
                 holder = swarms.find(torrent, endpoint) if torrent else 0
                 if holder and holder != peer:

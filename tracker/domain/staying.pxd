@@ -35,5 +35,6 @@ cdef class Staying:
     )
     @cython.locals(ways=array, entry=Py_ssize_t, link=cython.ulonglong)
     cpdef resume(self, Py_ssize_t peer, unsigned long long row, unsigned long long way, unsigned int key_ref)
+    cpdef change_account(self, Swarms swarms, Py_ssize_t peer, unsigned int account, unsigned long long seq, unsigned long long time_us)
     @cython.locals(least=cython.ulonglong, peer=Py_ssize_t, entry=Py_ssize_t)
     cpdef unsigned long long first_open(self) except? 0xFFFFFFFFFFFFFFFF

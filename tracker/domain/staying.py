@@ -6,7 +6,8 @@ the index has a `Staying`; it is no part of the state, and the announce path kno
 A peer has a row for each *way* by which it announces: address family, listener, client and key. A
 row begins with the first announce by its way. It ends when the peer leaves, when another address
 takes the place of its own, and with the first announce of a later day, because addresses are hashed
-under the key of a day. So the rows of a peer cover exactly the time for which it is listed.
+under the key of a day. Where a merge or split gives the peer to another account, its rows end and
+others begin. So the rows of a peer cover exactly the time for which it is listed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from tracker.domain import packed
 from tracker.domain.directory import NOWHERE
-from tracker.domain.events.announce import NOT_RECORDED
+from tracker.domain.events.announce import NOT_RECORDED, V4_MAPPED
 
 if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
@@ -36,10 +37,12 @@ FAMILY_ENDED = 10  # the peer announced only over the other family, on this day 
 NEXT_DAY = 11  # the peer goes on in a row of a later day
 BLACKLISTED = 12  # its torrent was
 MERGED = 13  # its account was merged with one that has the same client in the torrent
+ACCOUNT_CHANGED = 14  # the peer goes on in a row of another account, by a merge or split
 
 WHYS = (
     "", "stopped", "expired", "superseded", "revoked", "delisted", "tracker_down", "mode_changed",
     "addresses_lost", "moved", "family_ended", "next_day", "blacklisted", "merged",
+    "account_changed",
 )  # fmt: skip
 """Names of the numbers above; 0 = the row has not ended."""
 
@@ -50,8 +53,11 @@ ANOTHER_ADDRESS = 0x10  # it was, from another address
 ANOTHER_WAY = 0x20  # it is, by another listener, client, key or family
 ANOTHER_DAY = 0x30  # it was, since an earlier day
 BEFORE = 0x40  # it joined before the log begins
+ANOTHER_ACCOUNT = 0x50  # it was, for another account
 
-HOWS = ("joined", "another_address", "another_way", "another_day", "before")
+HOWS = (
+    "joined", "another_address", "another_way", "another_day", "before", "another_account",
+)  # fmt: skip
 
 BEGUN = Struct("<QQIIIHBB20s8s16s")
 """A row that began: seq, log time us, peer, key_ref, account, client, listener, flags, info hash,
@@ -66,7 +72,8 @@ class Staying:
 
     `_heads` has the first way of each peer, 0 = none. A way has three words: the number of its row;
     the next way of the peer, with the key_ref above it; client, listener (from bit 16), family (bit
-    24) and day (from bit 32). `day`: of the log's keys, for announces that come.
+    24), whether by UDP (bit 25) and day (from bit 32). `day`: of the log's keys, for events that
+    come.
     """
 
     __slots__ = ("_free", "_heads", "_seen_us", "_ways", "begun", "day", "ended", "rows")
@@ -128,7 +135,7 @@ class Staying:
             return
         what, listener = plain[number * 80 + 76] & 0xFF, plain[number * 80 + 75] & 0xFF
         v6, way = what & 0x10 != 0, self.day
-        way = way << 32 | what >> 4 << 24 & 0x01000000 | listener << 16
+        way = way << 32 | what >> 4 << 24 & 0x03000000 | listener << 16
         way |= packed.client(plain, number)
         while len(self._heads) <= peer:
             self._heads.append(0)
@@ -246,6 +253,31 @@ class Staying:
         packed.put_u64(ways, entry * 3 + 2, way)
         packed.put_u32(self._heads, peer, entry)
         self.rows = max(self.rows, row + 1)
+
+    def change_account(
+        self, swarms: Swarms, peer: int, account: int, seq: int, time_us: int
+    ) -> None:
+        """Ends all rows of a peer that is another account's since event `seq`, and begins rows of
+        that account in their place.
+        """
+        ways, entry = self._ways, self._heads[peer] if peer < len(self._heads) else 0
+        shown = swarms.peer(peer)
+        while entry:
+            at = entry * _WAY_WORDS
+            row, link, way = ways[at], ways[at + 1], ways[at + 2]
+            self.ended.extend((row | ACCOUNT_CHANGED << 56, seq, time_us, shown.seen_us))
+            v6, udp = way >> 24 & 1, way >> 25 & 1
+            endpoint = (swarms.v6 if v6 else swarms.v4).endpoint(peer)
+            unknown = endpoint[-2:] <= bytes(2)  # a stand-in has port 0
+            address = bytes(16) if unknown else (b"" if v6 else V4_MAPPED) + endpoint[:-2]
+            self.begun += BEGUN.pack(
+                seq, time_us, peer, link >> 32, account, way & 0xFFFF, way >> 16 & 0xFF,
+                ANOTHER_ACCOUNT | v6 | unknown * UNKNOWN | udp * UDP,
+                swarms.hash_of(shown.torrent), shown.peer_id[:8], address,
+            )  # fmt: skip
+            ways[at], ways[at + 2] = self.rows, way & 0xFFFFFFFF | self.day << 32
+            self.rows += 1
+            entry = link & 0xFFFFFFFF
 
     def first_open(self) -> int:
         """Returns the lowest number of a row that has not ended; `rows` where all have."""

@@ -11,9 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from eventlog import Reader, first_seq
+from tracker.domain.staying import ANOTHER_ACCOUNT, HOWS
 from tracker.store import frames, moments, snapshots, stay_files
 from tracker.store.address_keys import pseudonym
-from tracker.store.stay_files import NoStaysError, Stays, StaysError
+from tracker.store.stay_files import NoStaysError, Sought, Stays, StaysError
 from tracker.upkeep.stay_keeping import StayKeeper
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ class Addresses:
     """Finds the addresses of stays, with the keys of their days.
 
     The index has none. Of IPv4 it has all but 8 bits, so that whoever has the key of the day can
-    try them; of IPv6 the address is read from the event.
+    try them; of IPv6 the address is read from the announce with which the stay began. Where a merge
+    or split began it, that is the announce of the stay that ended there.
     """
 
-    def __init__(self, log: Path, keys: Keyring | None) -> None:
-        self._log, self._keys, self._begin = log, keys, first_seq(log)
+    def __init__(self, log: Path, keys: Keyring | None, stays: Stays) -> None:
+        self._log, self._keys, self._stays, self._begin = log, keys, stays, first_seq(log)
         self._known: dict[tuple[int, str], str] = {}
 
     def of(self, stay: Stay) -> str:
@@ -90,6 +92,16 @@ class Addresses:
             for number in range(first, first + 256):
                 if pseudonym(secret, number.to_bytes(4, "big")) == wanted:
                     return str(IPv4Address(number))
+        elif stay.how == HOWS[ANOTHER_ACCOUNT >> 4]:
+            at = stay.from_seq - 1
+            sought = Sought(
+                info_hash=stay.info_hash, prefix=stay.peer_id, key_ref=stay.key_ref,
+                listener=stay.listener,
+            )  # fmt: skip
+            for one in self._stays.find(sought, at, at):
+                text = self.of(one) if one.v6 and one.to_seq == stay.from_seq else ""
+                if text and pseudonym(secret, IPv6Address(text).packed) == wanted:
+                    return text
         elif stay.from_seq >= self._begin:
             frame = next(Reader(self._log, stay.from_seq, keys=self._keys).frames(), None)
             if frame is not None:

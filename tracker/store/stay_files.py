@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from tracker.store.address_keys import Keyring
 
 FOLDER, LIST = "stays", "list.json"
-FORMAT = 1
+FORMAT = 2
 KINDS = ("rows", "ends", "torrents")
 MOST_ROWS = 4_000_000
 """Rows after which a volume is full, 200 MB."""
@@ -307,7 +307,7 @@ class Writer:
         return bytes(made)
 
     def _secret(self, day: int) -> bytes | None:
-        if day not in self._secrets:
+        if self._secrets.get(day) is None:  # the day's first announce makes its key
             self._secrets = {day: self._keys.pseudonyms(day) if self._keys else None}
         return self._secrets[day]
 
@@ -419,7 +419,8 @@ class Stays:
         self._clear_ended(flags, None)
         for row, fields, volume in self._flagged(flags, 0):
             peer, key_ref, _, client, listener, own = fields[6:12]
-            yield peer, row, client | listener << 16 | (own & V6) << 24 | volume.day << 32, key_ref
+            way = client | listener << 16 | (own & V6) << 24 | volume.day << 32
+            yield peer, row, way | (own & UDP > 0) << 25, key_ref
 
     @property
     def _first(self) -> int:

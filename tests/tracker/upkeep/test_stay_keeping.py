@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
 import pytest
+from attrs import evolve
 
 import eventlog.log
 from eventlog import first_seq
-from tests.support import START_US, hash_of
-from tests.tracker.upkeep.book.site import MEMBERS, TORRENTS, Site
+from tests.support import START_US, Announce, endpoint4, endpoint6, hash_of, key_text
+from tests.tracker.upkeep.book.site import MEMBERS, PRIVATE, TORRENTS, Site
 from tracker.domain.events import DAY_US
 from tracker.domain.state import State
 from tracker.offline.stays import Addresses
+from tracker.ports import SplitTerms
+from tracker.service.commands.accounts import merging, splitting
 from tracker.store import frames, stay_files
 from tracker.store.address_keys import pseudonym
 from tracker.store.stay_files import Sought, Stays
@@ -22,6 +26,7 @@ from tracker.upkeep import retention
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support import Rig
     from tracker.store.stay_files import Stay
 
 EVER = 2**62
@@ -57,7 +62,8 @@ def in_state(state: State) -> set[tuple[bytes, int, str]]:
 
 def check(site: Site, *, addresses: bool = True) -> None:
     """Compares the index with the state after each frame that the log still has."""
-    stays, known, begin = opened(site), Addresses(site.log, site.keys), first_seq(site.log)
+    stays, begin = opened(site), first_seq(site.log)
+    known = Addresses(site.log, site.keys, stays)
     state = State()
     for number, frame in enumerate(site.frames):
         frames.apply(state, frame)
@@ -93,10 +99,77 @@ def test_it_agrees_with_the_state_and_goes_on(site: Site) -> None:
         follower.catch_up()
 
 
+def test_a_stay_goes_on_for_the_account_that_gets_the_peer(site: Site) -> None:
+    """A merge, a follower that goes on from the files, and the split that undoes the merge, on the
+    next day: lines without a gap, with the address at which the peer is, also in IPv6."""
+    first = Announce(hash_of(1), endpoint4(7), key=key_text(2))
+    other = Announce(hash_of(2), endpoint6(7), key=key_text(2))
+
+    def join(rig: Rig) -> None:
+        rig.issue(4, "owner 1")
+        rig.announce(first, other)
+
+    def merge(rig: Rig) -> None:
+        rig.service.append(merging(rig.state, 2, 1, "why", rig.service.now_us()))
+
+    def split(rig: Rig) -> None:
+        rig.announce(Announce(hash_of(3), endpoint4(9), key=key_text(3)))  # makes the day's key
+        rig.service.append(splitting(rig.state, 1, SplitTerms([2], "owner 2"), "why"))
+
+    lasting = evolve(PRIVATE, max_peer_timeout=3 * 86_400)
+    site.go_on(0, settings=lasting, speak=join)
+    for speak in merge, split:
+        site.follow()
+        site.go_on(0, settings=lasting, speak=speak, wall_us=site.time.wall + DAY_US // 2)
+    site.follow()
+    stays = opened(site)
+    known = Addresses(site.log, site.keys, stays)
+    for torrent, address in (1, "127.0.0.7"), (2, "2001:db8::7"):
+        lines = list(stays.find(Sought(info_hash=hash_of(torrent)), -1, EVER))
+        assert [(one.account, one.how, one.why) for one in lines] == [
+            (2, "joined", "account_changed"),
+            (1, "another_account", "account_changed"),
+            (2, "another_account", None),
+        ]
+        for one, after in pairwise(lines):
+            assert (one.to_seq, one.to_us) == (after.from_seq, after.from_us)
+        assert [known.of(one) for one in reversed(lines)] == [address] * 3
+        assert len({(one.key_ref, one.client, one.udp, one.listener) for one in lines}) == 1
+        assert lines[0].day != lines[2].day
+        now = [one.row for one in stays.find(Sought(account=2), EVER, EVER)]
+        assert lines[2].row in now
+    rmtree(site.log / "stays")
+    site.follow()
+    assert everything(site) == list(stays.find(Sought(), -1, EVER))
+
+
+def test_a_merge_before_the_first_announce_of_a_day(site: Site) -> None:
+    """The day has no key yet, so the line that the merge begins has no address. Later ones have."""
+    lasting = evolve(PRIVATE, max_peer_timeout=3 * 86_400)
+    one, two = (Announce(hash_of(who), endpoint4(who), key=key_text(who)) for who in (1, 2))
+    site.go_on(0, settings=lasting, speak=lambda rig: rig.announce(one, two))
+    follower = site.follow()
+    day = site.time.wall // DAY_US + 1
+    site.keys.destroy(day)
+
+    def merge(rig: Rig) -> None:
+        rig.service.append(merging(rig.state, 2, 1, "why", rig.service.now_us()))
+
+    site.go_on(0, settings=lasting, speak=merge, wall_us=day * DAY_US)
+    follower.catch_up()
+    site.go_on(0, settings=lasting, speak=lambda rig: rig.announce(one))
+    follower.catch_up()
+    found = [(each.account, each.why, each.pseudonym != "") for each in everything(site)]
+    assert found == [
+        (1, "next_day", True), (2, "account_changed", True), (1, None, False), (1, None, True),
+    ]  # fmt: skip
+
+
 def test_each_filter_finds_what_fits(site: Site) -> None:
     site.go_on(60)
     site.follow()
-    stays, known, whole = opened(site), Addresses(site.log, site.keys), everything(site)
+    stays, whole = opened(site), everything(site)
+    known = Addresses(site.log, site.keys, stays)
     assert len(whole) > 20
 
     def found(**what: object) -> list[Stay]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tracker.domain.sanctions import ClientRule, Sanction, Sanctions
     from tracker.domain.seeding import Seeding
     from tracker.domain.settings import Settings
+    from tracker.domain.staying import Staying
     from tracker.domain.swarms import Swarms
     from tracker.domain.sweep import Sweep
     from tracker.domain.tally import Tally
@@ -66,6 +67,7 @@ class Target(Accounting, Protocol):
     listing: Listing
     bases: Bases
     book: Booking | None
+    stays: Staying | None
     seeding: Seeding
     sanctions: Sanctions
     gone: list[int | tuple[int, int]] | None
