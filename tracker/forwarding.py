@@ -90,6 +90,21 @@ def parse_address(text: str) -> Address:
     address = ip_address(host)
     if percent and (address.version == 4 or not zone):
         raise ValueError("a zone where none can be")
+    return _as_logged(address)
+
+
+def host_address(text: str) -> Address:
+    """Reads an IP address of a peer that somebody asks for, as the log writes addresses.
+
+    Raises `ValueError`, also for a zone (RFC 4007), because the log has none.
+    """
+    if "%" in text:
+        raise ValueError("a zone")
+    return _as_logged(ip_address(text))
+
+
+def _as_logged(address: Address) -> Address:
+    """Returns a v4-mapped address as IPv4, and any other as it is."""
     return (address.ipv4_mapped if address.version == 6 else None) or address
 
 

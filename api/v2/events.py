@@ -222,11 +222,23 @@ async def _up_to_moment(reads: Reads, given: dict[str, str]) -> None:
 
 
 def part(given: dict[str, str]) -> LogPart:
-    first, from_us = place(given, "from")
-    last, to_us = place(given, "to")
+    """Reads the part of the log that `from`, `to` and `after` say."""
+    begin, end = (each or Moment() for each in ends(given))
+    first = begin.seq
     if "after" in given:
         first = max(first or 0, params.whole("after", given["after"], SEQ_MAX) + 1)
-    return LogPart(first=first or 0, last=last, from_us=from_us, to_us=to_us)
+    return LogPart(first=first or 0, last=end.seq, from_us=begin.time_us, to_us=end.time_us)
+
+
+def ends(given: dict[str, str]) -> tuple[Moment | None, Moment | None]:
+    """Reads `from` and `to`; None = it is not given.
+
+    Refuses two seqs, or two times, of which the second is the smaller.
+    """
+    begin, end = moment(given, "from"), moment(given, "to")
+    if begin and end and end.is_before(begin):
+        raise Problem(400, "to: it is before `from`")
+    return begin, end
 
 
 def place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:

@@ -228,6 +228,8 @@ class HitAndRun:
             with commanded():
                 seq = await self.commands.pardon(what, actor())
             return json_text(encode({"seq": seq, "downloads": None}))
+        if problem := what.problem():
+            raise Problem(422, problem)
         query = JudgedQuery(
             account=what.account, info_hash=what.info_hash, states=("violated",),
             violated_from_us=what.from_us, violated_until_us=what.until_us, limit=_PREVIEW,

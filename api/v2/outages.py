@@ -12,7 +12,7 @@ from api.openapi import shapes
 from api.reads import SEQ_MAX
 from api.replies import encode, json_text
 from api.v2 import params
-from api.v2.events import PART, moment
+from api.v2.events import PART, ends
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -41,7 +41,7 @@ class Outages:
         """Lists outages, ascending. A page may be short, or empty, and still have a `next`."""
         given = params.only(request.args, "after", "limit", "from", "to")
         after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
-        first, last = moment(given, "from"), moment(given, "to")
+        first, last = ends(given)
         page = await self.reads.outages(first, last, after, params.limit(given))
         shown = {"outages": [one.shown() for one in page.outages], "next": page.following}
         return json_text(encode(shown))

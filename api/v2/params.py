@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
@@ -11,6 +10,7 @@ from attrs import evolve
 from api.endpoint import Parameter
 from api.openapi import shapes
 from api.v2.problems import Problem
+from tracker.forwarding import host_address
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import MultiDict
@@ -88,11 +88,9 @@ def info_hash(value: str, name: str = "info_hash") -> bytes:
 def address(value: str) -> bytes:
     """Reads an IPv4 or IPv6 address without a zone (RFC 4007): 4 or 16 bytes."""
     try:
-        if "%" not in value:
-            return ip_address(value).packed
+        return host_address(value).packed
     except ValueError:
-        pass
-    raise Problem(400, "address: expected an IPv4 or IPv6 address")
+        raise Problem(400, "address: expected an IPv4 or IPv6 address") from None
 
 
 def number(value: str, name: str = "key_ref") -> int:

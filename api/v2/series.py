@@ -74,8 +74,10 @@ class Series:
 
     async def _days(self, whose: int | bytes) -> Response:
         given = params.only(request.args, "from", "until", "after", "limit")
-        first = max(_day(given, "from", 0), _day(given, "after", -1) + 1)
-        last = _day(given, "until", _LAST_DAY)
+        first, last = _day(given, "from", 0), _day(given, "until", _LAST_DAY)
+        if last < first:
+            raise Problem(400, "until: it is before `from`")
+        first = max(first, _day(given, "after", -1) + 1)
         limit = params.limit(given)
         allow_time()
         page = await self.log.series(whose, first, last, limit)

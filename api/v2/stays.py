@@ -12,10 +12,10 @@ from api.openapi import shapes
 from api.reads import SEQ_MAX
 from api.replies import encode, json_text
 from api.v2 import looks, params
-from api.v2.events import PART, place
+from api.v2.events import PART, ends
 from api.v2.looks import WHY, Looks
 from api.v2.problems import Problem
-from tracker.ports import InvalidNetworkError, Moment, StaysQuery, named
+from tracker.ports import InvalidNetworkError, InvalidPartError, Moment, StaysQuery, named
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -73,8 +73,9 @@ class Stays:
         if not peer_id.isascii() or len(peer_id) > 8:
             raise Problem(400, "peer_id: expected at most 8 ASCII characters")
         listener = params.whole("listener", given["listener"], 255) if "listener" in given else None
+        begin, end = (each or Moment() for each in ends(given))
         query = StaysQuery(
-            (_moment(given, "from"), _moment(given, "to")),
+            (begin, end),
             params.whole("after", given["after"], SEQ_MAX) if "after" in given else 0,
             params.info_hash(given["info_hash"]) if "info_hash" in given else None,
             params.address(given["address"]) if "address" in given else None,
@@ -89,6 +90,8 @@ class Stays:
             page = await self.reads.stays(query, params.limit(given))
         except InvalidNetworkError as error:
             raise Problem(400, f"network: {error}") from None
+        except InvalidPartError as error:
+            raise Problem(400, str(error)) from None
         shown = {
             "stays": named(page.stays, self.reads.live.now()), "next": page.following, "upto": page.upto, "unread": page.unread,
         }  # fmt: skip
@@ -96,8 +99,3 @@ class Stays:
             await self.looks.note(len(page.stays), sought, page.sought)
             return json_text(encode(shown))
         return json_text(encode(await self.looks.shown(shown)))
-
-
-def _moment(given: dict[str, str], name: str) -> Moment:
-    seq, time_us = place(given, name)
-    return Moment(seq=seq, time_us=time_us)

@@ -110,6 +110,11 @@ async def test_ids_that_cannot_be(app, query):
     assert answer.status == 400
 
 
+async def test_a_part_that_ends_before_it_begins(app):
+    answer = await ask(app, "GET", "/api/v2/events?from=9&to=8")
+    assert (answer.status, problem(answer)["detail"]) == (400, "to: it is before `from`")
+
+
 @pytest.mark.parametrize("path", ["/api/v2/events", "/api/v2/events/stream"])
 async def test_what_is_made_from_events_has_no_key(app, path):
     answer = await ask(app, "GET", f"{path}?type=completed&key_ref=3")

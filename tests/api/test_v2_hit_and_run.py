@@ -129,6 +129,9 @@ async def test_a_history_a_preview_and_the_rules(app, live, log, commands):
     asked = {"from": TIME, "preview": True}
     answer = await ask(app, "POST", "/api/v2/hit-and-run/pardons", **sent(asked))
     assert len(json.loads(answer.body)["downloads"]) == 2
+    for wrong in ({"preview": True}, {**asked, "until": TIME}):
+        answer = await ask(app, "POST", "/api/v2/hit-and-run/pardons", **sent(wrong))
+        assert problem(answer)["status"] == 422
     assert commands.judging == []
     (query, _) = log.ledgers[-1]
     assert (query.states, query.violated_from_us) == (("violated",), NOW_US)

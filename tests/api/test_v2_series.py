@@ -45,6 +45,7 @@ async def test_series(app, live, log, target, asked, day):
         ("/api/v2/torrents/12/series", 400, "info_hash: expected 40 hexadecimal digits"),
         (f"{MINE}?from=2027-02-30", 400, "from: expected a date such as 2027-01-31"),
         (f"{MINE}?until=20270131", 400, "until: expected a date"),
+        (f"{MINE}?from=2027-01-31&until=2027-01-30", 400, "until: it is before `from`"),
         (f"{MINE}?after=2027-01-31T00:00:00Z", 400, "after: expected a date"),
         (f"{MINE}?at=3", 400, "at: unknown parameter"),
     ],

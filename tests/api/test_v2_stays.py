@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.asking import JSON, ask, problem
 from tests.api.fakes import STAY, FakePast
-from tracker.ports import BusyError, InvalidNetworkError, Moment, StaysQuery
+from tracker.ports import BusyError, InvalidNetworkError, InvalidPartError, Moment, StaysQuery
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
@@ -27,7 +27,7 @@ async def test_stays(app: QuartTrio, past: FakePast) -> None:
     query = (
         f"from=3&to=1970-01-01T00:00:09Z&after=7&limit=2&info_hash={'0A' * 20}&network=192.0.2.0/24"
     )
-    more = "&address=192.0.2.1&peer_id=-qB&client=qB&user_agent=qBit&key_ref=1&account=2&listener=0"
+    more = "&address=::ffff:192.0.2.1&peer_id=-qB&client=qB&user_agent=qBit&key_ref=1&account=2&listener=0"
     assert (await ask(app, "GET", f"{TARGET}?{query}{more}", x_reason="why")).status == 200
     assert past.stays_queries == [
         (StaysQuery((Moment(), Moment())), 100),
@@ -41,6 +41,9 @@ async def test_stays(app: QuartTrio, past: FakePast) -> None:
     ]  # fmt: skip
     past.failure = BusyError("there is no index of stays")
     assert problem(await ask(app, "GET", TARGET))["status"] == 503
+    past.failure = InvalidPartError("to: it is before `from`")
+    refused = problem(await ask(app, "GET", f"{TARGET}?from=3&to=2027-01-01T00:00:00Z"))
+    assert (refused["status"], refused["detail"]) == (400, "to: it is before `from`")
     past.failure = InvalidNetworkError("the index has others")
     refused = problem(await ask(app, "GET", f"{TARGET}?network=::/1", x_reason="why"))
     assert (refused["status"], refused["detail"]) == (400, "network: the index has others")
@@ -53,6 +56,7 @@ async def test_stays(app: QuartTrio, past: FakePast) -> None:
         ("listener=256", "listener: expected a whole number"),
         ("address=nobody", "address: expected an IPv4 or IPv6 address"),
         ("address=fe80::1%25eth0", "address: expected an IPv4 or IPv6 address"),
+        ("from=2027-01-02T00:00:00Z&to=2027-01-01T00:00:00Z", "to: it is before `from`"),
     ],
 )
 async def test_what_is_refused(app: QuartTrio, query: str, detail: str) -> None:

@@ -181,7 +181,9 @@ class Client:
         if len(found) == 1:
             return str(found[0]["info_hash"])
         if not found:
-            raise ApiError(f"no torrent has the label {text}, or an info hash that begins so")
+            raise ApiError(
+                f"no torrent has the label {text}, or an info hash that begins so (4 digits or more)"
+            )
         hashes = ", ".join(str(one["info_hash"]) for one in found[:3])
         raise ApiError(f"{len(found)} torrents are called {text}: give an info hash, {hashes} ...")
 

@@ -161,8 +161,6 @@ def _account(options: argparse.Namespace) -> tuple[array[int], int | None, Known
 
 def _part(options: argparse.Namespace, folder: Path) -> LogPart:
     """Returns the part of the log that is asked for, where nothing said = from now on is meant."""
-    if options.first == Moment():
-        options.first = Moment(time_us=time.time_ns() // 1000)
     if options.follow and options.first is None and options.newest is None:
         there = span(folder)
         options.first = Moment(seq=there.last_seq + 1 if there else 0)

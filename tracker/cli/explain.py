@@ -72,8 +72,10 @@ def _say(options: argparse.Namespace, shown: Shown) -> None:
     else:
         say("  none is in force")
     _section("before and after" if "after" in shown else "before")
-    say_table(options, _STATES, _states(shown["before"], shown.get("after") or {}))
-    if "after" in shown:
+    if "after" not in shown:
+        say_table(options, _STATES[:2], (row[:2] for row in _states(shown["before"], {})))
+    else:
+        say_table(options, _STATES, _states(shown["before"], shown["after"]))
         _section("numbers")
         _say_numbers(options, shown["numbers"] or {"account": "none, so nothing is counted"})
         _section("reply", _named(shown["reply"]))

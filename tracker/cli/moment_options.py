@@ -94,7 +94,9 @@ def torrent_named(state: State, text: str) -> bytes:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise CannotError(f"no torrent has the label {text}, or an info hash that begins so, then")
+        raise CannotError(
+            f"no torrent has the label {text}, or an info hash that begins so (4 digits or more), then"
+        )
     hashes = ", ".join(sorted(each.hex() for each in found)[:3])
     raise CannotError(f"{len(found)} torrents are called {text}: give an info hash, {hashes} ...")
 

@@ -114,10 +114,10 @@ def wrong(dest: str, value: str, error: Exception) -> str:
 
 def address(text: str) -> str:
     """An argument's type: an IPv4 or IPv6 address, as the log shows it."""
-    from ipaddress import ip_address
+    from tracker.forwarding import host_address
 
     try:
-        return str(ip_address(text))
+        return str(host_address(text))
     except ValueError:
         raise argparse.ArgumentTypeError("expected an IPv4 or IPv6 address") from None
 

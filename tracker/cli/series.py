@@ -58,6 +58,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def print_series(options: argparse.Namespace) -> int:
+    if options.until < options.first:
+        raise CannotError("--until is before --from")
     folder, keys = log_and_keys(options)
     whose = _whose(options)
     rows = opened(folder, keys)

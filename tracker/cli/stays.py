@@ -20,7 +20,7 @@ from tracker.cli.moment_options import (
     replayed,
     torrent_hash,
 )
-from tracker.cli.options import log_and_keys
+from tracker.cli.options import address, log_and_keys
 from tracker.cli.output import CannotError, count, note, progress
 from tracker.cli.tables import HASH, NUMBER, TIME, WORD, Column, add_list, say_list
 from tracker.cli.time_options import add_part
@@ -48,8 +48,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_log_and_json(parser, "one JSON object a stay")
     add_list(parser)
     add_part(parser, "there after that", "there at that time or before", at="there at that moment")
-    parser.add_argument("--info-hash", metavar="TORRENT", help="in this torrent")
-    parser.add_argument("--address", type=_address, help="at this address")
+    parser.add_argument("--info-hash", metavar="TORRENT", type=_text, help="in this torrent")
+    parser.add_argument("--address", type=_packed, help="at this address")
     parser.add_argument(
         "--network", type=_network, help="in this network: /8, /16, /24; in IPv6 /8 to /48"
     )
@@ -59,10 +59,14 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         type=_prefix,
         help="peer_ids that begin so, at most 8 characters: --peer-id=-qB4650-",
     )
-    parser.add_argument("--client", metavar="TEXT", help="clients whose peer_ids begin so (qB4650)")
-    parser.add_argument("--user-agent", metavar="TEXT", help="clients whose User-Agent begins so")
+    parser.add_argument(
+        "--client", metavar="TEXT", type=_text, help="clients whose peer_ids begin so (qB4650)"
+    )
+    parser.add_argument(
+        "--user-agent", metavar="TEXT", type=_text, help="clients whose User-Agent begins so"
+    )
     parser.add_argument("--key", metavar="NUMBER", type=_number, help="announced with this key")
-    parser.add_argument("--account", metavar="OWNER|NUMBER", help="of this account")
+    parser.add_argument("--account", metavar="OWNER|NUMBER", type=_text, help="of this account")
     parser.add_argument(
         "--listener",
         metavar="NUMBER",
@@ -149,11 +153,14 @@ def _print(
         note(f"note: {day_name(day)} was not searched, because there is no key to its addresses")
 
 
-def _address(text: str) -> bytes:
-    try:
-        return ip_address(text).packed
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address") from None
+def _packed(text: str) -> bytes:
+    return ip_address(address(text)).packed
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a text that is not empty")
+    return text
 
 
 def _network(text: str) -> tuple[bytes, bool]:

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tracker.cli.output import CannotError
 from tracker.ports import LogPart, Moment
 from tracker.times import DAY_US, parse, parse_typed, rfc3339, seconds_of
 
@@ -105,8 +106,15 @@ def add_part(parser: argparse.ArgumentParser, begin: str, end: str, *, at: str =
 
 
 def part_of(options: argparse.Namespace) -> LogPart:
-    """Returns the part that `add_part` or `add_moments` read. An end that is a time is included."""
+    """Returns the part that `add_part` read. An end that is a time is included.
+
+    Raises `CannotError` for two seqs, or two times, of which the second is the smaller.
+    """
     first, last = options.first or Moment(), options.last or Moment()
+    if options.first == Moment():  # now
+        first = Moment(time_us=time.time_ns() // 1000)
+    if last.is_before(first):
+        raise CannotError("--to is before --from")
     return LogPart(first=first.seq or 0, last=last.seq, from_us=first.time_us, to_us=last.time_us)
 
 

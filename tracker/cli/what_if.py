@@ -100,7 +100,7 @@ def _changes(shown: dict[str, Any]) -> Iterator[tuple[str, float, float, str]]:
     credit = shown["credit"]
     for name in (*COUNTED, "seeding_seconds"):
         before, change = credit["recorded"][name], credit["change"][name]
-        yield name, before, before + change, f"{change:+}"
+        yield name, before, round(before + change, 6), f"{change:+}"
 
 
 def _note(run: WhatIf) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.domain.clients import shown_text
 from tracker.history import pseudonyms
-from tracker.ports import Moment, StaysPage
+from tracker.ports import InvalidPartError, Moment, StaysPage
 from tracker.store import stay_files
 from tracker.store.address_keys import day_name
 from tracker.store.stay_files import Sought, Stays, packed_network
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 def page(log: ForwardReplay, query: StaysQuery, limit: int) -> StaysPage:
     """Returns a page of stays.
 
-    Raises `StaysError` where there is no usable index, `InvalidNetworkError`, `NoMomentError`, and
-    what reading the log raises.
+    Raises `StaysError` where there is no usable index, `InvalidNetworkError`, `InvalidPartError`
+    for a part that ends before it begins, `NoMomentError`, and what reading the log raises.
     """
     begin, end = query.between
     to = log.resolve(end)
     after = log.resolve(begin) if begin != Moment() else -1
+    if to < after:
+        raise InvalidPartError("to: it is before `from`")
     stays = Stays(log.folder, stay_files.read_list(log.folder), log.keys, log.folder)
     clients = stays.listed.clients
     network, v6 = packed_network(query.network) if query.network else (None, False)

@@ -152,3 +152,11 @@ class Pardon:
     info_hash: bytes | None = None
     from_us: int | None = None  # date of the violation
     until_us: int | None = None  # the first date after it
+
+    def problem(self) -> str:
+        """Says why this names no violations; "" = it may name some."""
+        if self == Pardon():
+            return "say whom: an account, a torrent, or from which time to which"
+        if self.from_us is not None and self.until_us is not None and self.from_us >= self.until_us:
+            return "the time would end before it begins"
+        return ""

@@ -57,6 +57,16 @@ class Moment:
     seq: int | None = None
     time_us: int | None = None  # Unix microseconds
 
+    def is_before(self, other: Moment) -> bool:
+        """Tells whether this is the earlier one of two events, or of two dates. Only the log knows
+        it of an event and a date, so then it says False.
+        """
+        if self.seq is not None and other.seq is not None:
+            return self.seq < other.seq
+        return (
+            self.time_us is not None and other.time_us is not None and self.time_us < other.time_us
+        )
+
     def __str__(self) -> str:
         if self.time_us is not None:
             return rfc3339(self.time_us)

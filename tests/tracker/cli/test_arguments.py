@@ -10,6 +10,8 @@ import pytest
 
 from tests.tracker.cli.api_server import HASHES, KEY, Api, run
 from tracker.cli import _Parser, main
+from tracker.cli.options import address
+from tracker.cli.output import CannotError
 from tracker.cli.time_options import add_moments, add_part, date, length, part_of
 from tracker.ports import LogPart, Moment
 from tracker.times import parse
@@ -116,6 +118,25 @@ def test_parts_of_the_log(arguments: list[str], part: LogPart) -> None:
     parser = ArgumentParser()
     add_part(parser, "", "")
     assert part_of(parser.parse_args(arguments)) == part
+
+
+def test_a_part_that_begins_now() -> None:
+    """It has nothing of what is there, and a part that ends before it begins is an error."""
+    parser = ArgumentParser()
+    add_part(parser, "", "")
+    part = part_of(parser.parse_args(["--from", "now"]))
+    assert part.from_us is not None
+    assert part.from_us > parse("2026-01-01T00:00:00Z")
+    for arguments in (["--at", "9..5"], ["--from", "now", "--to", "2026-01-01"]):
+        with pytest.raises(CannotError, match="--to is before --from"):
+            part_of(parser.parse_args(arguments))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("::ffff:192.0.2.7", "192.0.2.7"), ("2001:DB8::0", "2001:db8::")]
+)
+def test_addresses_are_as_the_log_writes_them(text: str, found: str) -> None:
+    assert address(text) == found
 
 
 def moments(*arguments: str, needed: bool = True) -> Namespace:

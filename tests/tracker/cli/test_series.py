@@ -31,3 +31,5 @@ def test_series(
     assert (day["date"], day["uploaded"] > 0) == ("2027-01-15", True)
     assert main(["series", *own]) == 0
     assert capsys.readouterr().out == "\t".join(map(str, day.values())) + "\n"
+    assert main(["series", *own, "--from", "2027-01-02", "--until", "2027-01-01"]) == 1
+    assert capsys.readouterr().err == "tracker: --until is before --from\n"

@@ -6,19 +6,19 @@ import json
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import eventlog.log
 from tests.support import START_US, hash_of
 from tests.tracker.upkeep.book.site import Site
 from tracker.cli import main
 from tracker.domain.events import DAY_US
 from tracker.history.stays import page
-from tracker.ports import Moment, StaysPage, StaysQuery
+from tracker.ports import InvalidPartError, Moment, StaysPage, StaysQuery
 from tracker.store.moments import ForwardReplay
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_stays(
@@ -57,6 +57,9 @@ def test_stays(
     assert not (site.log / "stays").exists()
     assert main(["stays", *own, "--address", address]) == 0
     assert f"\t{address}\t" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        main(["stays", *own, "--account", ""])
+    assert "not empty" in capsys.readouterr().err
     assert main(["stays", *own, "--at", "5", "--from", "3"]) == 1
     assert "give one or the other" in capsys.readouterr().err
 
@@ -76,3 +79,5 @@ def test_stays(
         one["seq"] for one in there if one["account"] == at["account"]
     ]
     assert asked(network="127.0.0.0/8", client="qB").stays == []
+    with pytest.raises(InvalidPartError):
+        asked(between=(Moment(seq=at["seq"]), Moment(seq=0)))

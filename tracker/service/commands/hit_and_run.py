@@ -38,11 +38,8 @@ class HitAndRunCommands(Writing):
         return await self._say(HitAndRunRuleEnded(), None, by)
 
     async def pardon(self, what: ports.Pardon, by: ports.Actor) -> int:
-        if what == ports.Pardon():
-            text = "say whom: an account, a torrent, or from which time to which"
-            raise ports.InvalidJudgingError(text)
-        if None not in (what.from_us, what.until_us) and what.from_us >= what.until_us:  # type: ignore[operator]  # not None
-            raise ports.InvalidJudgingError("the time would end before it begins")
+        if problem := what.problem():
+            raise ports.InvalidJudgingError(problem)
         event = HitAndRunPardoned(what.account, what.info_hash, what.from_us, what.until_us)
         return await self._say(event, what.account, by)
 
