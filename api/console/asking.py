@@ -66,8 +66,12 @@ async def seq_at(api: Api, moment: str) -> int:
     """Returns the number of the first event at a time or after it; of the next one if there is
     none.
     """
-    page = await api.get("/api/v2/events", {"from": moment, "limit": 1})
-    return int(page["events"][0]["seq"] if page["events"] else page["end"])
+    query: dict[str, object] = {"from": moment, "limit": 1}
+    while True:
+        page = await api.get("/api/v2/events", query)
+        if page["events"] or page["next"] is None:
+            return int(page["events"][0]["seq"] if page["events"] else page["end"])
+        query["after"] = page["next"]  # the page took too long to find it
 
 
 async def newest(api: Api, count: int, **filters: Any) -> list[dict[str, Any]]:

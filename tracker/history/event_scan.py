@@ -7,21 +7,23 @@ meanwhile.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left, bisect_right
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader, base_seq_of, first_frame_header, list_segments
 from tracker.domain import events
 from tracker.domain.events import announce, codec
+from tracker.domain.events.records import ClientNamed, Counted, RefusalsCounted, Tick
 from tracker.history import event_json
 from tracker.store import checked_segments, frames
-from tracker.store.frame_index import Picker
+from tracker.store.frame_dates import dates, last_date
+from tracker.store.frame_index import NEEDED, PLACED, Picker
 from tracker.store.moments import split
-from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from eventlog import Frame
@@ -38,6 +40,8 @@ room to spare: a clock that is set further begins a segment, and log time follow
 """
 
 _UNKNOWN = frozenset({codec.UNKNOWN})
+_BARE = frozenset({Tick.kind, Counted.kind, RefusalsCounted.kind, ClientNamed.kind})
+"""Kinds of events that are of no key, account or torrent."""
 
 
 class _Passing:
@@ -49,23 +53,25 @@ class _Passing:
         self._part, self._wanted = part, wanted
         self.seq = 0  # the event after the last one that was passed over
 
-    def begin(self, index: FrameIndex) -> Callable[[int], bool]:
-        last, to_us = self._part.last, self._part.to_us
-        kinds = self._wanted.kinds_in(index, self._part)
-
-        def wanted(number: int) -> bool:
-            return (
-                kinds is None
-                or index.kinds[number] in kinds
-                # The walk ends with an event after the part.
-                or (last is not None and index.next_seq(number) > last)
-                or (to_us is not None and index.lasts[number] > to_us)
-            )
-
-        return wanted
-
-    def passed(self, index: FrameIndex, number: int) -> None:
-        self.seq = index.next_seq(number)
+    def wanted(self, index: FrameIndex) -> Iterator[int]:
+        """Yields the numbers of the frames to read: those of the part that may have something, and
+        all after the part, because the walk ends with an event after it.
+        """
+        part, end = self._part, len(index.kinds)
+        begin, upto = max(0, bisect_right(index.firsts, part.first) - 1), end
+        least_us, most_us = index.lead_us
+        if part.from_us is not None:
+            # One frame more, because of some only the time of the first record is known.
+            begin = max(begin, bisect_left(index.lasts, part.from_us + least_us) - 1)
+        if part.last is not None and part.last < index.end:
+            upto = max(0, bisect_right(index.firsts, part.last) - 1)
+        if part.to_us is not None:
+            upto = min(upto, bisect_right(index.lasts, part.to_us + most_us))
+        inside = self._wanted.frames_in(index, part, range(begin, upto))
+        for number in chain(inside, range(max(begin, upto), end)):
+            self.seq = max(self.seq, index.firsts[number])
+            yield number
+        self.seq = index.end
 
 
 class Scan:
@@ -143,7 +149,7 @@ class Scan:
                 first,
                 keys=self._keys,
                 decrypt=self._wanted.has_sections,
-                picks=Picker(self._keys, self._passing.begin, self._passing.passed),
+                picks=Picker(self._keys, self._passing.wanted),
             )
             self._frames = chain(self._kept(self._reader.first_seq), self._reader.frames())
         elif self._frames is None:
@@ -221,6 +227,21 @@ def _kinds(types: frozenset[str]) -> frozenset[int] | None:
     return frozenset(kind for kind, names in codec.TYPES.items() if names & types)
 
 
+def _between(frame: Frame, from_us: int | None, to_us: int | None) -> Frame | None:
+    """Returns the events of a frame between two dates, ends included; None = there are none."""
+    if from_us is not None and last_date(frame) < from_us:
+        return None
+    if to_us is not None and frame.header.date_us > to_us:
+        return None
+    if to_us is not None and last_date(frame) > to_us:
+        end = bisect_right(dates(frame), to_us)
+        frame = split(frame, frame.header.base_seq + end)[0]
+    if from_us is not None and frame.header.date_us < from_us:
+        begin = bisect_left(dates(frame), from_us)
+        return split(frame, frame.header.base_seq + begin)[1]
+    return frame
+
+
 class Filter:
     """Finds the wanted events of a frame, and decodes as few others as possible."""
 
@@ -233,9 +254,41 @@ class Filter:
         self._hash = wanted.info_hash.hex() if wanted.info_hash else None
         self._kinds = _kinds(wanted.types)
 
-    def kinds_in(self, index: FrameIndex, part: ports.LogPart) -> frozenset[int] | None:  # noqa: ARG002  # as `RefusedCount`
-        """Returns the kinds of frames that may have wanted events; None = all."""
-        return self._kinds
+    def frames_in(
+        self,
+        index: FrameIndex,
+        part: ports.LogPart,  # noqa: ARG002  # as `RefusedCount`
+        numbers: range,
+    ) -> Iterable[int]:
+        """Returns which of these frames may have wanted events."""
+        kinds, of_kind = self._kinds, index.kinds
+        if not self._narrow:
+            if kinds is None:
+                return numbers
+            return (one for one in numbers if of_kind[one] == NEEDED or of_kind[one] in kinds)
+        placed = self._placed(index)
+        return (
+            one
+            for one in numbers
+            if of_kind[one] == NEEDED
+            or (
+                (kinds is None or of_kind[one] in kinds)
+                and of_kind[one] not in _BARE
+                and (placed is None or of_kind[one] not in PLACED or one in placed)
+            )
+        )
+
+    def _placed(self, index: FrameIndex) -> set[int] | None:
+        """Returns the frames with announces or refusals that may be wanted; None = all of them."""
+        wanted, found = self._wanted, list[set[int]]()
+        if wanted.info_hash:
+            found.append(set(index.with_torrent(wanted.info_hash)))
+        if wanted.key_ref:  # 0 = those without a key, which the index does not name
+            found.append(set(index.with_key(wanted.key_ref)))
+        if wanted.account:
+            keys = (key for key, one in enumerate(self._account_of) if one == wanted.account)
+            found.append(set[int]().union(*map(index.with_key, keys)))
+        return set.intersection(*found) if found else None
 
     def events(
         self, frame: Frame, from_us: int | None, to_us: int | None
@@ -248,18 +301,17 @@ class Filter:
         known = frames.known(frame)
         types = codec.TYPES[header.kind] if known else _UNKNOWN
         last = header.next_seq - 1
-        if wanted.types and not wanted.types & types:
+        timely = _between(frame, from_us, to_us)
+        if timely is None or (wanted.types and not wanted.types & types):
             yield last, None
             return
+        frame = timely
         if known and header.kind == events.ANNOUNCE and self._narrow:
             found = self._announces(frame)
         else:
             found = ((event["seq"], event) for event in event_json.narrate(frame, self._names))
-        first_time = "" if from_us is None else rfc3339(from_us)
-        last_time = "~" if to_us is None else rfc3339(to_us)
         for seq, event in found:
-            timely = event is not None and first_time <= event["time"] <= last_time
-            yield seq, event if timely and event is not None and self._wants(event) else None
+            yield seq, event if event is not None and self._wants(event) else None
         yield last, None
 
     @property

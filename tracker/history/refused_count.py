@@ -14,6 +14,7 @@ from tracker.domain.events.records import AnnounceRefused
 from tracker.domain.refusals import name_of
 from tracker.ports import RefusedTimes
 from tracker.store import frames
+from tracker.store.frame_index import NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +40,14 @@ class RefusedCount:
         self.whole_to = 0
         """The refusals before this event were counted, but for those in admin frames."""
 
-    def kinds_in(self, index: FrameIndex, part: LogPart) -> frozenset[int]:
-        """Counts the refusals of a segment that lies in the part as a whole. Returns the kinds of
-        frames that are still to be read.
+    def frames_in(self, index: FrameIndex, part: LogPart, numbers: range) -> Iterator[int]:
+        """Counts the refusals of a segment that lies in the part as a whole. Returns which of these
+        frames are still to be read.
         """
+        kinds = self._kinds_in(index, part)
+        return (one for one in numbers if index.kinds[one] in kinds)
+
+    def _kinds_in(self, index: FrameIndex, part: LogPart) -> tuple[int, ...]:
         first_us, last_us = index.refused_us
         if (
             part.first > index.first
@@ -50,12 +55,12 @@ class RefusedCount:
             or (part.from_us is not None and part.from_us > first_us)
             or (part.to_us is not None and part.to_us < last_us)
         ):
-            return frozenset({AnnounceRefused.kind, events.ADMIN})
+            return NEEDED, AnnounceRefused.kind, events.ADMIN
         for info_hash, key_ref, label, times, date_us in index.refused():
             if name_of(label) == self._reason:
                 self._add(info_hash, key_ref, times, date_us)
         self.whole_to = index.end
-        return frozenset({events.ADMIN})
+        return NEEDED, events.ADMIN
 
     def _add(self, info_hash: bytes, key_ref: int, times: int, date_us: int) -> None:
         before = self.found.get((info_hash, key_ref), _NEVER)

@@ -74,26 +74,28 @@ class _Needs:
         self.end: int | None = None  # the event before which the walk stops; None = it does not
         self.seq = 0  # the event after the last one that was passed over
 
-    def begin(self, index: FrameIndex) -> Callable[[int], bool]:
+    def wanted(self, index: FrameIndex) -> Iterator[int]:
+        """Yields the numbers of the frames that the listener needs when it has those before them,
+        and tells it of the others.
+        """
         known, numbers = set[int](), set[int]()
-
-        def wanted(number: int) -> bool:
+        for number, kind in enumerate(index.kinds):
             keys = self.listener.keys if self.listener else None
-            if keys is None or index.kinds[number] not in _PASSED:
-                return True
-            if self.end is not None and index.next_seq(number) > self.end:
-                return True  # the walk stops in it or before it
-            for key_ref in keys - known:
+            for key_ref in (keys or set()) - known:
                 known.add(key_ref)
                 numbers.update(index.with_key(key_ref))
-            return index.kinds[number] == events.ANNOUNCE and number in numbers
-
-        return wanted
-
-    def passed(self, index: FrameIndex, number: int) -> None:
-        self.seq = index.next_seq(number)
-        if self.listener is not None:
-            self.listener.passed(index.kinds[number], index.lasts[number])
+            if (
+                keys is None
+                or kind not in _PASSED
+                # The walk stops in it or before it.
+                or (self.end is not None and index.next_seq(number) > self.end)
+                or (kind == events.ANNOUNCE and number in numbers)
+            ):
+                yield number
+                continue
+            self.seq = index.next_seq(number)
+            if self.listener is not None:
+                self.listener.passed(kind, index.lasts[number])
 
 
 class Walk:
@@ -107,7 +109,7 @@ class Walk:
         self._folder = folder
         self._decrypt = decrypt
         self._needs = _Needs()
-        picks = Picker(decrypt.keys, self._needs.begin, self._needs.passed)
+        picks = Picker(decrypt.keys, self._needs.wanted)
         self._reader = Reader(folder, keys=decrypt.keys, decrypt=False, picks=picks)
         self._frames: Iterator[Frame] | None = None
         self._rest: Frame | None = None

@@ -1,6 +1,7 @@
-"""Writes and reads the index of frames: for each sealed segment, which frames have which kind and
-which keys, so that a reader of one account passes over all others. It also has how often announces
-were refused, because a site has a hundred thousand refusals a day, most of them in a frame alone.
+"""Writes and reads the index of frames: for each sealed segment, which frames have which kind,
+which keys and which torrents, so that a reader of one account or torrent passes over all others.
+It also has how often announces were refused, because a site has a hundred thousand refusals a day,
+most of them in a frame alone.
 
     <log>/frames/<base_seq>.<epoch>.<format>.index   a line of JSON, then arrays, little-endian
 
@@ -8,15 +9,16 @@ were refused, because a site has a hundred thousand refusals a day, most of them
     firsts    8 bytes a frame      its first event
     lasts     8 bytes a frame      log time of its last record, microseconds
     kinds     1 byte a frame       its kind; 0 = whoever reads the log needs it
-    keys      4 bytes a key        `key_ref`, ascending
+    keys      4 bytes a key        `key_ref` of announces and refusals, ascending
     starts    4 bytes a key + 4    where its frames begin in the next array
     places    2 or 4 bytes each    numbers of frames, ascending for each key
+    torrents, starts, places       the same by the first 4 bytes of info hashes
     refused   40 bytes each        info hash, `key_ref`, label of the reason, how often, date of the
                                    last one
 
 The MAC in the JSON covers all of it, the log's id and the seal of the segment: a reader that trusts
 the index passes over frames without a look at them. Each file can be deleted at any time: readers
-then read all frames, and the follower writes it again. Blocking.
+then read all frames, and the follower writes it again, as it does with a damaged one. Blocking.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from hmac import compare_digest
 from itertools import pairwise
 from struct import Struct
 from typing import TYPE_CHECKING, Any
+
+from attrs import astuple, frozen
 
 from eventlog import (
     LogError,
@@ -54,20 +58,24 @@ from tracker.store.frames import current
 from tracker.store.snapshot_file import SPARE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from eventlog import Frame
     from tracker.store.address_keys import Keyring
 
 FOLDER = "frames"
-FORMAT = 1
+FORMAT = 2
 NEEDED = 0
 """In the place of a kind: the records are of an older schema, so nobody may pass over the frame."""
 _OURS = re.compile(r"[0-9]{20}\.[0-9]{10}(\.[0-9]+)?\.index(\.tmp)?")
 _PURPOSE = b"frames"
-_KEY_WORD, _WORDS = 60 // 4, codec.PLAIN.size // 4
-"""Where `key_ref` stands in a record of an announce, and the length of that, both in words."""
+_COUNTS = "frames", "keys", "places", "torrents", "torrent_places"
+"""How long arrays are, as the JSON says it."""
+_WORDS = {events.ANNOUNCE: (60 // 4, 8 // 4), AnnounceRefused.kind: (8 // 4, 16 // 4)}
+"""Where `key_ref` and the info hash begin in a record, in words, by its kind."""
+PLACED = frozenset(_WORDS)
+"""The kinds of frames that are found by keys and torrents."""
 _REFUSED = Struct("<20sIIIQ")
 _MOST_BYTES = 1 << 32  # of a segment, because offsets have 4 bytes
 _MOST_SHORT = 1 << 16  # frames that 2 bytes can number
@@ -77,17 +85,41 @@ class FrameIndexError(Exception):
     """A file is no usable index of its segment."""
 
 
+@frozen
+class _Places:
+    """The frames of each number, packed."""
+
+    numbers: array[int]
+    starts: array[int]
+    frames: array[int]
+
+    @classmethod
+    def of(cls, frames_of: Mapping[int, list[int]], frames: int) -> _Places:
+        numbers = array("I", sorted(frames_of))
+        starts, places = array("I", [0]), array("H" if frames <= _MOST_SHORT else "I")
+        for number in numbers:
+            places.extend(frames_of[number])
+            starts.append(len(places))
+        return cls(numbers, starts, places)
+
+    def __getitem__(self, number: int) -> array[int]:
+        at = bisect_left(self.numbers, number)
+        if at == len(self.numbers) or self.numbers[at] != number:
+            return self.frames[:0]
+        return self.frames[self.starts[at] : self.starts[at + 1]]
+
+
 class FrameIndex:
     """The index of one segment, whose MAC was checked."""
 
     def __init__(self, head: dict[str, Any], body: bytes) -> None:
         """Raises `FrameIndexError`, `ValueError`."""
-        frames, keys, places = (int(head[name]) for name in ("frames", "keys", "places"))
+        frames, keys, places, torrents, torrent_places = (int(head[name]) for name in _COUNTS)
         short = "H" if frames <= _MOST_SHORT else "I"
         at, found = 0, []
         for code, count in zip(
-            ("I", "Q", "Q", "B", "I", "I", short),
-            ([frames] * 4 + [keys, keys + 1, places]),
+            ("I", "Q", "Q", "B", "I", "I", short, "I", "I", short),
+            ([frames] * 4 + [keys, keys + 1, places, torrents, torrents + 1, torrent_places]),
             strict=True,
         ):
             numbers = array(code)
@@ -103,15 +135,11 @@ class FrameIndex:
         first_us, last_us = head["refused_us"]
         self.refused_us = int(first_us), int(last_us)
         """The first and the last date of a refusal; 0 = there is none."""
-        (
-            self.offsets,
-            self.firsts,
-            self.lasts,
-            self.kinds,
-            self._keys,
-            self._starts,
-            self._places,
-        ) = found
+        least_us, most_us = head["lead_us"]
+        self.lead_us = int(least_us), int(most_us)
+        """The least and the greatest lead of a frame, in microseconds."""
+        self.offsets, self.firsts, self.lasts, self.kinds = found[:4]
+        self._keys, self._torrents = _Places(*found[4:7]), _Places(*found[7:])
         self.first = self.firsts[0] if frames else 0
         self.end = int(head["end"])
         """The event after the segment."""
@@ -125,11 +153,14 @@ class FrameIndex:
         return _REFUSED.iter_unpack(self._refused)
 
     def with_key(self, key_ref: int) -> array[int]:
-        """Returns the numbers of the frames in which a key announces."""
-        at = bisect_left(self._keys, key_ref)
-        if at == len(self._keys) or self._keys[at] != key_ref:
-            return array("H")
-        return self._places[self._starts[at] : self._starts[at + 1]]
+        """Returns the numbers of the frames in which a key announces or is refused."""
+        return self._keys[key_ref]
+
+    def with_torrent(self, info_hash: bytes) -> array[int]:
+        """Returns the numbers of the frames that have a torrent in announces or refusals, and of
+        those that have another one with the same beginning.
+        """
+        return self._torrents[int.from_bytes(info_hash[:4], "little")]
 
 
 def index_path(segment: Path) -> Path:
@@ -176,6 +207,25 @@ def _signed(log_id: bytes, segment: Path, head: dict[str, Any], body: bytes) -> 
     return hasher.digest()
 
 
+def remove_damaged(log: Path, keys: Keyring, turn: int) -> Path | None:
+    """Looks at one index and removes it if it does not fit its segment, so that `write_next` writes
+    it again. Returns it then. `turn`: a number that rises; the indexes take turns.
+
+    Raises `LogError`, `SecretError`, `OSError`.
+    """
+    pairs = list(pairwise(segments_of(log)))
+    if not pairs:
+        return None
+    segment, following = pairs[turn % len(pairs)]
+    path = index_path(segment)
+    if not os.path.lexists(path) or trusted_mac(segment, following, keys) is None:
+        return None  # there is nothing to say about it
+    if read(segment, following, keys) is not None:
+        return None
+    path.unlink(missing_ok=True)
+    return path
+
+
 def write_next(log: Path, keys: Keyring) -> bool:
     """Writes the newest index that is missing, and removes those of segments that are gone. Returns
     whether another one is missing.
@@ -216,10 +266,11 @@ def _write(log: Path, segment: Path, seal: str, keys: Keyring) -> None:
 def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, Any], bytes]:
     """Returns the counts for the JSON, and the arrays."""
     offsets, firsts, lasts, kinds = array("I"), array("Q"), array("Q"), array("B")
-    frames_of: defaultdict[int, list[int]] = defaultdict(list)
+    with_key: defaultdict[int, list[int]] = defaultdict(list)
+    with_torrent: defaultdict[int, list[int]] = defaultdict(list)
     refused: dict[tuple[bytes, int, int], tuple[int, int]] = {}
     refused_us: list[int] = []
-    end = 0
+    leads_us, end = set[int](), 0
     for number, (offset, frame) in enumerate(found):
         header, end = frame.header, frame.header.next_seq
         known = current(frame) and header.kind != events.ADMIN
@@ -227,10 +278,12 @@ def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, Any], bytes]:
         firsts.append(header.base_seq)
         lasts.append(_last_us(frame) if known else header.time_us)
         kinds.append(header.kind if current(frame) else NEEDED)
-        if known and header.kind == events.ANNOUNCE:
-            for key_ref in _keys_of(frame):
-                frames_of[key_ref].append(number)
-        elif known and header.kind == AnnounceRefused.kind:
+        leads_us.add(header.lead_us)
+        if known and header.kind in PLACED:
+            for places, each in zip((with_key, with_torrent), _names_in(frame), strict=True):
+                for name in each:
+                    places[name].append(number)
+        if known and header.kind == AnnounceRefused.kind:
             for time_us, key_ref, label, info_hash in AnnounceRefused.layout.iter_unpack(
                 frame.plain
             ):
@@ -242,30 +295,30 @@ def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, Any], bytes]:
                     if refused_us
                     else [date_us, date_us]
                 )
-    frames_of.pop(0, None)  # announces without a key are nobody's
-    keys = array("I", sorted(frames_of))
-    starts, places = array("I", [0]), array("H" if len(kinds) <= _MOST_SHORT else "I")
-    for key_ref in keys:
-        places.extend(frames_of[key_ref])
-        starts.append(len(places))
+    with_key.pop(0, None)  # announces without a key are nobody's
+    keys, torrents = _Places.of(with_key, len(kinds)), _Places.of(with_torrent, len(kinds))
+    arrays = (offsets, firsts, lasts, kinds, *astuple(keys), *astuple(torrents))
     body = bytearray()
-    for numbers in (offsets, firsts, lasts, kinds, keys, starts, places):
+    for numbers in arrays:
         if sys.byteorder == "big":
             numbers.byteswap()
         body += numbers.tobytes()
     body += b"".join(_REFUSED.pack(*name, *told) for name, told in refused.items())
-    numbers_of = {"frames": kinds, "keys": keys, "places": places, "refused": refused}
-    counts = {name: len(each) for name, each in numbers_of.items()}
-    return {**counts, "end": end, "refused_us": refused_us or [0, 0]}, bytes(body)
+    counted = kinds, keys.numbers, keys.frames, torrents.numbers, torrents.frames
+    counts = dict(zip(_COUNTS, map(len, counted), strict=True))
+    lead_us = [min(leads_us), max(leads_us)] if leads_us else [0, 0]
+    told = {"refused": len(refused), "refused_us": refused_us or [0, 0], "lead_us": lead_us}
+    return {**counts, **told, "end": end}, bytes(body)
 
 
-def _keys_of(frame: Frame) -> set[int]:
-    words = array("I")
+def _names_in(frame: Frame) -> Iterator[set[int]]:
+    """Yields the keys in a frame, and the beginnings of its info hashes."""
+    words, size = array("I"), codec.RECORD_SIZES[frame.header.kind] // 4
     words.frombytes(frame.plain)
-    words = words[_KEY_WORD::_WORDS]
     if sys.byteorder == "big":
         words.byteswap()
-    return set(words)
+    for first in _WORDS[frame.header.kind]:
+        yield set(words[first::size])
 
 
 def _last_us(frame: Frame) -> int:
@@ -276,25 +329,14 @@ def _last_us(frame: Frame) -> int:
 class Picker:
     """Makes the `picks` of a `Reader`: passes over frames by their index."""
 
-    def __init__(
-        self,
-        keys: Keyring | None,
-        begin: Callable[[FrameIndex], Callable[[int], bool]],
-        passed: Callable[[FrameIndex, int], None],
-    ) -> None:
-        """`begin` gets the index of a segment, and returns what tells by a frame's number whether
-        it is wanted. `passed` is told of each frame that is not.
+    def __init__(self, keys: Keyring | None, wanted: Callable[[FrameIndex], Iterable[int]]) -> None:
+        """`wanted` gets the index of a segment, and returns the numbers of the frames to read,
+        ascending. All with the kind `NEEDED` must be among them.
         """
-        self._keys, self._begin, self._passed = keys, begin, passed
+        self._keys, self._wanted = keys, wanted
 
     def __call__(self, segment: Path, following: Path) -> Iterator[tuple[int, int]] | None:
         index = read(segment, following, self._keys)
-        return None if index is None else self._wanted(index)
-
-    def _wanted(self, index: FrameIndex) -> Iterator[tuple[int, int]]:
-        wanted = self._begin(index)
-        for number, kind in enumerate(index.kinds):
-            if kind == NEEDED or wanted(number):
-                yield index.offsets[number], index.firsts[number]
-            else:
-                self._passed(index, number)
+        if index is None:
+            return None
+        return ((index.offsets[one], index.firsts[one]) for one in self._wanted(index))

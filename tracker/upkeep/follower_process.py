@@ -42,7 +42,7 @@ from tracker.domain.detecting.declared import Declared
 from tracker.domain.detecting.watch import Watch
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
-from tracker.store import opening_balance, snapshots
+from tracker.store import frame_index, opening_balance, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.book_files import BookError
 from tracker.store.frame_index import index_path, write_next
@@ -156,6 +156,7 @@ class Follower:
         self._frames_from = 0.0  # when the next look for segments without an index is due
         self._all_indexed = False  # since the start, all older segments got theirs
         self._frames_failed = False  # an index of frames could not be written
+        self._looked = 0  # indexes of frames that were looked at
 
     def _stay_keeper(self) -> StayKeeper | None:
         """Goes on with the index of stays; None = that is not possible, and all else goes on."""
@@ -219,13 +220,16 @@ class Follower:
         self._index_frames_if_due()
 
     def _index_frames_if_due(self) -> None:
-        """Writes the index of one segment, because that takes a fifth of a second."""
+        """Writes the index of one segment, because that takes a third of a second. Where none is
+        missing, it looks whether another one is damaged.
+        """
         now = time.monotonic()
         if now < self._frames_from:
             return
         newest = segments_of(self._log)[-2:-1]
         if self._all_indexed and all(os.path.lexists(index_path(path)) for path in newest):
             self._frames_from = now + SEAL_SECONDS
+            self._look_at_an_index()
             return
         try:
             self._all_indexed = not write_next(self._log, self._keys)
@@ -242,6 +246,17 @@ class Follower:
         self._frames_failed = False
         if self._all_indexed:
             self._frames_from = now + SEAL_SECONDS
+
+    def _look_at_an_index(self) -> None:
+        """Removes an index that is damaged, so that the next look writes it again."""
+        self._looked += 1
+        try:
+            damaged = frame_index.remove_damaged(self._log, self._keys, self._looked)
+        except (LogError, OSError, SecretError):
+            return  # whoever reads the segment says so
+        if damaged is not None:
+            self._refused(f"An index of frames is damaged, and is written again: {damaged}")
+            self._all_indexed, self._frames_from = False, 0.0
 
     def _seal_if_due(self) -> None:
         now = time.monotonic()

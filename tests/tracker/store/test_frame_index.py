@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
+from attrs import evolve
 
 import eventlog.log
 from eventlog import LogCorruptError, seal_path, segments_of
-from tests.support import SECOND, Announce, Rig, endpoint4, hash_of, key_text
+from tests.support import SECOND, Announce, Rig, StillLog, endpoint4, hash_of, key_text, replayed
 from tests.tracker.upkeep.book.site import MEMBERS, Site
 from tracker.domain import events
+from tracker.history import event_scan
+from tracker.history.events import LogEvents
 from tracker.ledger.account import Ledger
 from tracker.ledger.walk import Decryption, Walk
+from tracker.ports import EventFilter, LogPart
 from tracker.store import frame_index
 from tracker.store.address_keys import Keyring
 from tracker.store.frame_index import index_path
-from tracker.upkeep import retention
+from tracker.upkeep import follower_process, retention
+from tracker.upkeep.follower_process import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -130,6 +137,83 @@ def test_a_bad_index_costs_only_time(site: Site) -> None:
     path.unlink()
     path.mkdir()
     assert read(site) == (whole, more_frames)
+
+
+async def _listed(site: Site, account_of: Any) -> list[Any]:
+    """Reads lists of events with many filters, page by page."""
+    end = site.frames[-1].header.next_seq
+    log = LogEvents(StillLog(site.log, end), account_of, trio.Event(), site.log / "secrets")
+    begin_us, end_us = site.frames[0].header.date_us, site.frames[-1].header.date_us
+    third, found = (end_us - begin_us) // 3, list[Any]()
+    whole = LogPart()
+    for wanted in (
+        EventFilter(account=2),
+        EventFilter(account=1, info_hash=hash_of(1)),
+        EventFilter(key_ref=1),
+        EventFilter(key_ref=0),
+        EventFilter(info_hash=hash_of(2), types=frozenset({"announced", "key_issued"})),
+        EventFilter(info_hash=hash_of(9)),
+        EventFilter(types=frozenset({"tick"})),
+    ):
+        for part in (
+            whole,
+            LogPart(first=end // 3, last=end * 2 // 3),
+            LogPart(from_us=begin_us + third, to_us=begin_us + 2 * third),
+            LogPart(from_us=end_us - third, last=end - 5),
+        ):
+            page, rest = await log.read(part, wanted, 7), part
+            found.append(page.events)
+            while page.following is not None:
+                rest = evolve(rest, first=page.following)
+                page = await log.read(rest, wanted, 7)
+                found[-1] += page.events
+    return found
+
+
+def test_lists_of_events_are_the_same(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By account, key, torrent, type, number and date, while the clock is set back and forth."""
+    site.go_on(30)
+    site.go_on(12, wall_us=site.time.wall - 600 * SECOND, speak=rotated)
+    site.go_on(12, wall_us=site.time.wall + 90 * SECOND)
+    account_of = replayed(site.frames).access.account_of
+    whole = trio.run(_listed, site, account_of)
+    assert sum(map(len, whole)) > 200
+    site.follow()
+    while frame_index.write_next(site.log, site.keys):
+        pass
+    got = list[int]()
+    within = event_scan._between
+
+    def counted(frame: Frame, *part: Any) -> Frame | None:
+        got.append(frame.header.base_seq)
+        return within(frame, *part)
+
+    monkeypatch.setattr(event_scan, "_between", counted)
+    assert trio.run(_listed, site, account_of) == whole
+    some = len(got)
+    rmtree(site.log / frame_index.FOLDER)
+    trio.run(_listed, site, account_of)
+    assert some * 3 < (len(got) - some) * 2
+
+
+def test_a_damaged_index_is_written_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The follower looks at one after the other, and says which was damaged."""
+    monkeypatch.setattr(follower_process, "SEAL_SECONDS", 0.0)
+    site.go_on(20)
+    said: list[dict[str, Any]] = []
+    follower = Follower(site.log, site.log / "secrets", lambda **told: said.append(told))
+    segments = segments_of(site.log)[:-1]
+    for _ in segments:
+        follower.catch_up()
+    path = index_path(segments[2])
+    good = path.read_bytes()
+    path.write_bytes(good[:-1])
+    for _ in (*segments, "the look that writes it"):
+        follower.catch_up()
+    assert path.read_bytes() == good
+    assert [one["refused"] for one in said if "refused" in one] == [
+        f"An index of frames is damaged, and is written again: {path}"
+    ]
 
 
 def test_a_frame_that_is_read_is_checked(site: Site) -> None:
