@@ -21,7 +21,6 @@ from api import auth
 from api.console import assets, guard
 from api.console.api import LinkedApi, ProblemError
 from api.console.csv_text import csv_of
-from api.console.helpers import with_query
 from api.console.link import DownError, Link
 from api.console.page import Asked, ElsewhereError, Form, Screens, may
 from api.console.sessions import LASTS_SECONDS, Session, Sessions
@@ -41,8 +40,6 @@ _log = logging.getLogger(__name__)
 HTML: Final = "text/html; charset=utf-8"
 OPEN: Final = ("/sign-in", "/static/")
 """Beginnings of the paths that need no session."""
-WHY: Final = "why"
-"""The parameter with the reason for a look at addresses, in pages that take it in the query."""
 TRY_AGAIN_SECONDS: Final = 5
 """After so many seconds a page about a tracker that does not answer tries again."""
 
@@ -65,15 +62,11 @@ class Console:
         if not may(session.scope, page.needs):
             raise ProblemError(403, "Not with this token", _too_little(session, page.needs))
         query = request.args.to_dict(flat=False)
-        if not guard.may_look(request):
-            query.pop(WHY, None)
-        asked = Asked(names, query, time.time())
-        api = self._api(session)
-        if request.method == "POST" and page.takes:
+        if request.method == "POST":
             query.update(await _sent())
-        elif request.method == "POST":
-            api = api.saying(_reason(Form(fields=(await request.form).to_dict(flat=False))))
-        data = await page.load(api, asked)
+        looks = page.looks and request.method == "POST"
+        asked = Asked(names, query, time.time(), _reason(query) if looks else "")
+        data = await page.load(self._api(session), asked)
         if form == "json":
             return _text(json.dumps(data, ensure_ascii=False), "application/json")
         if form == "csv":
@@ -118,7 +111,7 @@ class Console:
         form = Form(fields=fields)
         if not may(session.scope, action.needs):
             raise ProblemError(403, "Not with this token", _too_little(session, action.needs))
-        reason = _reason(form) if action.reason else ""
+        reason = _reason(form.fields) if action.reason else ""
         asked = Asked(names, {}, time.time())
         api = self._api(session).saying(reason, form.get("once"))
         session.notice = await action.act(api, asked, form)
@@ -154,8 +147,8 @@ class Console:
             return None
         if guard.from_elsewhere(request) and request.method == "GET" and _form() == "":
             # The cookie is strict: a link from elsewhere comes without it, a page's own with it.
-            onward = with_query(request.full_path.rstrip("?"), **{WHY: None})
-            return _html(self.views.show("again.html", None, onward=guard.local_path(onward)))
+            onward = guard.local_path(request.full_path.rstrip("?"))
+            return _html(self.views.show("again.html", None, onward=onward))
         return self._sign_in_first()
 
     def _sign_in_first(self) -> Response:
@@ -303,9 +296,9 @@ def _session() -> Session:
     return session
 
 
-def _reason(form: Form) -> str:
+def _reason(fields: Mapping[str, list[str]]) -> str:
     """Returns the reason in a form, on one line. Raises `ProblemError` where it is empty."""
-    reason = " ".join(form.get("reason").split())
+    reason = " ".join(Form(fields=fields).get("reason").split())
     if not reason:
         raise ProblemError(422, "A reason is needed", "Say why: it is recorded")
     return reason

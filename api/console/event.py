@@ -28,7 +28,7 @@ _EVENT_LINKS: Final = ("prev_seq", "previous", "last_seq", "corrects", "set_by",
 
 async def load(api: Api, asked: Asked) -> Data:
     seq = _number(asked.get("seq"))
-    page = await api.get(_EVENTS, {"from": seq, "to": seq, "limit": 1})
+    page = await asked.looking(api).get(_EVENTS, {"from": seq, "to": seq, "limit": 1})
     if not page["events"]:
         detail = (
             f"The log has no event {seq}, or retention removed it. The next event is {page['end']}"
@@ -36,7 +36,7 @@ async def load(api: Api, asked: Asked) -> Data:
         raise ProblemError(404, "There is no such event", detail)
     event = page["events"][0]
     found, troubles = await together(
-        explanation=_explanation(api, event),
+        explanation=_explanation(asked.looking(api), event),
         following=_following(api, event),
     )
     told = found["explanation"] or {}

@@ -54,13 +54,6 @@ def from_elsewhere(request: Request) -> bool:
     return request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
 
 
-def may_look(request: Request) -> bool:
-    """Tells whether a reason for a look at addresses in a query counts: a link of another site,
-    or of another port of this host, must not make somebody look, and a HEAD changes nothing.
-    """
-    return request.method != "HEAD" and not from_elsewhere(request)
-
-
 def is_secure(request: Request) -> bool:
     """Tells whether the browser uses TLS, to the console or to a proxy that says so."""
     return request.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"

@@ -27,9 +27,8 @@ _UNSAID: Final = ("account", "owner", "key_hash")
 
 
 async def load(api: Api, asked: Asked) -> Data:
-    """Gathers what stands on the first screen. `why`: a reason for a look at addresses."""
-    looking = api.saying(asked.get("why")) if asked.get("why") else api
-    page = await looking.get(f"{ACCOUNT}/page", account=asked.get("account"))
+    """Gathers what stands on the first screen; a look has networks in it."""
+    page = await asked.looking(api).get(f"{ACCOUNT}/page", account=asked.get("account"))
     number = page["account"]["account"]
     reach = await reach_of(api)
     begin = reach.ago(asked.now, _DAYS * _DAY)
@@ -240,7 +239,7 @@ def _client(client: Data | None) -> str | None:
 MEMBER: Final = Screens(
     pages=(
         Page(path="/members/{account}", title="{named}", template="member.html", load=load,
-             tables=("keys", "sessions", "refusals", "networks", "open_cases"),
+             tables=("keys", "sessions", "refusals", "networks", "open_cases"), looks=True,
              command="tracker account show {number}", call="GET /api/v2/accounts/{account}/page"),
         Page(path="/members/{account}/ledger", title="Ledger of {named}", template="member_ledger.html",
              load=load_ledger, tables=("entries",), command="tracker ledger {ledger_of}",

@@ -33,12 +33,14 @@ class ElsewhereError(Exception):
 class Asked:
     """What a request asks a page for: parts of the path, the query, and when (Unix seconds).
 
-    Of a parameter that comes several times `get` has the first.
+    Of a parameter that comes several times `get` has the first. `reason`: why addresses of peers
+    are looked at, which the API notes as an event; "" = they are not.
     """
 
     names: Mapping[str, str]
     query: Mapping[str, list[str]]
     now: float
+    reason: str = ""
 
     def get(self, name: str, default: str = "") -> str:
         if name in self.names:
@@ -51,6 +53,10 @@ class Asked:
     def given(self, *names: str) -> dict[str, str]:
         """Returns the parameters of these names that are not empty, for a question to the API."""
         return {name: text for name in names if (text := self.get(name))}
+
+    def looking(self, api: Api) -> Api:
+        """Returns the API as this look has it: with its reason, if there is one."""
+        return api.saying(self.reason) if self.reason else api
 
 
 Load = Callable[[Api, Asked], Awaitable[Data]]
@@ -66,7 +72,8 @@ class Page:
     them has `{name}` too; a function makes one that depends on the query. `menu`: its word in the
     navigation; "" = it is not there. `needs`: the least scope of a token. `looks`: a POST with a
     reason shows the page with addresses of peers, which the API notes as an event. `takes`: a POST
-    shows the page with what its form and file have in place of a query; it changes nothing.
+    shows the page, and changes nothing. What the form of either has is in place of a query, so that
+    no URL has an address or a reason.
     """
 
     path: str

@@ -34,19 +34,16 @@ _KEPT: Final = (
 
 
 async def load(api: Api, asked: Asked) -> Data:
-    """Lists stays in the order in which they began. `why`: the reason for a look at addresses;
-    without it nobody is looked for by address.
-    """
-    why, filters = asked.get("why"), _filters(asked)
+    """Lists stays in the order in which they began. Only a look finds somebody by address."""
+    filters = _filters(asked)
     reach = await reach_of(api)
     begin, end = _moment(asked, "from"), _moment(asked, "to")
     if begin is None and end is None and not filters:
         begin = reach.ago(asked.now, _DAY)
     begin, end = reach.within(begin or reach.low), reach.within(end or reach.high)
-    unsaid = not why and any(name in filters for name in _SOUGHT)
+    unsaid = not asked.reason and any(name in filters for name in _SOUGHT)
     query = {**filters, "from": begin, "to": end, "limit": _ROWS, **asked.given("after")}
-    looking = api.saying(why) if why else api
-    page = _NOBODY if unsaid else await looking.get(_STAYS, query)
+    page = _NOBODY if unsaid else await asked.looking(api).get(_STAYS, query)
     found, troubles = await together(
         outages=api.get("/api/v2/outages", {"from": begin, "to": end, "limit": 100})
     )
@@ -58,6 +55,7 @@ async def load(api: Api, asked: Asked) -> Data:
         "next": page["next"],
         "unread": page["unread"],
         "unsaid": unsaid,
+        "along": asked.given(*(name for name in _OPTIONS if name not in _SOUGHT), "from", "to"),
         "outages": (found["outages"] or {}).get("outages", []),
         "troubles": troubles,
     }
@@ -120,4 +118,5 @@ STAYS: Final = Page(
     tables=("stays",),
     command=_command,
     call=_call,
+    looks=True,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -23,15 +23,14 @@ DAYS: Final = 30
 """Days of the curve."""
 _SILENT_DAYS: Final = 7
 """Days for which what a silent leecher had left explains upload, as detectors count it."""
+SWARM: Final = "/api/v2/swarms/{info_hash}"
 _PEERS: Final = 500
 _ROWS: Final = 100
 _MEMBERS: Final = 1000
 _DAYS_MOST: Final = 1000
 _DAY: Final = 86_400
 _QUICK_SECONDS: Final = 0.35
-"""Longest wait of the first screen for peers and rates, in seconds: they are read from the log."""
-_RATES_SECONDS: Final = 10.0
-"""Longest wait of the page of peers for rates, in seconds."""
+"""Longest wait of the first screen for peers, in seconds: their rates are read from the log."""
 _LATE_SECONDS: Final = 120.0
 """Seconds after its due time at which an announce is missing: clients may be a little late."""
 
@@ -42,7 +41,7 @@ async def load(api: Api, asked: Asked) -> Data:
 
 
 async def load_peers(api: Api, asked: Asked) -> Data:
-    """Gathers the same, and waits for the peers. `why`: a reason for a look at addresses."""
+    """Gathers the same, and waits for the peers; a look has their addresses."""
     return await _load(api, asked, math.inf)
 
 
@@ -55,17 +54,14 @@ async def _load(api: Api, asked: Asked, patience: float) -> Data:
         days=_days(api, info_hash),
         unseeded=_last_seeder(api, info_hash),
         silent=_unfinished(api, asked, info_hash),
-        rates=_before(api, asked, info_hash, min(patience, _RATES_SECONDS)),
         blacklisted=_blacklisted(api, info_hash),
     )
     interval = (found["settings"] or {}).get("settings", {}).get("interval", 1800)
-    rows = (found["peers"] or {}).get("peers", [])
-    peers = _peers(rows, torrent, interval, found["rates"] or {})
     days = found["days"] or []
     return {
         **torrent,
         "named": torrent["label"] or formats.short_hash(info_hash),
-        "peers": peers,
+        "peers": _peers((found["peers"] or {}).get("peers", []), torrent),
         "peers_late": found["peers"] is None and "peers" not in troubles,
         "more_peers": bool(found["peers"] and found["peers"]["next"]),
         "balance": _balance(days, found["silent"] or [], torrent["size"], asked.now - interval),
@@ -78,9 +74,8 @@ async def _load(api: Api, asked: Asked, patience: float) -> Data:
 
 async def _swarm(api: Api, asked: Asked, info_hash: str, patience: float) -> Data | None:
     """Returns the first peers; None = they did not come in time."""
-    looking = api.saying(asked.get("why")) if asked.get("why") else api
     with trio.move_on_after(patience):
-        page: Data = await looking.get(f"{TORRENT}/peers", {"limit": _PEERS}, info_hash=info_hash)
+        page: Data = await asked.looking(api).get(SWARM, {"limit": _PEERS}, info_hash=info_hash)
         return page
     return None
 
@@ -127,78 +122,29 @@ async def _blacklisted(api: Api, info_hash: str) -> Data | None:
 # Peers.
 
 
-async def _before(api: Api, asked: Asked, info_hash: str, patience: float) -> dict[int, Data]:
-    """Returns the torrent's announces of the last two hours by number, as far as they are read in
-    so many seconds: each peer's rate needs the one before its last.
-    """
-    found: dict[int, Data] = {}
-    query = {"info_hash": info_hash, "type": "announced", "limit": 1000,
-             "from": rfc3339(int((asked.now - 7200) * 1_000_000))}  # fmt: skip
-    with trio.move_on_after(patience):
-        after = None
-        while True:
-            page = await api.get("/api/v2/events", {**query, "after": after})
-            found |= {one["seq"]: one for one in page["events"]}
-            after = page["next"]
-            if after is None:
-                break
-    return found
-
-
-def _peers(
-    rows: list[Data], torrent: Data, interval: int, announces: dict[int, Data]
-) -> list[Data]:
+def _peers(rows: list[Data], torrent: Data) -> list[Data]:
     """Makes rows of peers, those with most upload first."""
     places: dict[int | None, int] = {}
     for row in rows:
         places[row["account"]] = places.get(row["account"], 0) + 1
-    made = [_peer(row, torrent, interval, announces, places[row["account"]]) for row in rows]
+    made = [_peer(row, torrent, places[row["account"]]) for row in rows]
     return sorted(made, key=lambda one: (one["role"] != "seeder", -one["uploaded"]))
 
 
-def _peer(row: Data, torrent: Data, interval: int, announces: dict[int, Data], places: int) -> Data:
+def _peer(row: Data, torrent: Data, places: int) -> Data:
     size = torrent["size"]
-    last_us = formats.microseconds(row["last_time"]) or 0
-    up, down = _rates(row, announces)
     have = None if size is None or row["left"] is None else max(size - row["left"], 0)
-    address = row["addresses"][0] if row["addresses"] else {}
+    kept = ("account", "owner", "role", "left", "uploaded", "downloaded", "upload_rate",
+            "download_rate", "last_announce", "due")  # fmt: skip
     return {
-        "account": row["account"], "owner": row["owner"],
-        "role": row["role"],
-        "client": _client(row),
+        **{name: row[name] for name in kept},
+        "client": formats.client(row["peer_id"], row["client"]),
         "percent": "100 %" if row["left"] == 0 else formats.percent(have, size),
-        "left": row["left"],
-        "uploaded": row["uploaded"], "downloaded": row["downloaded"],
-        "up_rate": up, "down_rate": down,
-        "last_time": row["last_time"],
-        "due": rfc3339(last_us + interval * 1_000_000),
         "places": places if row["account"] is not None else None,
-        "where": address.get("address") or address.get("pseudonym"),
+        "where": row["address"] or row["pseudonym"],
         "seq": row["last_seq"],
         "ledger": _lines(row["account"], torrent["info_hash"]),
-    }  # fmt: skip
-
-
-def _client(row: Data) -> str:
-    known: Any = row["client"]
-    if isinstance(known, dict):
-        return formats.client(known["peer_id_prefix"], known["user_agent"])
-    return formats.client(row["peer_id"], known if isinstance(known, str) else None)
-
-
-def _rates(row: Data, announces: dict[int, Data]) -> tuple[float | None, float | None]:
-    """Returns bytes a second, up and down, between a peer's last two announces."""
-    last = announces.get(row["last_seq"])
-    before = announces.get((last or {}).get("prev_seq") or -1)
-    if last is None or before is None:
-        return None, None
-    seconds = (
-        (formats.microseconds(last["time"]) or 0) - (formats.microseconds(before["time"]) or 0)
-    ) / 1_000_000
-    if seconds <= 0:
-        return None, None
-    up, down = (max(last[name] - before[name], 0) / seconds for name in ("uploaded", "downloaded"))
-    return up, down
+    }
 
 
 def _lines(account: int | None, info_hash: str) -> str | None:
@@ -251,14 +197,16 @@ def _did(row: Data, info_hash: str) -> Data:
 
 
 async def load_handed(api: Api, asked: Asked) -> Data:
-    """Lists to whom an address was handed in this swarm, or which peers a member received in it."""
+    """Lists to whom an address was handed in this swarm, or which peers a member received in it. A
+    search for an address is a look.
+    """
     head = await _head(api, asked)
     query = {"limit": _ROWS, **asked.given("after", "from", "to")}
-    address, account, why = asked.get("address"), asked.get("account"), asked.get("why")
+    account, address = asked.get("account"), asked.get("address") if asked.reason else ""
     replies: list[Data] = []
     page: Data = {"next": None, "unread": []}
     if address:
-        page = await api.saying(why).get("/api/v2/handed", {**query, "address": address})
+        page = await asked.looking(api).get("/api/v2/handed", {**query, "address": address})
         replies = page["replies"]
     elif account:
         page = await api.get("/api/v2/accounts/{account}/received", query, account=account)
@@ -282,18 +230,18 @@ async def _head(api: Api, asked: Asked) -> Data:
 TORRENTS: Final = Screens(
     pages=(
         Page(path="/torrents/{info_hash}", title="{named}", template="torrent.html", load=load,
-             tables=("peers", "days"), command="tracker swarm {info_hash}",
-             call="GET /api/v2/torrents/{info_hash}/peers"),
+             tables=("peers", "days"), command="tracker torrent peers {info_hash}",
+             call="GET /api/v2/swarms/{info_hash}"),
         Page(path="/torrents/{info_hash}/peers", title="Peers of {named}", template="torrent.html",
-             load=load_peers, tables=("peers", "days"), command="tracker swarm {info_hash}",
-             call="GET /api/v2/torrents/{info_hash}/peers"),
+             load=load_peers, tables=("peers", "days"), looks=True,
+             command="tracker torrent peers {info_hash}", call="GET /api/v2/swarms/{info_hash}"),
         Page(path="/torrents/{info_hash}/snatches", title="Snatches of {named}",
              template="torrent_snatches.html", load=load_snatches, tables=("snatches",),
              command="tracker torrent members {info_hash}",
              call="GET /api/v2/torrents/{info_hash}/accounts?min_snatched=1"),
         Page(path="/torrents/{info_hash}/handed", title="Handed to whom: {named}",
              template="torrent_handed.html", load=load_handed, tables=("handed",),
-             command="tracker handed ADDRESS", call="GET /api/v2/handed"),
+             looks=True, command="tracker handed ADDRESS", call="GET /api/v2/handed"),
         TIME,
     ),
     actions=ACTIONS,

@@ -23,8 +23,8 @@ def test_who_was_at_an_address(site: Site, new_page: Callable[..., Page]) -> Non
     page = new_page(width=320, scripts=False)
     go(page, "/search?q=127.0.0.1")
     assert "Nobody was looked for" in page.inner_text("main")
-    page.fill("[name=why]", "ticket 9")
-    page.click("button:text-is('Show')")
+    page.fill("[name=reason]", "ticket 9")
+    page.click("button:text-is('Look')")
     assert "127.0.0.0/24" in page.inner_text("#stays")
     assert page.locator("svg.lanes .stay").count() > 0
     seen = site.ask("GET", "events?type=addresses_seen")["events"]

@@ -27,13 +27,10 @@ def peer(account: int | None, seq: int, left: int, **more: Any) -> dict[str, Any
     return {
         "account": account, "owner": HOSTILE, "peer_id": b"-qB4630-aaaaaaaaaaaa".hex(),
         "client": "<i>", "uploaded": seq * GIB, "downloaded": 0, "left": left, "last_seq": seq,
-        "role": "leecher" if left else "seeder", "last_time": WHEN,
-        "addresses": [{"address": None, "port": 1, "pseudonym": "aa"}], **more,
+        "role": "leecher" if left else "seeder", "last_time": WHEN, "last_announce": WHEN,
+        "due": LATER, "upload_rate": 5, "download_rate": None, "address": None, "pseudonym": "aa",
+        **more,
     }  # fmt: skip
-
-
-def announce(seq: int, before: int | None, uploaded: int, time: str) -> dict[str, Any]:
-    return {"seq": seq, "prev_seq": before, "uploaded": uploaded, "downloaded": 0, "time": time}
 
 
 def answers(**more: Any) -> dict[str, Any]:
@@ -42,14 +39,12 @@ def answers(**more: Any) -> dict[str, Any]:
     gone = {"account": 9, "owner": None, "downloaded": GIB, "last_seen": LONG_AGO}
     return {
         AT: TORRENT,
-        f"{AT}/peers": {"peers": [peer(7, 5, 0), peer(8, 6, GIB, last_time=LONG_AGO)],
-                        "next": None, "seeders": 1,
+        f"/api/v2/swarms/{HASH}": {"peers": [peer(8, 6, GIB), peer(7, 5, 0)], "next": None},
+        f"{AT}/peers": {"peers": [peer(7, 5, 0), peer(8, 6, GIB)], "next": None, "seeders": 1,
                         "leechers": 1},
         f"{AT}/series": {"days": [day], "next": None},
         f"{AT}/accounts": {"accounts": [gone, gone | {"last_seen": LATER}], "next": None},
         "/api/v2/settings": {"settings": {"interval": 1800}},
-        "/api/v2/events": {"events": [announce(4, None, GIB, WHEN), announce(5, 4, 2 * GIB, LATER)],
-                           "end": 9, "next": None},
         f"/api/v2/blacklist/{HASH}": SANCTION,
         "/api/v2/stays": {"stays": [STAY, STAY | {"account": None, "left": None}], "next": None},
         **more,
@@ -66,13 +61,11 @@ async def data(path: str = f"/torrents/{HASH}", **more: Any) -> dict[str, Any]:
 
 
 async def test_peers_as_staff_reads_them() -> None:
-    """Percent, rates over the last interval, due times; the announces are in the log's order."""
+    """Seeders first, with percent and locations; a peer without a rate has a dash."""
     shown = await data()
     seeder, leecher = shown["peers"]
     assert (seeder["percent"], leecher["percent"]) == ("100 %", "75 %")
-    assert seeder["up_rate"] == pytest.approx(GIB / 3600)
-    assert leecher["up_rate"] is None  # its announce before was not read
-    assert seeder["due"] == "2027-01-15T08:30:00.000000Z"
+    assert (seeder["upload_rate"], seeder["download_rate"]) == (5, None)
     assert (seeder["places"], seeder["where"]) == (1, "aa")
     assert seeder["ledger"] == f"/members/7/ledger?info_hash={HASH}"
     assert not shown["last_seeder"]
@@ -92,7 +85,7 @@ async def test_the_first_screen_does_not_wait_for_peers(monkeypatch: pytest.Monk
     slow = [True]
 
     async def late(self: FakeApi, path: str, *given: Any, **names: Any) -> Any:
-        if path.endswith("/peers") and slow:
+        if "/swarms/" in path and slow:
             slow.pop()
             await trio.sleep_forever()
         return await real(self, path, *given, **names)
@@ -147,11 +140,15 @@ async def test_snatches_and_replies() -> None:
         f"/torrents/{HASH}/handed?account=7", **{"/api/v2/accounts/7/received": replies}
     )
     assert [(one["peer"], one["by"]) for one in received["handed"]] == [("aa", 4)]
-    api = FakeApi(answers(**{"/api/v2/handed": replies}))
+    api = FakeApi(answers(**{"/api/v2/handed": {**replies, "next": 9}}))
     browser = Browser(api)
     await browser.sign_in()
-    await browser.text(f"/torrents/{HASH}/handed?address=192.0.2.1&why=ticket+7")
-    assert ("GET", "/api/v2/handed?limit=100&address=192.0.2.1", "ticket 7", "") in api.asked
+    await browser.text(f"/torrents/{HASH}/handed?address=192.0.2.1&reason=ticket+7")
+    form = {"address": "192.0.2.1", "reason": "ticket 7"}
+    answer = await browser.ask("POST", f"/torrents/{HASH}/handed", form)
+    assert 'name="after" value="9"' in await answer.get_data(as_text=True)
+    looks = [one for one in api.asked if one[1].startswith("/api/v2/handed")]
+    assert looks == [("GET", "/api/v2/handed?limit=100&address=192.0.2.1", "ticket 7", "")]
 
 
 @pytest.mark.parametrize(
