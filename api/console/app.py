@@ -284,7 +284,8 @@ def _install(app: QuartTrio, console: Console) -> None:
 
 
 def _rule(path: str) -> str:
-    return re.sub(r"{(\w+)}", r"<\1>", path)
+    """Writes a path as Quart has it. An account may be `owner:NAME`, with slashes."""
+    return re.sub(r"{(\w+)}", r"<\1>", path.replace("{account}", "<path:account>"))
 
 
 def _filled(text: str, names: Mapping[str, str]) -> str:

@@ -19,9 +19,6 @@ _EXPLAINED: Final = ("announced", "announce_refused")
 _LATER: Final = (
     200  # announces of the same key and torrent among which the peer's next one is sought
 )
-_BYTES: Final = (
-    "uploaded", "downloaded", "left", "size", "max_bytes", "credited_uploaded", "credited_downloaded",
-)  # fmt: skip
 _LINKED: Final = {"info_hash": "torrent", "account": "member"}
 _EVENT_LINKS: Final = ("prev_seq", "previous", "last_seq", "corrects", "set_by", "evicted")
 
@@ -90,7 +87,7 @@ def _fields(event: Data) -> list[Data]:
 
 
 def _field(name: str, given: Any) -> Data:
-    if name in _BYTES and isinstance(given, int):
+    if name in kinds.BYTES and isinstance(given, int):
         kind = "bytes"
     elif name in _LINKED and given is not None:
         kind = _LINKED[name]
@@ -138,7 +135,7 @@ def _leaves(state: Data, path: str) -> Iterator[tuple[str, str]]:
         where = f"{path} {name}".strip()
         if isinstance(given, dict):
             yield from _leaves(given, where)
-        elif name in _BYTES and isinstance(given, int):
+        elif name in kinds.BYTES and isinstance(given, int):
             yield where, f"{formats.size(given)} ({formats.exact_bytes(given)})"
         elif given is not None:
             yield where, kinds.said(given)

@@ -46,7 +46,11 @@ REFUSALS: Final = (
 )  # fmt: skip
 """Reasons of refused requests, by the label of the counter `refused_requests`."""
 
-_UNSAID: Final = ("seq", "time", "log_time", "type", "by")
+_UNSAID: Final = ("seq", "time", "log_time", "type", "by", "key_hash", "token_hash")
+BYTES: Final = (
+    "uploaded", "downloaded", "left", "size", "max_bytes", "credited_uploaded", "credited_downloaded",
+)  # fmt: skip
+"""Members of events that count bytes."""
 _SHOWN: Final = 200  # characters of what an event says in one line
 
 
@@ -59,12 +63,19 @@ def in_words(event: dict[str, Any]) -> str:
     if event["type"] == "announced":
         return _announced(event)
     parts = [
-        f"{name.replace('_', ' ')} {said(given)}"
+        f"{name.replace('_', ' ')} {_told(name, given)}"
         for name, given in event.items()
         if name not in _UNSAID and given is not None and given != ""
     ]
     text = ", ".join(parts)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _told(name: str, given: Any) -> str:
+    """Writes a value of a change: bytes as a size."""
+    if name in BYTES and type(given) is int:
+        return formats.size(given)
+    return said(given)
 
 
 def _announced(event: dict[str, Any]) -> str:

@@ -97,12 +97,12 @@ async def revoked(api: Api, key: int | str) -> str:
     return f"Key {key} is revoked; its peers have left."
 
 
-async def _rotate(api: Api, _asked: Asked, form: Form) -> str:
-    return await rotated(api, _key(form))
+async def _rotate(api: Api, asked: Asked, form: Form) -> str:
+    return await rotated(api, await _own_key(api, asked, form))
 
 
-async def _revoke(api: Api, _asked: Asked, form: Form) -> str:
-    return await revoked(api, _key(form))
+async def _revoke(api: Api, asked: Asked, form: Form) -> str:
+    return await revoked(api, await _own_key(api, asked, form))
 
 
 async def _revoke_all(api: Api, asked: Asked, _form: Form) -> str:
@@ -118,10 +118,15 @@ async def _revoke_all(api: Api, asked: Asked, _form: Form) -> str:
     return f"Keys that are revoked: {len(keys)}. Their peers have left."
 
 
-def _key(form: Form) -> int:
+async def _own_key(api: Api, asked: Asked, form: Form) -> int:
+    """Returns the key that was chosen. Raises `ProblemError` where it is not the member's."""
     key = given.whole(form, "key_ref")
     if key is None:
         raise ProblemError(422, "No key was chosen", "Choose the number of a key")
+    found = await api.get("/api/v2/keys/{key}", key=key)
+    if found["account"] != await _number(api, asked):
+        detail = f"Key {key} is of another member; its own page changes it"
+        raise ProblemError(422, "This is not a key of this member", detail)
     return key
 
 

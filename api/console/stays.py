@@ -119,4 +119,5 @@ STAYS: Final = Page(
     command=_command,
     call=_call,
     looks=True,
+    menu="Stays",
 )

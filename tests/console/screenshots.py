@@ -31,14 +31,14 @@ DEBIAN = f"/torrents/{torrent(1).hex()}"
 SHOWN = {
     "today": "/today", "cases": "/cases", "hit-and-run": "/hit-and-run",
     "log": "/log", "kinds": "/log/kinds?from=24h+ago", "changes": "/changes", "health": "/health",
-    "keys": "/keys", "whitelist": "/whitelist", "bulk": "/bulk", "settings": "/settings",
+    "stays": "/stays", "keys": "/keys", "whitelist": "/whitelist", "bulk": "/bulk", "settings": "/settings",
     "member": "/members/2",
     "ledger": "/members/2/ledger", "member-torrents": "/members/2/torrents",
     "member-hit-and-run": "/members/3/hit-and-run", "notes": "/members/3/notes",
     "torrent": DEBIAN, "snatches": f"{DEBIAN}/snatches", "handed": f"{DEBIAN}/handed?account=7&from=6000",
     "time": f"{DEBIAN}/time?span=all&with=now",
 }  # fmt: skip
-"""File names and paths. `event` is the last announce of the ledger."""
+"""File names and paths. `event` is the last announce of the ledger, `case` the first of cases."""
 VIOLATED = "hit-and-run?state=violated"
 PATIENCE = 40  # seconds
 DARK = ("today", "torrent")
@@ -95,6 +95,9 @@ def shoot_all(page: Page) -> None:
             lines = page.locator("main tbody a[href^='/events/']")
             go(page, str(lines.last.get_attribute("href")))
             shoot(page, "event")
+        if name == "cases":
+            go(page, str(page.locator("main tbody a[href^='/cases/']").first.get_attribute("href")))
+            shoot(page, "case")
     page.emulate_media(color_scheme="dark")
     for name in DARK:
         go(page, SHOWN[name])

@@ -108,6 +108,17 @@ class Site:
         self.tracker.events_until(lambda found: count(found) >= 7)
         self._wait_for_stays()
 
+    def until_later(self) -> None:
+        """Waits until the log's time has gone on: announces within one tick have the same time."""
+        begin, give_up = self._log_time(), time.monotonic() + DEADLINE
+        while self._log_time() == begin:
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+
+    def _log_time(self) -> str:
+        end = self.ask("GET", "events?limit=1")["end"]
+        return str(self.ask("GET", f"events?from={end - 1}&limit=1")["events"][0]["time"])
+
     def _wait_for_stays(self) -> None:
         """Waits until the index of stays is there: it is some seconds behind the log."""
         give_up = time.monotonic() + DEADLINE

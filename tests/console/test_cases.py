@@ -8,6 +8,7 @@ import pytest
 
 from tests.console.site import HOSTILE, Site, key_of
 from tests.console.test_member import until
+from tests.console.test_screens import NARROW, SCHEMES, look_at
 from tests.console.using import change, go
 from tests.e2e.clients import torrent
 
@@ -45,6 +46,11 @@ def test_evidence(new_page: Callable[..., Page], case: str) -> None:
     page.locator("#findings a[href^='/events/']").first.click()
     page.wait_for_url("**/events/*")
     assert "announced" in page.inner_text(".title")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_is_accessible_and_narrow(new_page: Callable[..., Page], case: str, scheme: str) -> None:
+    look_at(new_page(scheme=scheme, width=NARROW), case, "What staff said")
 
 
 def test_every_form(site: Site, new_page: Callable[..., Page], case: str) -> None:

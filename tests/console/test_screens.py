@@ -37,13 +37,19 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+SCHEMES = ["light", "dark"]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(("path", "said"), SCREENS)
 def test_is_accessible_and_narrow(
     new_page: Callable[..., Page], path: str, said: str, scheme: str
 ) -> None:
-    """axe-core finds nothing, and the page needs no scrolling sideways."""
-    page = new_page(scheme=scheme, width=NARROW)
+    look_at(new_page(scheme=scheme, width=NARROW), path, said)
+
+
+def look_at(page: Page, path: str, said: str) -> None:
+    """Checks that axe-core finds nothing, and that the page needs no scrolling sideways."""
     page.goto(path)
     assert said in page.inner_text("main")
     assert violations(page) == []

@@ -33,6 +33,7 @@ def gudrun(site: Site) -> int:
     site.ask("PUT", f"torrents/{torrent(TORRENT).hex()}/facts", {"label": HOSTILE, "size": 4 * GIB})
     site.announce(HANS, TORRENT, left=4 * GIB, event="started")
     site.announce(GUDRUN, TORRENT, event="started")
+    site.until_later()
     site.announce(GUDRUN, TORRENT, uploaded=9 * GIB)
     site.announce(HANS, TORRENT, left=GIB, downloaded=3 * GIB)
     return int(made[0]["account"])
@@ -47,12 +48,13 @@ def test_a_swarm_as_staff_reads_it(site: Site, new_page: Callable[..., Page]) ->
     seeder, leecher = page.locator("#peers tbody tr").all_inner_texts()
     assert "100 %" in seeder
     assert "qBittorrent 4.6.3" in seeder
+    assert "iB/s" in seeder
     assert "75 %" in leecher
     assert "127.0.0.1" not in page.inner_text("main")
     page.click("summary:text-is('Show addresses')")
     page.fill("details[open] [name=reason]", "ticket 7")
     page.click("details[open] button")
-    page.locator("#peers td:text-is('127.0.0.1')").first.wait_for()
+    page.locator("#peers").get_by_text("127.0.0.1").first.wait_for()
     assert "ticket" not in page.url
     seen = site.ask("GET", "events?type=addresses_seen")["events"]
     assert "ticket 7" in [one["by"]["reason"] for one in seen]
@@ -69,7 +71,7 @@ def test_to_whom_a_peer_was_handed(new_page: Callable[..., Page], gudrun: int) -
     page.fill("details[open] [name=reason]", "ticket 8")
     page.click("button:text-is('Show who got it')")
     assert "gudrun" in page.inner_text("#handed")
-    assert "127.0.0.1" not in page.url
+    assert "address" not in page.url
 
 
 @pytest.mark.usefixtures("gudrun")

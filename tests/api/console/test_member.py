@@ -20,7 +20,8 @@ LATER = "2027-01-15T09:00:00.000000Z"
 ACCOUNT = {
     "account": 7, "owner": HOSTILE, "group": HOSTILE, "uploaded": 5 << 30, "downloaded": 9 << 30,
     "credited_uploaded": 4 << 30, "credited_downloaded": 8 << 30, "ratio": 0.5, "snatched": 1,
-    "seeding_seconds": 60, "first_seen": WHEN, "last_seen": WHEN,
+    "seeding_seconds": 60, "first_seen": WHEN, "last_seen": WHEN, "merged_into": 12,
+    "merged_at": WHEN,
 }  # fmt: skip
 PAGE = {
     "account": ACCOUNT, "missing_to_ratio_1": 4 << 30, "seeding": 2, "leeching": 1,
@@ -74,7 +75,7 @@ async def test_what_stands_above_the_fold() -> None:
     page, api = await shown("full")
     for text in ("0.500", "4.00 GiB missing to 1.0", "1 of 5 slots", "leech off",
                  "the key has expired", "raw 5.00 GiB", 'href="/members/7/hit-and-run?state=violated"',
-                 "in use", "/members/7/ledger", "<svg"):  # fmt: skip
+                 "in use", "/members/7/ledger", "<svg", 'href="/members/12"'):  # fmt: skip
         assert text in page
     assert "<script>alert" not in page
     assert {reason for _, _, reason, _ in api.asked} == {""}  # no look at an address
@@ -86,6 +87,17 @@ async def test_what_stands_above_the_fold() -> None:
     assert [target for _, target, reason, _ in api.asked if reason == "ticket 7"] == [
         "/api/v2/accounts/7/page"
     ]
+
+
+async def test_a_name_may_have_slashes() -> None:
+    """A name in the path leads to the same pages as a number."""
+    api = FakeApi({**answers(), "/api/v2/accounts/owner%3Aa%2Fb/page": PAGE})
+    browser = Browser(api)
+    await browser.sign_in()
+    for path in ("/members/owner:a/b", "/members/owner:a%2Fb", "/members/owner:a/b.json"):
+        assert HASH in await browser.text(path)
+    await browser.text("/members/owner:a/b/torrents")
+    assert "/api/v2/accounts/owner%3Aa%2Fb" in {target for _, target, _, _ in api.asked}
 
 
 async def test_buttons_are_for_those_who_may() -> None:
@@ -120,6 +132,7 @@ async def change(path: str, form: dict[str, str]) -> tuple[int, FakeApi]:
         "key": "K" * 32,
         "key_ref": 9,
         "revoked": 2,
+        "account": 7,
         "own": {"slots": 1, "locations": 2},
     }
     account = "/api/v2/accounts/7"
@@ -128,6 +141,7 @@ async def change(path: str, form: dict[str, str]) -> tuple[int, FakeApi]:
         **{account + each[1]: done for _, _, each in CHANGES},
         **dict.fromkeys(("/api/v2/hit-and-run/pardons", "/api/v2/keys/3/rotate",
                          "/api/v2/keys/3", "/api/v2/keys/revoke"), done),
+        "/api/v2/keys/4": {**done, "account": 8},
     })  # fmt: skip
     browser = Browser(api)
     await browser.sign_in("full")
@@ -166,7 +180,8 @@ async def test_changes_of_keys_and_violations() -> None:
      ("corrections", {"uploaded": "9" * 400, "corrects": "1"}),
      ("corrections", {"uploaded": "1,5 GiB", "corrects": "1"}),
      ("corrections", {"uploaded": "1,500 GiB", "corrects": "1"}),
-     ("limits", {"slots": "-1"}), ("keys/revoke", {}), ("leech-off", {"reason": " "})],
+     ("limits", {"slots": "-1"}), ("keys/revoke", {}), ("keys/revoke", {"key_ref": "4"}),
+     ("keys/rotate", {"key_ref": "4"}), ("leech-off", {"reason": " "})],
 )  # fmt: skip
 async def test_what_cannot_be_read_changes_nothing(path: str, form: dict[str, str]) -> None:
     status, api = await change(path, form)
