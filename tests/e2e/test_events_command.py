@@ -226,7 +226,6 @@ def test_range(printed: Callable[..., list[Event]], everything: list[Event], by:
         (("--from", "9999-01-01T00:00:00"), 0),
         (("--to", "2000-01-01T00:00:00Z"), 0),
         (("--from", "99999999"), 0),
-        (("--from", "5", "--to", "4"), 0),
     ],
     ids=str,
 )
@@ -236,7 +235,7 @@ def test_range_outside(
     arguments: tuple[str, ...],
     count: int | None,
 ) -> None:
-    """A range beyond the log is no error: it gives all events or none."""
+    """A part beyond the log is no error: it gives all events or none."""
     found = printed(*arguments)
     assert found == everything if count is None else len(found) == count
 

@@ -304,3 +304,5 @@ def test_a_members_data_are_nobody_elses(site: Tracker, tmp_path: Path) -> None:
     about = json.loads(written["about.json"])
     assert (about["account"], about["owner"], about["uploaded"]) == (2, "owner-of-1", 70)
     assert folder.stat().st_mode & 0o777 == 0o700
+    bare = (str(tmp_path / "bare"), "--account", "owner-of-1", "--log", str(site.folder / "log"))
+    assert "are missing, because there is no key" in site.command("export", *bare).stderr

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from eventlog import read_identity
 from tracker.cli import trust
 from tracker.cli.moment_options import account_number, add_log_and_json, replayed, torrent_hash
 from tracker.cli.options import address, log_and_keys, log_and_secrets, number
@@ -77,6 +78,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def print_events(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
+    read_identity(folder)  # raises an error where there is no log
     if options.address and keys is None:
         raise CannotError("--address needs the keys to the addresses: --secrets FOLDER")
     account_of, account, names = _account(options)

@@ -265,7 +265,7 @@ def _export_account(options: argparse.Namespace) -> int:
             raise CannotError(f"cannot write {target}: {error.strerror or error}") from None
     if of.book is None:
         note(f"note: {_NO_BOOK}")
-    for day in sorted(index.unknown_days):
+    for day in sorted(of.addresses.unknown_days):
         note(f"note: addresses of {day_name(day)} are missing, because there is no key to them")
     say(str(target))
     return trust.end(trust.of(folder, keys))

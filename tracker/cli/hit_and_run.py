@@ -21,19 +21,23 @@ from tracker.cli.api_options import (
     say_json,
 )
 from tracker.cli.options import add_many
-from tracker.cli.output import say
+from tracker.cli.output import note, say
 from tracker.cli.tables import HASH, NUMBER, TIME, Column, add_list, by_name, say_list
 from tracker.cli.time_options import at, length, when
 from tracker.ports import JUDGED_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _COLUMNS = (
     Column("account", NUMBER), Column("owner"), Column("info_hash", HASH), Column("state"), Column("since", TIME),
     Column("seed_seconds_left", NUMBER, heading="to seed s"),
     Column("seconds_left", NUMBER, heading="left s"), Column("violated_at", TIME), Column("label"),
 )  # fmt: skip
+_NONE = (
+    "nothing is judged of what was asked for. What is new shows after ten seconds or so; a copy of the log "
+    "needs its book and the secrets (--secrets)"
+)
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -144,9 +148,7 @@ def show_download(options: argparse.Namespace) -> None:
         say_json(found)
         return
     if not found["history"]:
-        say(
-            "nothing is judged of this account in this torrent; what is new shows after ten seconds or so"
-        )
+        say(_NONE)
     for each in found["history"]:
         position = each["position"]
         say(f"{each['time']}  {each['state']:<9}  {position['seq']}.{position['n']}")
@@ -198,8 +200,16 @@ def _facts(members: dict[str, Any]) -> None:
 
 
 def _list(options: argparse.Namespace, downloads: Iterable[dict[str, Any]]) -> None:
-    row = by_name(_COLUMNS)
-    say_list(options, _COLUMNS, downloads, lambda one: row({**(one["facts"] or {}), **one}))
+    number, row = 0, by_name(_COLUMNS)
+
+    def counted() -> Iterator[dict[str, Any]]:
+        nonlocal number
+        for number, one in enumerate(downloads, 1):  # noqa: B007  # used after the loop
+            yield {**(one["facts"] or {}), **one}
+
+    say_list(options, _COLUMNS, counted(), row)
+    if not number and not options.json:
+        note(f"note: {_NONE}")
 
 
 # Types of arguments.

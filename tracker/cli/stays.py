@@ -150,7 +150,9 @@ def _print(
     if between[1] >= upto:
         note(f"note: the index ends with event {upto - 1}; the tracker writes it every ten seconds")
     for day in sorted(stays.unknown_days):
-        note(f"note: {day_name(day)} was not searched, because there is no key to its addresses")
+        note(
+            f"note: stays of {day_name(day)} may be missing, because there is no key to its addresses"
+        )
 
 
 def _packed(text: str) -> bytes:

@@ -74,14 +74,19 @@ class Addresses:
     def __init__(self, log: Path, keys: Keyring | None, stays: Stays) -> None:
         self._log, self._keys, self._stays, self._begin = log, keys, stays, first_seq(log)
         self._known: dict[tuple[int, str], str] = {}
+        self.unknown_days: set[int] = set()
+        """Days of stays whose address `of` could not tell, because there is no key."""
 
     def of(self, stay: Stay) -> str:
         """Returns the address of a stay; "" = it cannot be known."""
         name = stay.day, stay.pseudonym
         if not stay.pseudonym or self._keys is None:
+            self.unknown_days.add(stay.day)
             return ""
         if name not in self._known:
             secret = self._keys.pseudonyms(stay.day)
+            if secret is None:
+                self.unknown_days.add(stay.day)
             self._known[name] = self._found(stay, secret) if secret else ""
         return self._known[name]
 

@@ -117,7 +117,7 @@ class StaysPage:
     stays: list[dict[str, Any]]
     following: int | None  # row of the next page; None = this is the last one
     upto: int  # the first event that the index does not have
-    unread: list[str]  # days that were not searched for the address
+    unread: list[str]  # days of stays that may be missing: see `Stays.unknown_days`
     sought: str | None = None  # pseudonym of the address or network that was asked for
 
 

@@ -24,7 +24,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from eventlog import (
     NotAFileError,
@@ -389,7 +389,8 @@ class Stays:
         """`folder`: that has `FOLDER`, mostly the log. Raises `StaysError`, `OSError`."""
         self.listed, self._keys, self._folder, self._begin = listed, keys, folder, first_seq(log)
         self.unknown_days: set[int] = set()
-        """Days in which `find` could not look for an address, because there is no key."""
+        """Days of stays that `find` may have missed, because all fits but the address or network,
+        which cannot be read."""
         for volume in listed.volumes:
             for kind, count, expected in zip(KINDS, volume.counts, volume.sums, strict=True):
                 total = 0
@@ -444,12 +445,19 @@ class Stays:
             yield from self._find(sought, after, to, row)
 
     def _find(self, sought: Sought, after: int, to: int, row: int) -> Iterator[Stay]:
-        flags = bytearray(self.end - self._first)
+        flags, hidden = bytearray(self.end - self._first), bytearray()
         for volume in self.listed.volumes:
             if volume.from_seq > to:
                 break
-            self._select(volume, sought, to, flags)
+            self._select(volume, self._tests(volume, sought), sought.clients, to, flags)
+            if self._may_hide(volume, sought):
+                hidden = hidden or bytearray(len(flags))
+                tests = self._hidden_tests(volume, sought)
+                self._select(volume, tests, sought.clients, to, hidden)
         self._clear_ended(flags, max(after, self._begin - 1))
+        if hidden:
+            self._clear_ended(hidden, max(after, self._begin - 1))
+            self._note_days(hidden)
         at = flags.find(1, max(0, row - self._first))
         while at >= 0:
             # Some at a time, because their ends take another walk, and most readers want a page.
@@ -462,17 +470,40 @@ class Stays:
             yield from self._shown(chosen, at)
             at = end
 
-    def _select(self, volume: Volume, sought: Sought, to: int, flags: bytearray) -> None:
-        """Sets the flags of a volume's rows that fit."""
-        tests = self._tests(volume, sought)
+    def _may_hide(self, volume: Volume, sought: Sought) -> bool:
+        """Tells whether a volume may have stays at what is looked for, and does not show it."""
+        anywhere = sought.address is None and sought.network is None
+        return not anywhere and self._secret(volume) is None
+
+    def _hidden_tests(self, volume: Volume, sought: Sought) -> list[tuple[int, int, int]] | None:
+        """Returns the tests of rows of which all fits but what cannot be compared."""
+        tests = self._tests(volume, evolve(sought, address=None, network=None))
+        if tests is not None and sought.address is None:  # networks outlive the day's key
+            tests.append((_FLAGS, UNKNOWN, UNKNOWN))
+        return tests
+
+    def _note_days(self, hidden: bytearray) -> None:
+        for volume in self.listed.volumes:
+            if hidden.find(1, volume.first_row - self._first, volume.end - self._first) >= 0:
+                self.unknown_days.add(volume.day)
+
+    def _secret(self, volume: Volume) -> bytes | None:
+        """Returns that of the pseudonyms of a volume's day; None = its key is not there."""
+        return self._keys.pseudonyms(volume.day) if self._keys else None
+
+    def _select(
+        self, volume: Volume, tests: list[tuple[int, int, int]] | None, numbers: set[int] | None, to: int,
+        flags: bytearray,
+    ) -> None:  # fmt: skip
+        """Sets the flags of a volume's rows that pass the tests, and have one of these clients."""
         if tests is None:
             return
         places = bytes(place for place, _, _ in tests)
         masks = bytes(mask for _, mask, _ in tests)
         wanted = bytes(value for _, _, value in tests)
         clients = b""
-        if sought.clients is not None:
-            clients = bytes(number in sought.clients for number in range(NOT_RECORDED + 1))
+        if numbers is not None:
+            clients = bytes(number in numbers for number in range(NOT_RECORDED + 1))
         at = volume.first_row - self._first
         for piece in self._pieces(volume, "rows", volume.counts[0]):
             count = _up_to(piece, ROW, 0, to - volume.from_seq)
@@ -494,9 +525,8 @@ class Stays:
                 return None
             add(_TORRENT, number.to_bytes(4, "little"))
         if sought.address is not None:
-            secret = self._keys.pseudonyms(volume.day) if self._keys else None
+            secret = self._secret(volume)
             if secret is None:
-                self.unknown_days.add(volume.day)
                 return None
             add(_HASH, pseudonym(secret, sought.address))
             tests.append((_FLAGS, UNKNOWN, 0))

@@ -154,6 +154,8 @@ def test_what_cannot_be(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--owner", "--account"):
         assert main(["events", "--log", str(site.log), option, "nobody"]) == 1
         assert "no account has the owner nobody" in capsys.readouterr().err
+    assert main(["events", "--log", str(site.log / "seg")]) == 1
+    assert "there is none" in capsys.readouterr().err
 
 
 def test_what_is_made_from_events(said: Callable[..., list[Event]]) -> None:

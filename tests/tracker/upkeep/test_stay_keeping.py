@@ -239,11 +239,21 @@ def test_days(site: Site) -> None:
     site.keys.destroy(first)
     stays = opened(site)
     assert not [one for one in stays.find(Sought(address=packed), -1, EVER) if one.day == first]
-    assert first in stays.unknown_days
+    assert stays.unknown_days == {first}
+    later = next(one for one in whole if one.day > first + 1)
+    assert list(stays.find(Sought(network=packed[12:15]), -1, EVER)) == whole
+    stays = opened(site)
+    list(stays.find(Sought(address=packed), later.from_seq, EVER))
+    list(stays.find(Sought(address=packed, listener=77), -1, EVER))
+    assert not stays.unknown_days  # nobody of that day was there, or over that listener
     assert [one for one in everything(site) if one.pseudonym == named] == old
     rmtree(site.log / "stays")
     site.follow()
     assert all(one.pseudonym == "" for one in everything(site) if one.day == first)
+    stays = opened(site)
+    found = list(stays.find(Sought(network=packed[12:15]), -1, EVER))
+    assert found == [one for one in everything(site) if one.day > first]
+    assert stays.unknown_days == {first}
 
 
 def test_a_damaged_index_is_made_anew(site: Site) -> None:
