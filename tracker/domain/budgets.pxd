@@ -7,6 +7,7 @@ cdef unsigned int _low
 
 cdef class Budgets:
     cdef public long long hour
+    cdef public unsigned long long since_seq
     cdef public Index _index
     cdef public array handed_hour, handed_today, started
     cdef public bytearray torrents

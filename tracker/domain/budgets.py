@@ -26,9 +26,20 @@ class Budgets:
     They are empty where no account has such a limit.
     """
 
-    __slots__ = ("_index", "handed_hour", "handed_today", "hour", "started", "torrents")
+    __slots__ = (
+        "_index",
+        "handed_hour",
+        "handed_today",
+        "hour",
+        "since_seq",
+        "started",
+        "torrents",
+    )
 
     def __init__(self) -> None:
+        # `torrents` has all that was announced with something left by events from this one on. It
+        # saves look-ups, and is no part of the state.
+        self.since_seq = 0
         self.clear()
 
     def clear(self) -> None:
@@ -44,14 +55,15 @@ class Budgets:
         self.torrents = bytearray()
         self._index = Index()  # the numbers of these, from 1 on
 
-    def turn(self, date_us: int) -> None:
-        """Begins a new hour and day if this date is in others."""
+    def turn(self, date_us: int, seq: int) -> None:
+        """Begins a new hour and day if this date is in others. `seq`: of the next event."""
         hour, before = date_us // HOUR_US, self.hour
         if hour != before:
             self.hour = hour
             self.handed_hour = array("I")
             if before == NO_HOUR or hour // 24 != before // 24:
                 self._begin_day()
+                self.since_seq = seq
 
     def used(self, column: array[int], account: int) -> int:
         """Returns what an account used, by one of the columns."""

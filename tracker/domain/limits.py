@@ -126,10 +126,12 @@ class Limits:
         own = packed.u32(self._own, at) if at < len(self._own) else 0
         return own - 1 if own else packed.u32(self._policy, word)
 
-    def turn(self, date_us: int) -> None:
-        """Begins the hour of this date where anything is counted by the hour or day."""
+    def turn(self, date_us: int, seq: int) -> None:
+        """Begins the hour of this date where anything is counted by the hour or day. `seq`: of the
+        next event.
+        """
         if self.counting:
-            self.budgets.turn(date_us)
+            self.budgets.turn(date_us, seq)
         elif self.budgets.hour >= 0:
             self.budgets.clear()
 

@@ -80,6 +80,7 @@ def move(to: Target, account: int, target: int, keys: Container[int]) -> None:
         for torrent in in_order:
             to.seeding.again(account, torrent, time_us)
             to.seeding.again(target, torrent, time_us)
+    to.look_up_started()
     swarms.conceal_account(target, to.sanctions.flags_of(target))
     to.bases.change_account(account, target, keys, to.settings.policy.bases_per_account)
 

@@ -518,7 +518,12 @@ class State:
                 self.seeding.announced(account, torrent, peer, size)
             if self.sanctioned and account < len(self._flags) and self._flags[account]:
                 swarms.conceal(peer, self._flags[account])
-            if self.limits.counting and left:
+            # A peer that had something left before, on this day, is noted already.
+            if (
+                self.limits.counting
+                and left
+                and (was_new or mark & 0x10 or last_seq < self.limits.budgets.since_seq)
+            ):
                 self.limits.note(account, was_new, info_hash)
         return peer
 
@@ -686,6 +691,7 @@ class State:
     def limit(self, account: int, own: Exemption) -> None:
         """Gives an account limits of its own: see `Limits.set`."""
         self.limits.set(account, own)
+        self.look_up_started()
         self.list_leechers()
         self.turn_limits()
 
@@ -693,9 +699,15 @@ class State:
         """Lists leeching peers by account while slots are limited, and not else."""
         self.swarms.list_leechers(self.limits.counts_slots())
 
+    def look_up_started(self) -> None:
+        """Has the next announce of each peer looked up among the torrents that accounts started,
+        because limits changed, or peers went to other accounts.
+        """
+        self.limits.budgets.since_seq = self.seq
+
     def turn_limits(self) -> None:
         """Begins to count anew what is limited by the hour or day, where one begins."""
-        self.limits.turn(self.dates.of(self.time_us))
+        self.limits.turn(self.dates.of(self.time_us), self.seq)
 
     def ban(self, info_hash: bytes, sanction: Sanction | None) -> None:
         """Blacklists a torrent, or takes it off the blacklist: see `Sanctions.ban`."""
@@ -775,6 +787,7 @@ class State:
         self._cap = settings.max_peers_per_announce
         self._leaves_out_own = settings.private and settings.policy.leave_out_own_clients
         self.limits.obey(settings)
+        self.look_up_started()
 
     def slices(self) -> int:
         """Returns the number of slices that the state has now, at least one."""

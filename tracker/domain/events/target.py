@@ -101,6 +101,10 @@ class Target(Accounting, Protocol):
     def end_client_rule(self, number: int) -> None:
         """Removes a rule about a client. Raises `KeyError` if it is not there."""
 
+    def look_up_started(self) -> None:
+        """Has the next announce of each peer looked up among the torrents that accounts started."""
+        ...
+
     def turn_limits(self) -> None:
         """Begins to count anew what is limited by the hour or day, where one begins."""
         ...

@@ -12,6 +12,7 @@ from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import LimitsSet
 from tracker.domain.policy import Policy
 from tracker.ports import Actor
+from tracker.service.commands.accounts import merging
 
 BY = Actor("ops", "", "", "as told")
 HOME, AWAY = bytes([127, 0, 0, 9]), bytes([127, 0, 0, 8])
@@ -140,4 +141,26 @@ def test_torrents_a_day() -> None:
     one.limit(started_per_day=0)
     assert one.come(3, 5) == ""
     assert sum(one.rig.state.limits.budgets.started) == 2
+    assert one.same_after_replay()
+
+
+def test_who_goes_on_starts_nothing() -> None:
+    """Not on a new day, nor under other limits, nor for the account that gets the peer: what it
+    announces next is noted, so that its other clients start nothing either."""
+    one = member(started_per_day=1)
+    state, service = one.rig.state, one.rig.service
+    service.change_settings(evolve(state.settings, max_peer_timeout=3 * 86_400))
+    assert one.come(0) == ""
+    one.rig.time.advance(DAY_US)
+    service.tick()
+    assert [one.come(0), one.come(1)] == ["", ""]
+    one.limit(started_per_day=0)
+    assert one.come(2, 1) == ""
+    one.limit(started_per_day=1)
+    assert [one.come(2, 1), one.come(3, 1)] == ["", ""]
+    one.rig.issue(11, "bert")
+    service.append(merging(state, *state.access.owners.values(), "why", service.now_us()))
+    assert [one.come(2, 1), one.come(4, 1)] == ["", ""]
+    assert not any(state.limits.budgets.started)
+    assert [one.come(5, 2), one.come(5, 3)] == ["", TODAY]
     assert one.same_after_replay()
