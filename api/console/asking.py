@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from api.console.api import Api
     from api.console.page import Data
 
-_FIRST_LOOK: Final = 20_000
-"""Events at the end of the log in which the newest ones of a kind are looked for at first."""
+_FILTERED: Final = 64
+"""Times as many events as are wanted the first look has, where not all of them fit."""
 _WIDER: Final = 32
 """Times as many events each further look has."""
 _PAGES: Final = 8
@@ -74,6 +74,11 @@ async def seq_at(api: Api, moment: str) -> int:
         query["after"] = page["next"]  # the page took too long to find it
 
 
+async def end_of(api: Api) -> int:
+    """Returns the number that the next event will get."""
+    return int((await api.get("/api/v2/events", {"from": 0, "limit": 1}))["end"])
+
+
 async def newest(api: Api, count: int, **filters: Any) -> list[dict[str, Any]]:
     """Returns the last `count` events that fit, the newest first."""
     return (await newest_before(api, count, None, **filters))[0]
@@ -87,20 +92,29 @@ async def newest_before(
 
     It looks at more and more of the log's end, because a page of events ascends.
     """
-    end: int = (await api.get("/api/v2/events", {"from": 0, "limit": 1}))["end"]
-    end = end if before is None else min(end, before)
-    wide = _FIRST_LOOK
-    while True:
-        begin = max(0, end - wide)
-        found: list[dict[str, Any]] = []
-        after: int | None = None
-        for _ in range(_PAGES):
-            query = {"from": begin, "to": max(0, end - 1), "limit": 1000, "after": after, **filters}
-            page = await api.get("/api/v2/events", query)
-            found = (found + page["events"])[-count:]
-            after = page["next"]
-            if after is None:
-                break
-        if len(found) >= count or begin == 0:
-            return found[::-1], end
+    begin = await end_of(api)
+    begin = end = begin if before is None else min(begin, before)
+    found: list[dict[str, Any]] = []
+    wide, whole = count * (_FILTERED if any(filters.values()) else 1), True
+    while len(found) < count and begin > 0 and whole:
+        last, begin = begin - 1, max(0, begin - wide)
+        older, whole = await _between(api, begin, last, **filters)
+        found = (older + found)[-count:]
         wide *= _WIDER
+    return found[::-1], end
+
+
+async def _between(
+    api: Api, first: int, last: int, **filters: Any
+) -> tuple[list[dict[str, Any]], bool]:
+    """Returns the events that fit between two, ascending, and whether they are all of them."""
+    found: list[dict[str, Any]] = []
+    query = {"from": first, "to": last, "limit": 1000, **filters}
+    after: int | None = None
+    for _ in range(_PAGES):
+        page = await api.get("/api/v2/events", {**query, "after": after})
+        found += page["events"]
+        after = page["next"]
+        if after is None:
+            break
+    return found, after is None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.console import kinds
 from api.console.api import ProblemError
-from api.console.asking import newest, seq_at, together
+from api.console.asking import end_of, newest, seq_at, together
 from api.console.page import Asked, Data, Page
 from tracker.times import rfc3339
 
@@ -97,7 +97,7 @@ async def _events(api: Api, now: float) -> Data:
     before = now - _WEEK
     found, _ = await together(
         since=seq_at(api, _time(now - _MINUTES * 60)),
-        end=seq_at(api, _time(now + 3600)),
+        end=end_of(api),
         first=seq_at(api, _time(before - 1800)),
         last=seq_at(api, _time(before + 1800)),
     )

@@ -83,8 +83,7 @@ class Events:
         )
         await _up_to_moment(self.reads, given)
         wanted = self.wanted(given)
-        if not DERIVED_TYPES.isdisjoint(wanted.types):
-            allow_time()  # a process reads them from the book, and may have to begin
+        allow_time()  # a process reads them, and may have to begin
         page = await self.log.read(part(given), wanted, params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
@@ -200,6 +199,7 @@ class Rejections:
         """
         given = params.only(request.args, "after", "from", "to", "at", "key_ref", "account")
         await _up_to_moment(self.reads, given)
+        allow_time()
         wanted = EventFilter(
             types=frozenset({"announce_refused"}),
             key_ref=params.optional_number(given, "key_ref"),

@@ -5,6 +5,7 @@ This module is the benchmark's composition root: options, which benchmark, clean
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from benchlib import (
     apibench,
     auditbench,
+    clickbench,
     floodbench,
     listsbench,
     logbench,
@@ -52,6 +54,7 @@ def main() -> int:
             "flood": _bench_flood,
             "audit": _bench_audit,
             "lists": _bench_lists,
+            "clicks": _bench_clicks,
         }
         bench = own.get(options.what, _bench_load)
         return bench(options, folder)
@@ -144,6 +147,16 @@ def _bench_lists(options: argparse.Namespace, folder: Path) -> int:
     if options.write:
         _write(options, "lists", memorybench.block(_command(), facts, lines))
     return 0
+
+
+def _bench_clicks(options: argparse.Namespace, folder: Path) -> int:
+    facts = machine.describe(folder)
+    generator = dataclasses.replace(_generator(options), core=None)
+    turns = clickbench.bench(options, generator, folder, _say)
+    _say("\n".join(["", *clickbench.summary(turns)]))
+    if options.write:
+        _write(options, "clicks", clickbench.block(_command(), facts, turns))
+    return int(any(turn.errors for turn in turns))
 
 
 def _generator(options: argparse.Namespace) -> Generator:

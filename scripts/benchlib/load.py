@@ -91,6 +91,7 @@ class Target:
     core: int
     api_port: int = 0
     health_port: int = 0
+    console_port: int = 0
 
     def options(self, protocol: Protocol) -> list[str]:
         port = self.udp_port if protocol == "udp" else self.http_port

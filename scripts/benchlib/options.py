@@ -24,6 +24,7 @@ Measures the tracker under load, and beside it every other tracker whose binary 
   memory      what a peer takes in memory, in public and private mode, without load from outside
   audit       what the follower and questions about the past cost on a private site's log of --events
   lists       how long staff waits for each list of a site with 20,000 members and 5 million book rows
+  clicks      how long announces take while twenty people click through the console
   flood       how long the health check and administrators wait while UDP and HTTP are flooded together
 """
 END = """\
@@ -31,7 +32,15 @@ The server has one core and the load generator another. A rate is a lower bound 
 full and the server's was not: "the generator is the limit". Exit status: 0 measured; 1 a server failed or gave
 wrong answers; 2 nothing can be measured here. docs/performance.md explains the figures.
 """
-ALONE = ("log", "api", "memory", "flood", "audit", "lists")  # they measure our tracker alone
+ALONE = (
+    "log",
+    "api",
+    "memory",
+    "flood",
+    "audit",
+    "lists",
+    "clicks",
+)  # they measure our tracker alone
 HTTP_ONLY = ("keep_alive", "tls", "resume")
 
 
@@ -229,6 +238,8 @@ def _fill_in(options: argparse.Namespace) -> None:
         torrents, peers = 100_000, 2_000_000
     if options.what == "log":
         peers = 1_000_000
+    if options.what == "clicks":
+        torrents, peers = 2_000, 20_000
     if options.events is None:
         options.events = 10_000_000 if options.what == "audit" else 3_000_000
     if options.ipv6:

@@ -53,8 +53,16 @@ bind_address = "127.0.0.1:0"
 [event_log]
 path = "{folder}/log"
 secrets_path = "{folder}/secrets"
+"""
+ALONE = """\
 # No follower: it belongs on another core, and here the load has that core.
 follower = "at_stop"
+"""
+CONSOLE = """\
+cases = true
+[console]
+bind_address = "127.0.0.1:{port}"
+name = "bench"
 """
 TLS = """\
 [http_trackers.tls_config]
@@ -80,9 +88,14 @@ def tracker(
     certificate: str = "",
     more_cores: Sequence[int] = (),
     environment: Mapping[str, str] = MappingProxyType({}),
+    *,
+    whole: bool = False,
 ) -> Iterator[Target]:
-    """Runs our tracker with its log in `folder`. Raises ServerError."""
-    config, api_port = folder / "tracker.toml", free_port()
+    """Runs our tracker with its log in `folder`. Raises ServerError.
+
+    `whole`: with the follower and the console.
+    """
+    config, api_port, console_port = folder / "tracker.toml", free_port(), free_port()
     text = CONFIG.format(
         folder=folder,
         host="[::1]" if load.ipv6 else "127.0.0.1",
@@ -92,13 +105,13 @@ def tracker(
         api_port=api_port,
         token=TOKEN,
     )
-    config.write_text(text)
+    config.write_text(text + (CONSOLE.format(port=console_port) if whole else ALONE))
     command = [tracker_command(), "serve", "--config", str(config)]
     output = folder / "output"
     with running(command, output, core, environment, more_cores=more_cores) as process:
         ports = _announced_ports(process, output)
         udp, http, health = (ports[name] for name in SERVICES)
-        yield Target(udp, http, process.pid, core or 0, api_port, health)
+        yield Target(udp, http, process.pid, core or 0, api_port, health, console_port)
 
 
 def _announced_ports(process: subprocess.Popen[bytes], output: Path) -> dict[str, int]:

@@ -107,15 +107,21 @@ static bool choose(struct visit *v) {
 }
 
 /* Sends the place's next request, over the connection it has or a new one. */
-static void visit(struct visit *v) {
+static void visit_since(struct visit *v, double began) {
     set_waiting(v, false);
     if (!counting || !choose(v)) return;
     v->size = write_http(v->out, sizeof v->out, &v->asked);
     v->sent = v->have = 0;
-    v->began = now_s();
+    v->began = began;
     if (v->fd >= 0) flush(v);
     else if (!call(v)) return;
     set_waiting(v, true);
+}
+
+/* A place whose request is over begins the next one, unless requests come by the clock. */
+static void visit(struct visit *v) {
+    if (opt.rate && !opt.fill) set_waiting(v, false);
+    else visit_since(v, now_s());
 }
 
 /* Sends the request once more, over a new connection. */
@@ -177,21 +183,39 @@ static void give_up_late(double now) {
     }
 }
 
-static void wait_for_events(void) {
+static void wait_for_events(double patience) {
     struct epoll_event events[BATCH];
-    int n = epoll_wait(epoll, events, BATCH, 100);
+    struct timespec limit = {0, patience > 0 ? (long)(patience * 1e9) : 0};
+    int n = epoll_pwait2(epoll, events, BATCH, &limit, NULL);
     for (int i = 0; i < n; i++) {
         struct visit *v = events[i].data.ptr;
         if (v->fd >= 0) attend(v, events[i].events);
     }
 }
 
-bool run_http(double began, double end) {
+/* Sends by the clock; waits count from when a request was due. One that finds all places taken waits for the first. */
+static bool run_by_the_clock(double began, double end) {
+    uint64_t sent = 0;
+    double now = began, heard = began;
+    for (; now < end; now = now_s()) {
+        uint64_t due = 1 + (uint64_t)((now - began) * opt.rate), before = stats.answered;
+        for (uint32_t i = 0; i < opt.in_flight && sent < due; i++)
+            if (!visits[i].waiting) visit_since(&visits[i], began + (double)sent++ / opt.rate);
+        wait_for_events(sent < due ? 0.001 : began + (double)sent / opt.rate - now);
+        if (stats.answered > before) heard = now;
+        if (now - heard > SILENCE) return false;
+    }
+    stats.behind = behind(now - began, sent);
+    return true;
+}
+
+/* Keeps all places busy. */
+static bool run_open_places(double began, double end) {
     double now = began, heard = began, scanned = began;
     for (uint32_t i = 0; i < opt.in_flight; i++) visit(&visits[i]);
     for (; opt.fill ? busy || fill_goes_on() : now < end; now = now_s()) {
         uint64_t before = stats.answered;
-        wait_for_events();
+        wait_for_events(0.1);
         if (stats.answered > before) heard = now;
         if (now - heard > SILENCE) return false;
         if (now - scanned > 0.1) { give_up_late(now); scanned = now; }
@@ -199,9 +223,13 @@ bool run_http(double began, double end) {
     return true;
 }
 
+bool run_http(double began, double end) {
+    return (opt.rate && !opt.fill ? run_by_the_clock : run_open_places)(began, end);
+}
+
 void drain_http(void) {
     counting = false;
-    for (double end = now_s() + 1; busy && now_s() < end;) wait_for_events();
+    for (double end = now_s() + 1; busy && now_s() < end;) wait_for_events(0.1);
     stats.open_at_end = busy;
     for (uint32_t i = 0; i < opt.in_flight; i++) hang_up(&visits[i]);
 }

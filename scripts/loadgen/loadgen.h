@@ -68,6 +68,11 @@ void error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void answered(enum kind kind, double took);
 void check_counts(const struct request *r, uint64_t seeders, uint64_t leechers);
 void check_listed(const struct request *r, const uint8_t *list, size_t size, uint64_t counted);
+/* Requests that were due after this time by the clock, and are not sent. */
+static inline double behind(double seconds, uint64_t sent) {
+    double due = seconds * opt.rate;
+    return due > (double)sent ? (double)(uint64_t)(due - (double)sent) : 0;
+}
 static inline size_t endpoint_size(void) { return opt.ipv6 ? 18 : 6; }
 
 /* udp.c and http.c: each runs until `end` (a fill: until every peer was answered); false when the server fell silent */

@@ -264,18 +264,18 @@ static bool run_by_the_clock(double began, double end) {
     uint64_t sent = 0;
     double now = began, heard = began;
     for (; now < end; now = now_s()) {
-        uint64_t due = (uint64_t)((now - began) * opt.rate);
+        uint64_t due = 1 + (uint64_t)((now - began) * opt.rate);
         for (unsigned batch = 0; sent < due && batch < BATCH; batch++, sent++) {
             uint32_t index = (uint32_t)sent & (slots_count - 1);
             stats.lost += slots[index].busy;
             begin(index, began + (double)sent / opt.rate, now);
         }
         send_outbox(now);
-        if (receive(sent < due ? 0 : began + (double)(sent + 1) / opt.rate - now)) heard = now;
+        if (receive(sent < due ? 0 : began + (double)sent / opt.rate - now)) heard = now;
         send_outbox(now);
         if (now - heard > SILENCE) return false;
     }
-    stats.behind = (double)(uint64_t)((now - began) * opt.rate) - (double)sent;
+    stats.behind = behind(now - began, sent);
     return true;
 }
 

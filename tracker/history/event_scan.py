@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventlog import Reader, base_seq_of, first_frame_header, list_segments
 from tracker.domain import events
@@ -42,6 +42,19 @@ room to spare: a clock that is set further begins a segment, and log time follow
 _UNKNOWN = frozenset({codec.UNKNOWN})
 _BARE = frozenset({Tick.kind, Counted.kind, RefusalsCounted.kind, ClientNamed.kind})
 """Kinds of events that are of no key, account or torrent."""
+
+
+class Walked(NamedTuple):
+    """What a helper process found in some steps (`events_worker.py`).
+
+    `seq`: the next event to look at; `seconds`: those worked.
+    """
+
+    events: list[dict[str, Any]]
+    seq: int
+    over: bool
+    at_end: bool  # as `Scan` has both
+    seconds: float
 
 
 class _Passing:
@@ -91,10 +104,6 @@ class Scan:
         self.seq = part.first  # the next event to look at
         self.found: list[dict[str, Any]] = []
         self.over = False  # the walk reached the end of the part, or of what readers get
-
-    def stale(self) -> bool:
-        """Tells whether a key of this walk was shredded. Then the walk must end."""
-        return self._keys is not None and self._keys.forget()
 
     @property
     def at_end(self) -> bool:

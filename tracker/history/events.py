@@ -1,23 +1,27 @@
 """Implements `ports.Events`: reads events for the API from the log's files, up to the durable end.
 
-Worker threads do the work in short steps (`event_scan.py`). When a page ends in the middle of a
-walk over the log, the walk is kept for a while, so that the next page continues it.
+A helper process walks over the log for a page (`events_worker.py`). When a page ends in the middle
+of a walk, the walk is kept for a while, so that the next page continues it. Streams, and counts of
+refusals, are walks in worker threads, in short steps (`event_scan.py`).
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from eventlog import LogError, LogPrunedError, first_seq, in_thread
 from tracker import ports
 from tracker.domain.events import codec
-from tracker.history.event_scan import Filter, Scan
+from tracker.history.event_scan import Filter, Scan, Walked
 from tracker.history.refused_count import RefusedCount
 from tracker.store.address_keys import Keyring
+from tracker.workers.child import python
+from tracker.workers.question_pipe import Helper, Question, end_when_idle
 
 if TYPE_CHECKING:
     from array import array
@@ -25,11 +29,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracker.store.readable_log import ReadableLog
+    from tracker.workers.question_pipe import Worker
 
 READ_SECONDS = 1.0
 """Longest work for one page, in seconds. The next page does the rest."""
 PAGE_SECONDS = 3.0
 """Longest wait for a page, in seconds, because the API gives up a request after five seconds."""
+ASKED_AT_ONCE = 50
+"""Largest number of events in an answer of the helper process, because it takes the loop a fifth of
+a millisecond to take them in.
+"""
 FOLLOW_EVENTS = 200
 """Largest number of events that a client of the stream gets at once."""
 POLL_SECONDS = 0.1
@@ -40,11 +49,28 @@ PARKED_SECONDS = 30.0
 """Longest time that a walk waits for its next page, in seconds."""
 
 
+@define
+class _Walk:
+    """A walk over the log in the helper process. `part`: what is left of it."""
+
+    number: int
+    part: ports.LogPart
+    wanted: ports.EventFilter
+    found: list[dict[str, Any]] = field(factory=list)
+    over: bool = False
+    at_end: bool = False  # as `Scan` has both
+
+    @property
+    def seq(self) -> int:
+        """The next event to look at."""
+        return self.part.first
+
+
 @frozen
 class _Parked:
-    """A walk over the log that waits for its next page."""
+    """A walk that waits for its next page."""
 
-    scan: Scan
+    walk: _Walk
     until: float  # trio's clock
 
 
@@ -53,7 +79,7 @@ _Place = tuple[ports.LogPart, ports.EventFilter]
 
 
 class LogEvents:
-    """Implements `ports.Events` with a log."""
+    """Implements `ports.Events` with a log. `run` must be running where pages are read."""
 
     event_types = codec.EVENT_TYPES
 
@@ -63,12 +89,16 @@ class LogEvents:
         account_of: array[int],
         stopping: trio.Event,
         secrets_path: Path | None = None,
+        worker: Worker | None = None,
     ) -> None:
         """`account_of`: the accounts by `key_ref`; it grows with the state.
 
         `stopping`: ends the streams of `follow`. `secrets_path`: the folder with the keys to
-        addresses; None = events have no addresses.
+        addresses; None = events have no addresses. `worker`: answers in place of the process.
         """
+        command = python("tracker.history.events_worker", str(log.path), str(secrets_path or "-"))
+        self._helper = Helper(command, worker)
+        self._numbers = count()
         self._log, self._folder = log, log.path
         self._account_of = account_of
         self._stopping = stopping
@@ -87,51 +117,87 @@ class LogEvents:
 
         The page reaches at least as far as the log was durable when the call began.
         """
-        scan = self._parked_at(part, wanted) or self._scan(part, wanted)
-        end = await self._go_on(scan, part, limit)
-        found = scan.take()
-        if scan.over:
+        walk = self._parked_at(part, wanted)
+        if walk is None:
+            walk = _Walk(next(self._numbers), part, wanted)
+        end = await self._go_on(walk, part, limit)
+        found, walk.found = walk.found, []
+        if walk.over:
             return ports.EventPage(found, None, end)
-        self._park(evolve(part, first=scan.seq), wanted, scan)
-        return ports.EventPage(found, scan.seq, end)
+        self._park(walk)
+        return ports.EventPage(found, walk.seq, end)
+
+    async def run(self) -> None:
+        """Ends the helper process when it has no questions, until cancelled."""
+        await end_when_idle([self._helper])
+
+    async def _go_on(self, walk: _Walk, part: ports.LogPart, limit: int) -> int:
+        """Works for a page. Returns the number of the event after the last that it could have
+        reached."""
+        await self._log.wait_readable_briefly(self.end - 1)
+        worked, ends, late = 0.0, trio.current_time() + PAGE_SECONDS, False
+        while not (late or walk.over or len(walk.found) >= limit):
+            worked += await self._step(walk, min(ASKED_AT_ONCE, limit - len(walk.found)))
+            late = self._late(worked, ends, walk, part)
+        return min(self.end, walk.seq) if walk.over and walk.at_end else self.end
+
+    async def _step(self, walk: _Walk, limit: int) -> float:
+        """Goes on for a moment. Returns the seconds worked. Raises `BusyError`,
+        `ports.PrunedMomentError` and `ports.UnreadableLogError`.
+        """
+        refs = self._refs(walk.wanted.account)
+        question = Question("walk", (walk.number, walk.part, walk.wanted, refs, limit))
+        with self._helper.in_use():
+            some = cast("Walked", await self._helper.ask(question))
+        await trio.lowlevel.checkpoint()
+        walk.found += some.events
+        walk.part = evolve(walk.part, first=some.seq)
+        walk.over, walk.at_end = some.over, some.at_end
+        return some.seconds
+
+    def _refs(self, account: int | None) -> frozenset[int]:
+        """Returns the `key_ref` of each key of an account."""
+        found, key_ref = set[int](), 0
+        with suppress(ValueError):  # there is no further one
+            while account:
+                key_ref = self._account_of.index(account, key_ref + 1)
+                found.add(key_ref)
+        return frozenset(found)
 
     async def refused(self, part: ports.LogPart, reason: str) -> ports.RefusedPage:
         """See `ports.Events`."""
         keys = Keyring(self._secrets_path) if self._secrets_path else None
-        count = RefusedCount(reason)
-        scan = Scan(self._folder, part, count, keys)
-        end = await self._go_on(scan, part, 1)  # it finds no event
-        with self._overtaken():
-            while not scan.over and scan.seq < count.whole_to:  # no page ends in what was counted
-                await in_thread(scan.step, 1, limiter=self._threads)
-        return ports.RefusedPage(count.found, None if scan.over else scan.seq, end)
-
-    async def _go_on(self, scan: Scan, part: ports.LogPart, limit: int) -> int:
-        """Works for a page. Returns the number of the event after the last that it could have
-        reached."""
+        counts = RefusedCount(reason)
+        scan = Scan(self._folder, part, counts, keys)
         await self._log.wait_readable_briefly(self.end - 1)
-        worked, ends = 0.0, trio.current_time() + PAGE_SECONDS
+        worked, ends, late = 0.0, trio.current_time() + PAGE_SECONDS, False
         with self._overtaken():
-            late = False
-            while not (late or scan.over or len(scan.found) >= limit):
-                worked += await in_thread(scan.step, limit, limiter=self._threads)
+            # No page ends in what was counted.
+            while not scan.over and (not late or scan.seq < counts.whole_to):
+                worked += await in_thread(scan.step, 1, limiter=self._threads)
                 await trio.lowlevel.checkpoint()
-                # A page must get beyond its first event, because no cursor points before event 0.
-                late = (worked >= READ_SECONDS and scan.seq > part.first) or (
-                    trio.current_time() >= ends and scan.seq > 0
-                )
-        return min(self.end, scan.seq) if scan.over and scan.at_end else self.end
+                late = self._late(worked, ends, scan, part)
+        end = min(self.end, scan.seq) if scan.over and scan.at_end else self.end
+        return ports.RefusedPage(counts.found, None if scan.over else scan.seq, end)
 
-    def _parked_at(self, part: ports.LogPart, wanted: ports.EventFilter) -> Scan | None:
+    def _late(self, worked: float, ends: float, walk: _Walk | Scan, part: ports.LogPart) -> bool:
+        """Tells whether a page's time is over. A page must get beyond its first event, because no
+        cursor points before event 0.
+        """
+        if worked >= READ_SECONDS and walk.seq > part.first:
+            return True
+        return trio.current_time() >= ends and walk.seq > 0
+
+    def _parked_at(self, part: ports.LogPart, wanted: ports.EventFilter) -> _Walk | None:
         one = self._parked.pop((part, wanted), None)
-        fresh = one is not None and trio.current_time() < one.until and not one.scan.stale()
-        return one.scan if one is not None and fresh else None
+        fresh = one is not None and trio.current_time() < one.until
+        return one.walk if one is not None and fresh else None
 
-    def _park(self, part: ports.LogPart, wanted: ports.EventFilter, scan: Scan) -> None:
+    def _park(self, walk: _Walk) -> None:
         """Keeps a walk, so that the next page need not search for its first event again."""
         now = trio.current_time()
         parked = {place: one for place, one in self._parked.items() if now < one.until}
-        parked[part, wanted] = _Parked(scan, now + PARKED_SECONDS)
+        parked[walk.part, walk.wanted] = _Parked(walk, now + PARKED_SECONDS)
         self._parked = dict(list(parked.items())[-MAX_PARKED:])
 
     @contextmanager

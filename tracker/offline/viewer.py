@@ -17,6 +17,7 @@ from api.auth import Tokens
 from api.ports import Ports
 from tracker import ports
 from tracker.history.events import LogEvents
+from tracker.history.events_worker import EventsWorker
 from tracker.history.past import PastReads
 from tracker.history.past_worker import PastWorker
 from tracker.ledger.client import LogLedgers
@@ -58,13 +59,14 @@ class Viewer:
             log, secrets, worker=LedgerWorker(folder, secrets), cases=case_files.there(folder)
         )
         past = PastReads(log, secrets, worker=PastWorker(folder, secrets))
+        events = LogEvents(
+            log, state.access.account_of, trio.Event(), secrets, EventsWorker(folder, secrets)
+        )
         self._app = create_app(
             Ports(
                 live=_Live(state, keys),
                 commands=cast("ports.Commands", _NoChange()),
-                events=Mixed(
-                    LogEvents(log, state.access.account_of, trio.Event(), secrets), ledgers
-                ),
+                events=Mixed(events, ledgers),
                 ledgers=ledgers,
                 gauges=cast("ports.Gauges", _NoProcess()),
                 past=past,

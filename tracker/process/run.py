@@ -134,6 +134,7 @@ async def _main(runtime: Runtime, session: Session) -> None:
             await web.start_health(answering, runtime)
             nursery.start_soon(runtime.past.run)
             nursery.start_soon(runtime.ledgers.run)
+            nursery.start_soon(runtime.events.run)
             nursery.start_soon(runtime.reruns.run)
             nursery.start_soon(runtime.hooks.run)
             if runtime.config.event_log.follower == "on":

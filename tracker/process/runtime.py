@@ -68,6 +68,7 @@ class Runtime:
     reruns: LogReruns
     keyring: Keyring
     ledgers: LogLedgers
+    events: LogEvents
     hooks: Hooks
     consumers: Consumers
     stop: trio.Event
@@ -136,7 +137,8 @@ def build(
         certificates=certificates,
     )
     stop = trio.Event()
-    told = LogEvents(event_log, service.state.access.account_of, stop)  # without addresses
+    account_of = service.state.access.account_of
+    told = LogEvents(event_log, account_of, stop)  # without addresses
     past = PastReads(event_log, secrets_path, usage_statistics=usage)
     ledgers = LogLedgers(
         event_log, secrets_path, lambda: settings.follower == "on" and not follower.alarm, stop,
@@ -168,6 +170,7 @@ def build(
         hooks=hooks,
         consumers=consumers,
         ledgers=ledgers,
+        events=LogEvents(event_log, account_of, stop, secrets_path),
         stop=stop,
     )
 

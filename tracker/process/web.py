@@ -16,7 +16,6 @@ import trio
 
 from eventlog import LogError, read_identity
 from tracker.frontends.listeners import PatientListener
-from tracker.history.events import LogEvents
 from tracker.ledger.mixed import Mixed
 from tracker.places import Places
 from tracker.service.changes import LiveChanges
@@ -70,10 +69,6 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
 
     service, event_log = runtime.service, runtime.event_log
     usage = runtime.config.core.tracker_usage_statistics
-    account_of = service.state.access.account_of
-    events = Mixed(
-        LogEvents(event_log, account_of, runtime.stop, runtime.secrets_path), runtime.ledgers
-    )
     live = LiveReads(service, usage_statistics=usage, keys=runtime.keyring)
     log_id = read_identity(event_log.path).hex()
     changes = LiveChanges(service, log_id, lambda: event_log.epoch)
@@ -82,7 +77,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
         Ports(
             live=live,
             commands=commands,
-            events=events,
+            events=Mixed(runtime.events, runtime.ledgers),
             ledgers=runtime.ledgers,
             gauges=runtime.gauges,
             past=runtime.past,

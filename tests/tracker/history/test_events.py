@@ -12,9 +12,10 @@ import trio
 from eventlog import Reader
 from tests.support import START_US, StillLog
 from tests.tracker.logged import HASH, OTHER, write_log
-from tracker.history import event_json, event_scan
+from tracker.history import event_json, event_scan, events_worker
 from tracker.history import events as module
 from tracker.history.events import LogEvents
+from tracker.history.events_worker import EventsWorker
 from tracker.ports import EventFilter, LogPart, UnreadableLogError
 from tracker.store.replay import replay
 from tracker.times import rfc3339
@@ -41,7 +42,8 @@ def every(folder: Path) -> list[Event]:
 
 def log_events(folder: Path, stopping: trio.Event) -> LogEvents:
     state = replay(Reader(folder, to_end=True))
-    return LogEvents(StillLog(folder, state.seq), state.access.account_of, stopping)
+    log, account_of = StillLog(folder, state.seq), state.access.account_of
+    return LogEvents(log, account_of, stopping, worker=EventsWorker(folder, None))
 
 
 async def read_all(
@@ -133,6 +135,7 @@ async def test_filters(
     """A filter finds exactly the matching events. A short time limit only makes more pages."""
     if hurried:
         monkeypatch.setattr(module, "READ_SECONDS", 1e-9)
+        monkeypatch.setattr(events_worker, "SLICE_SECONDS", 1e-6)
         monkeypatch.setattr(event_scan, "STEP_SECONDS", 1e-6)
     found = await read_all(log_events(folder, trio.Event()), LogPart(), wanted, 3)
     assert found == [event for event in every if holds(event)]
@@ -143,6 +146,7 @@ async def test_pages_are_bounded(
 ) -> None:
     """A page whose time is over still has a cursor that advances, before the first event too."""
     monkeypatch.setattr(module, "PAGE_SECONDS", 0.0)
+    monkeypatch.setattr(events_worker, "SLICE_SECONDS", 1e-9)
     monkeypatch.setattr(event_scan, "STEP_SECONDS", 1e-9)
     reader = log_events(folder, trio.Event())
     for first in range(0, len(every), 7):
@@ -171,7 +175,7 @@ async def test_the_next_page_continues_the_walk(
             made.append(part)
             super().__init__(folder, part, *rest)
 
-    monkeypatch.setattr(module, "Scan", Counted)
+    monkeypatch.setattr(events_worker, "Scan", Counted)
     reader = log_events(folder, trio.Event())
     assert len(await read_all(reader, LogPart(), EventFilter(), 2)) > 20
     assert made == [LogPart()]

@@ -17,6 +17,7 @@ from tracker.domain.events.records import AnnounceRefused
 from tracker.domain.refusals import KEY_EXPIRED, NOT_WHITELISTED
 from tracker.history import events as module
 from tracker.history.events import LogEvents
+from tracker.history.events_worker import EventsWorker
 from tracker.ports import EventFilter, LogPart
 from tracker.service.append import append_record
 from tracker.store import frame_index, opening_balance
@@ -94,9 +95,11 @@ async def test_counts_and_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         LogPart(to_us=time_us - 30 * SECOND), LogPart(first=seq - 5),
         LogPart(from_us=time_us - 40 * SECOND, to_us=time_us - 25 * SECOND),
     ]  # fmt: skip
+    secrets = folder / "secrets"
     log = LogEvents(
-        StillLog(folder, seq), state.access.account_of, trio.Event(), folder / "secrets"
-    )
+        StillLog(folder, seq), state.access.account_of, trio.Event(), secrets,
+        EventsWorker(folder, secrets),
+    )  # fmt: skip
     events = [await read_all(log, part, types) for part in parts for types in TYPES]
     counts = [await count(log, part) for part in parts]
     assert counts == [counted(each) for each in events[1 :: len(TYPES)]]

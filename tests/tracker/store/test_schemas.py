@@ -39,6 +39,7 @@ from tracker.domain.events.admin import (
 from tracker.domain.events.records import Counted
 from tracker.domain.settings import Settings
 from tracker.history.events import LogEvents
+from tracker.history.events_worker import EventsWorker
 from tracker.ledger.account import Ledger
 from tracker.offline.verify import Verification
 from tracker.ports import EventFilter, LedgerAnnounce, LogPart, Moment
@@ -127,7 +128,10 @@ def test_an_older_schema_is_read_everywhere(
     assert {"torrent_whitelisted", HASH.hex()} < {
         str(each) for one in told for each in one.values()
     }
-    log_events = LogEvents(StillLog(log, state.seq), state.access.account_of, trio.Event())
+    worker = EventsWorker(log, None)
+    log_events = LogEvents(
+        StillLog(log, state.seq), state.access.account_of, trio.Event(), worker=worker
+    )
     read = trio.run(log_events.read, LogPart(first=0), EventFilter(key_ref=1), 99)
     assert [one for one in read.events if one["type"] == "announced"] == [
         one for one in told if one["type"] == "announced"

@@ -48,6 +48,7 @@ from tracker.domain.events.admin import (
 )
 from tracker.domain.settings import Settings
 from tracker.history.events import LogEvents
+from tracker.history.events_worker import EventsWorker
 from tracker.offline.verify import Verification
 from tracker.ports import Actor, EventFilter, LogPart, Moment, PrunedMomentError
 from tracker.store import snapshots
@@ -166,7 +167,10 @@ def test_the_api_reads_kept_events(tmp_path: Path, limit: int) -> None:
     expected = events_in(read_kept_frames(folder, begin)) + events_in(Reader(folder).frames())
     assert expected[0]["seq"] < begin
     state = replay(Reader(folder))
-    log_events = LogEvents(StillLog(folder, state.seq), state.access.account_of, trio.Event())
+    worker = EventsWorker(folder, None)
+    log_events = LogEvents(
+        StillLog(folder, state.seq), state.access.account_of, trio.Event(), worker=worker
+    )
 
     async def read(first: int, wanted: EventFilter) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

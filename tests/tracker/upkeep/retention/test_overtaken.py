@@ -12,6 +12,7 @@ from eventlog import EventLog, LogPrunedError, Reader, first_seq
 from tests.tracker.pruned import prune
 from tests.tracker.upkeep.retention.logs import live, script
 from tracker.history.events import LogEvents
+from tracker.history.events_worker import EventsWorker
 from tracker.offline.verify import Verification
 from tracker.ports import EventFilter, EventPage, LogPart, PrunedMomentError
 
@@ -57,7 +58,8 @@ def test_the_api_is_overtaken(tmp_path: Path) -> None:
 
     async def overtake(rig: Rig, log: EventLog) -> None:
         await script(rig, log)
-        log_events = LogEvents(log, rig.state.access.account_of, trio.Event())
+        worker = EventsWorker(log.path, None)
+        log_events = LogEvents(log, rig.state.access.account_of, trio.Event(), worker=worker)
         page = await log_events.read(LogPart(), EventFilter(), 1)
         assert page.following == 1
         late = log_events.follow(0, EventFilter())

@@ -1,0 +1,83 @@
+"""Runs a process that walks over the log for pages of events.
+
+    python -m tracker.history.events_worker LOG SECRETS        (SECRETS is `-` if there are no keys)
+
+The tracker starts the process (`events.py`) and asks over a pipe (`workers/question_pipe.py`). A
+walk in a thread of the tracker would hold its interpreter again and again, and announces would wait
+for it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from array import array
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eventlog import LogPrunedError, first_seq
+from tracker.history.event_scan import Filter, Scan, Walked
+from tracker.ports import PrunedMomentError
+from tracker.store.address_keys import Keyring
+from tracker.workers.question_pipe import Worker, serve
+
+if TYPE_CHECKING:
+    from tracker import ports
+
+SLICE_SECONDS = 0.02
+"""Longest work for one question, in seconds, because the questions of other pages wait for it."""
+MOST_WALKS = 64
+"""Largest number of walks that are kept for their next questions."""
+
+
+class EventsWorker(Worker):
+    """Answers the questions of `events.LogEvents`. A walk has a number that no other one had."""
+
+    def __init__(self, log: Path, secrets: Path | None) -> None:
+        self._keys = Keyring(secrets) if secrets else None
+        super().__init__(log, self._keys)
+        self._walks: dict[tuple[int, frozenset[int]], Scan] = {}
+
+    def forget(self) -> None:
+        self._walks.clear()
+
+    def walk(
+        self,
+        number: int,
+        part: ports.LogPart,
+        wanted: ports.EventFilter,
+        refs: frozenset[int],
+        limit: int,
+    ) -> Walked:
+        """Goes on with a walk, or begins it at `part` if it is not kept, until it has found `limit`
+        events or the time is over. `refs`: the `key_ref` of each key of the wanted account.
+
+        Raises `PrunedMomentError` if retention removes what the walk reads.
+        """
+        scan = self._walks.pop((number, refs), None)
+        if scan is None:
+            account_of = array("I", bytes(4 * (max(refs, default=0) + 1)))
+            for key_ref in refs:
+                account_of[key_ref] = wanted.account or 0
+            scan = Scan(self._log, part, Filter(wanted, account_of, self._keys), self._keys)
+        began = now = time.perf_counter()
+        try:
+            while not scan.over and len(scan.found) < limit and now - began < SLICE_SECONDS:
+                scan.step(limit)
+                now = time.perf_counter()
+        except LogPrunedError:
+            raise PrunedMomentError(first_seq(self._log)) from None
+        if not scan.over:
+            self._walks[number, refs] = scan
+            if len(self._walks) > MOST_WALKS:
+                del self._walks[next(iter(self._walks))]
+        return Walked(scan.take(), scan.seq, scan.over, scan.at_end, now - began)
+
+
+def main() -> None:
+    log, secrets = sys.argv[1:]
+    serve(EventsWorker(Path(log), None if secrets == "-" else Path(secrets)))
+
+
+if __name__ == "__main__":
+    main()
