@@ -7,6 +7,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from eventlog.by_number import frames_with
 from eventlog.encryption import (
     Encrypted,
     Encryptor,
@@ -159,6 +160,7 @@ __all__ = [
     "first_seq",
     "frame_at",
     "frame_id_of",
+    "frames_with",
     "has_tags",
     "history_at",
     "holds_frame",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 from quart import request
 
-from api import times
 from api.endpoint import Endpoint, answer
 from api.openapi import shapes
 from api.reads import SEQ_MAX
@@ -20,7 +19,7 @@ from api.v2.looks import WHY
 from api.v2.pages import gather
 from api.v2.problems import Problem
 from api.v2.torrents import UNKNOWN, torrent_json
-from tracker.ports import EventFilter, LogPart, named
+from tracker.ports import named
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 _SECOND_US: Final = 1_000_000
 _MOST: Final = 1_000_000  # peers of a swarm that are looked at
-_MOST_ANNOUNCES: Final = 1000  # that are read for the rates of a page
 _WHOLE: Final = shapes.nullable(shapes.WHOLE)
 _PEER: Final = shapes.record(
     account=shapes.nullable(shapes.NUMBER), owner=shapes.nullable(shapes.STRING),
@@ -75,7 +73,8 @@ class Swarms:
         settings = self.reads.live.now().settings().data
         interval = settings["interval"]
         latest = interval + settings["policy"].get("interval_jitter", 0)
-        rates = await self._rates(torrent, peers, interval)
+        allow_time()
+        rates = await self.log.rates([one.last_seq for one in peers])
         shown = torrent_json(found)
         size, open_to = shown["size"], looks.wanted()
         rows = [
@@ -85,35 +84,6 @@ class Swarms:
             await self.looks.note(looks.counted(rows))
         body = {**shown, "peers": named(rows, self.reads.live.now()), "next": following}
         return json_text(encode(body))
-
-    async def _rates(
-        self, info_hash: bytes, peers: list[Present], interval: int
-    ) -> dict[int, tuple[int, int]]:
-        """Returns bytes a second, up and down, between the last two announces of peers, by the
-        number of the last one. It reads the part of the log in which both should be.
-        """
-        if not peers:
-            return {}
-        oldest_us = min(one.peer.updated_ms for one in peers) * 1000
-        part = LogPart(from_us=max(0, oldest_us - 2 * interval * _SECOND_US))
-        wanted = EventFilter(types=frozenset({"announced"}), info_hash=info_hash)
-        allow_time()
-        page = await self.log.read(part, wanted, _MOST_ANNOUNCES)
-        events = {event["seq"]: event for event in page.events}
-        return {
-            seq: rate
-            for seq, event in events.items()
-            if (before := events.get(event.get("prev_seq")))
-            and (rate := _rate(before, event)) is not None
-        }
-
-
-def _rate(before: dict[str, Any], event: dict[str, Any]) -> tuple[int, int] | None:
-    begin, end = times.parse(before["time"]), times.parse(event["time"])
-    up, down = (event[name] - before[name] for name in ("uploaded", "downloaded"))
-    if begin is None or end is None or end <= begin or min(up, down) < 0:
-        return None
-    return up * _SECOND_US // (end - begin), down * _SECOND_US // (end - begin)
 
 
 def _peer_json(

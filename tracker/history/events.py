@@ -25,7 +25,7 @@ from tracker.workers.question_pipe import Helper, Question, end_when_idle
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
     from pathlib import Path
 
     from tracker.store.readable_log import ReadableLog
@@ -43,6 +43,8 @@ FOLLOW_EVENTS = 200
 """Largest number of events that a client of the stream gets at once."""
 POLL_SECONDS = 0.1
 """Seconds between two looks for new events."""
+RATES_AT_ONCE = 100
+"""Largest number of rates to ask the helper process for at once: about 20 milliseconds of work."""
 MAX_PARKED = 8
 """Largest number of walks that wait for their next page."""
 PARKED_SECONDS = 30.0
@@ -163,6 +165,18 @@ class LogEvents:
                 key_ref = self._account_of.index(account, key_ref + 1)
                 found.add(key_ref)
         return frozenset(found)
+
+    async def rates(self, seqs: Collection[int]) -> Mapping[int, tuple[int, int]]:
+        """See `ports.Events`."""
+        await self._log.wait_readable_briefly(max(seqs, default=0))
+        found: dict[int, tuple[int, int]] = {}
+        rest, ends = sorted(seqs), trio.current_time() + PAGE_SECONDS
+        while rest and trio.current_time() < ends:
+            some, rest = rest[:RATES_AT_ONCE], rest[RATES_AT_ONCE:]
+            with self._helper.in_use():
+                answer = await self._helper.ask(Question("rates", (some,)))
+            found |= cast("dict[int, tuple[int, int]]", answer)
+        return found
 
     async def refused(self, part: ports.LogPart, reason: str) -> ports.RefusedPage:
         """See `ports.Events`."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from eventlog import LogPrunedError, first_seq
 from tracker.history.event_scan import Filter, Scan, Walked
+from tracker.history.rates import rates
 from tracker.ports import PrunedMomentError
 from tracker.store.address_keys import Keyring
 from tracker.workers.question_pipe import Worker, serve
@@ -72,6 +73,10 @@ class EventsWorker(Worker):
             if len(self._walks) > MOST_WALKS:
                 del self._walks[next(iter(self._walks))]
         return Walked(scan.take(), scan.seq, scan.over, scan.at_end, now - began)
+
+    def rates(self, seqs: list[int]) -> dict[int, tuple[int, int]]:
+        """Returns how fast peers are, by the numbers of their announces."""
+        return rates(self._log, seqs, self._keys)
 
 
 def main() -> None:

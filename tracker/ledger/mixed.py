@@ -18,7 +18,7 @@ from tracker.ports import DerivedPlace, DerivedQuery, EventPage, Followed
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     from tracker.ports import (
         Derived,
@@ -56,6 +56,10 @@ class Mixed:
     @property
     def end(self) -> int:
         return self._events.end
+
+    async def rates(self, seqs: Collection[int]) -> Mapping[int, tuple[int, int]]:
+        """See `ports.Events`."""
+        return await self._events.rates(seqs)
 
     async def refused(self, part: LogPart, reason: str) -> RefusedPage:
         """See `ports.Events`."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
         Callable,
+        Collection,
         Container,
         Iterable,
         Iterator,
@@ -428,6 +429,15 @@ class Events(Protocol):
         The page is shorter after about a second of work, and after three seconds in any case.
 
         Raises `PrunedMomentError` when retention removes the events that are being read.
+        """
+        ...
+
+    async def rates(self, seqs: Collection[int]) -> Mapping[int, tuple[int, int]]:
+        """Bytes a second, up and down, between the announces with these numbers and the same peers'
+        announces before them, by number.
+
+        It reads nothing else. An announce has none if it was the first one, if both have the same
+        log time, if a total fell, if one of both was removed, or after three seconds of work.
         """
         ...
 

@@ -53,7 +53,7 @@ from tracker.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Collection
 
 TOTALS = LedgerTotals(1, 2, 3, 4, 5_000_000, 6, 7, NOW_US, None, 8_000_000)
 SUMS = LedgerSums(8, 9, TOTALS)
@@ -124,6 +124,7 @@ class FakeLog:
     events: list[dict[str, Any]] = attrs.field(factory=list)
     asked: list[tuple[LogPart, EventFilter | str]] = attrs.field(factory=list)
     refusals: dict[tuple[bytes, int], RefusedTimes] = attrs.field(factory=dict)
+    known_rates: dict[int, tuple[int, int]] = attrs.field(factory=dict)
     ledgers: list[tuple[object, ...]] = attrs.field(factory=list)
     failure: Exception | None = None
     pruned: int | None = None
@@ -141,6 +142,9 @@ class FakeLog:
         found = self.events[part.first : part.first + limit]
         following = part.first + len(found)
         return EventPage(found, following if following < self.end else None, self.end)
+
+    async def rates(self, seqs: Collection[int]) -> dict[int, tuple[int, int]]:
+        return {seq: self.known_rates[seq] for seq in seqs if seq in self.known_rates}
 
     async def refused(self, part: LogPart, reason: str) -> RefusedPage:
         self.asked.append((part, reason))

@@ -18,7 +18,7 @@ from tracker.history.events import LogEvents
 from tracker.history.events_worker import EventsWorker
 from tracker.ports import EventFilter, LogPart, UnreadableLogError
 from tracker.store.replay import replay
-from tracker.times import rfc3339
+from tracker.times import parse, rfc3339
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +57,33 @@ async def read_all(
             return found
         assert page.following > part.first
         part = LogPart(first=page.following, last=part.last, from_us=part.from_us, to_us=part.to_us)
+
+
+async def test_rates(folder: Path, every: list[Event]) -> None:
+    """Each announce has the rate that its event and the one before tell, and no other event has
+    one."""
+    announces = {one["seq"]: one for one in every if one["type"] == "announced"}
+    pairs = {
+        seq: (announces[one["prev_seq"]], one)
+        for seq, one in announces.items()
+        if one["prev_seq"] in announces
+    }
+    expected = {seq: rate for seq, pair in pairs.items() if (rate := rate_of(*pair))}
+    assert len(expected) > 5
+    assert any(sum(rate) for rate in expected.values())
+    log = log_events(folder, trio.Event())
+    assert await log.rates(range(len(every) + 9)) == expected
+    assert await log.rates([]) == {}
+    seq = max(expected)
+    assert await log.rates([seq, 0]) == {seq: expected[seq]}
+
+
+def rate_of(before: Event, one: Event) -> tuple[int, int] | None:
+    begin, end = (parse(each.get("log_time", each["time"])) or 0 for each in (before, one))
+    up, down = (one[name] - before[name] for name in ("uploaded", "downloaded"))
+    if end <= begin or min(up, down) < 0:
+        return None
+    return up * 1_000_000 // (end - begin), down * 1_000_000 // (end - begin)
 
 
 async def test_a_damaged_log(folder: Path, tmp_path: Path) -> None:
