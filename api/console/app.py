@@ -26,7 +26,7 @@ from api.console.page import Asked, ElsewhereError, Form, Screens, may
 from api.console.sessions import LASTS_SECONDS, Session, Sessions
 from api.console.sign_in import SignIn
 from api.console.views import Views
-from api.limits import MAX_BODY
+from api.console.work import Crew, Works
 from api.replies import Response
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 HTML: Final = "text/html; charset=utf-8"
 OPEN: Final = ("/sign-in", "/static/")
 """Beginnings of the paths that need no session."""
+MOST_SENT: Final = 1 << 20
+"""Most bytes of a form, which may have a long list in it."""
 TRY_AGAIN_SECONDS: Final = 5
 """After so many seconds a page about a tracker that does not answer tries again."""
 
@@ -52,6 +54,7 @@ class Console:
     views: Views
     sessions: Sessions
     api_of: Callable[[str, str], Api]
+    crew: Crew
     files: Mapping[str, assets.Asset] = field(factory=assets.load)
 
     # Reading.
@@ -65,7 +68,8 @@ class Console:
         if request.method == "POST":
             query.update(await _sent())
         looks = page.looks and request.method == "POST"
-        asked = Asked(names, query, time.time(), _reason(query) if looks else "")
+        reason, works = _reason(query) if looks else "", Works(self.crew, session.works)
+        asked = Asked(names, query, time.time(), reason, works)
         data = await page.load(self._api(session), asked)
         if form == "json":
             return _text(json.dumps(data, ensure_ascii=False), "application/json")
@@ -112,7 +116,7 @@ class Console:
         if not may(session.scope, action.needs):
             raise ProblemError(403, "Not with this token", _too_little(session, action.needs))
         reason = _reason(form.fields) if action.reason else ""
-        asked = Asked(names, {}, time.time())
+        asked = Asked(names, {}, time.time(), works=Works(self.crew, session.works))
         api = self._api(session).saying(reason, form.get("once"))
         session.notice = await action.act(api, asked, form)
         return _redirect(guard.local_path(form.get("back")))
@@ -222,26 +226,27 @@ class Console:
         return response
 
 
-def create_app(
-    link: Link, name: str, screens: Screens, sessions: Sessions | None = None
-) -> QuartTrio:
-    """Builds the console of the API behind `link`. `name`: that of the instance."""
+def create_app(link: Link, name: str, screens: Screens, crew: Crew) -> QuartTrio:
+    """Builds the console of the API behind `link`. `name`: that of the instance. `crew` does long
+    changes; the caller runs it.
+    """
     return app_with(
-        screens, name, sessions or Sessions(), lambda token, whom: LinkedApi(link, token, whom)
+        screens, name, Sessions(), lambda token, whom: LinkedApi(link, token, whom), crew
     )
 
 
 def app_with(
-    screens: Screens, name: str, sessions: Sessions, api_of: Callable[[str, str], Api]
+    screens: Screens, name: str, sessions: Sessions, api_of: Callable[[str, str], Api], crew: Crew
 ) -> QuartTrio:
     """Builds the console over any API, as tests have one."""
     app = QuartTrio(__name__, static_folder=None, template_folder=None)
     app.response_class = Response
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["MAX_CONTENT_LENGTH"] = MOST_SENT
+    app.config["MAX_FORM_MEMORY_SIZE"] = MOST_SENT
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["RESPONSE_TIMEOUT"] = None  # a stream goes on; sending has its own limit
     files = assets.load()
-    console = Console(screens, Views(name, screens.pages), sessions, api_of, files)
+    console = Console(screens, Views(name, screens.pages), sessions, api_of, crew, files)
     for error, handler in (
         (ProblemError, console.on_problem), (DownError, console.on_down),
         (HTTPException, console.on_http), (ElsewhereError, console.on_elsewhere),

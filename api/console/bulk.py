@@ -1,4 +1,7 @@
-"""The page Many at once: a list, typed or from a file, is previewed line by line, then changed."""
+"""The page Many at once: a list, typed or from a file, is previewed line by line, then changed.
+
+A change runs in the background, and a page shows how far it is.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from attrs import frozen
 
 from api.console.api import ProblemError
 from api.console.asking import together
-from api.console.page import Action, Asked, Data, Form, Page
+from api.console.page import Action, Asked, Data, ElsewhereError, Form, Page
+from api.console.work import Work, cancel
 
 if TYPE_CHECKING:
     from api.console.api import Api
@@ -25,15 +29,22 @@ _WHITELISTED: Final = "/api/v2/whitelist/{info_hash}"
 _KEY_REF: Final = "/api/v2/keys/{key}"
 
 Check = Callable[["Api", str], Awaitable[str]]
-Make = Callable[["Api", list[str]], Awaitable[str]]
+Make = Callable[["Api", list[str]], Awaitable[list[str]]]
+
+MOST: Final = 20_000
+"""Lines of a list."""
+_CHECKED: Final = 1000
+"""Lines that a preview looks up; of the others it checks the form only."""
+SHOWN: Final = 500
+"""Lines that a page shows; the table's CSV has all."""
 
 
 @frozen(kw_only=True)
 class Many:
     """A change to many: what its lines are, and how they are looked at and made.
 
-    `check` returns why nothing is to be done for a line; "" = it is to be done. `make` gets the
-    lines as the preview has them, and returns in words what was done.
+    `check` returns why nothing is to be done for a line; "" = it is to be done. `make` gets at most
+    `size` lines as the preview has them, and returns in words what was done for each.
     """
 
     words: str
@@ -41,7 +52,7 @@ class Many:
     form: re.Pattern[str]  # of the first value of a line
     check: Check
     make: Make
-    most: int  # lines at once
+    size: int = 1
     needs: str = "moderator"
 
 
@@ -86,19 +97,19 @@ async def _found(api: Api, path: str, **names: str) -> Any:
 # Changing.
 
 
-async def _whitelist(api: Api, lines: list[str]) -> str:
-    done = await api.change("POST", "/api/v2/whitelist", {"info_hashes": lines})
-    return f"Torrents that are on the whitelist now: {done['added']}. There already: {done['present']}."
+async def _whitelist(api: Api, lines: list[str]) -> list[str]:
+    await api.change("POST", "/api/v2/whitelist", {"info_hashes": lines})
+    return ["on the whitelist"] * len(lines)
 
 
-async def _delist(api: Api, lines: list[str]) -> str:
-    count = sum([await _deleted(api, _WHITELISTED, info_hash=one) for one in lines])
-    return f"Torrents that are off the whitelist now: {count}."
+async def _delist(api: Api, lines: list[str]) -> list[str]:
+    gone = [await _deleted(api, _WHITELISTED, info_hash=one) for one in lines]
+    return ["off the whitelist" if was else "was not on it" for was in gone]
 
 
-async def _revoke(api: Api, lines: list[str]) -> str:
-    count = sum([await _deleted(api, _KEY_REF, key=one) for one in lines])
-    return f"Keys that are revoked now: {count}. Their peers have left."
+async def _revoke(api: Api, lines: list[str]) -> list[str]:
+    gone = [await _deleted(api, _KEY_REF, key=one) for one in lines]
+    return ["revoked" if was else "no such key" for was in gone]
 
 
 async def _deleted(api: Api, path: str, **names: str) -> bool:
@@ -112,31 +123,33 @@ async def _deleted(api: Api, path: str, **names: str) -> bool:
     return True
 
 
-async def _import(api: Api, lines: list[str]) -> str:
+async def _import(api: Api, lines: list[str]) -> list[str]:
+    """Imports keys, all of a step or none."""
     keys = [
         {name: text for name, text in zip(_COLUMNS, _values(line), strict=False) if text}
         for line in lines
     ]
     done = await api.change("POST", "/api/v2/keys/import", {"keys": keys})
-    return f"Keys that are imported: {len(done['key_refs'])}."
+    return [f"key {number}" for number in done["key_refs"]]
 
 
 MANY: Final = {
     "whitelist": Many(
         words="Whitelist torrents", takes="an info hash a line", form=_HASH, check=_present,
-        make=_whitelist, most=1000,
+        make=_whitelist, size=100,
     ),
     "delist": Many(
         words="Take torrents off the whitelist", takes="an info hash a line", form=_HASH,
-        check=_absent, make=_delist, most=500,
+        check=_absent, make=_delist,
     ),
     "revoke": Many(
         words="Revoke keys", takes="the number of a key a line", form=_NUMBER, check=_valid,
-        make=_revoke, most=500,
+        make=_revoke,
     ),
     "import": Many(
         words="Import keys", takes="key, owner, label a line; the last two may be missing",
-        form=_KEY, check=_unknown, make=_import, most=200, needs="full",
+        form=_KEY, check=_unknown, make=_import, size=100,
+        needs="full",
     ),
 }  # fmt: skip
 
@@ -147,30 +160,33 @@ MANY: Final = {
 async def load(api: Api, asked: Asked) -> Data:
     """Shows the form, and after it was sent what would be done for each line of it."""
     what = asked.get("what")
+    known = asked.works.known if asked.works else {}
+    works = [{"at": f"/bulk/lists/{key}", **one.counts()} for key, one in known.items()]
     if what not in MANY:
-        return {"what": "", "lines": [], "good": [], "troubles": {}}
+        return {"what": "", "lines": [], "good": [], "works": works[::-1]}
     many = MANY[what]
     lines = _lines(asked.get("file") or asked.get("text"), many)
     firsts = [_values(line)[0] for line in lines]
-    readable = {one for one in firsts if many.form.fullmatch(one)}
-    checked, troubles = await together(**{one: many.check(api, one) for one in readable})
+    readable = dict.fromkeys(one for one in firsts if many.form.fullmatch(one))
+    looked_up = list(readable)[:_CHECKED]
+    checked, troubles = await together(**{one: many.check(api, one) for one in looked_up})
     rows, seen = [], set[str]()
     for number, (line, one) in enumerate(zip(lines, firsts, strict=True), 1):
-        why = f"not readable: {many.takes}" if one not in readable else checked[one]
+        why = f"not readable: {many.takes}" if one not in readable else checked.get(one, "")
         why = troubles.get(one, "") if why is None else "twice in the list" if one in seen else why
         seen.add(one)
         rows.append(
             {"line": number, "given": line, "state": why or "will be done", "good": not why}
         )
     good = [row["given"] for row in rows if row["good"]]
-    return {"what": what, "lines": rows, "good": good, "troubles": {}}
+    return {"what": what, "lines": rows, "good": good, "works": works[::-1]}
 
 
 def _lines(text: str, many: Many) -> list[str]:
     """Splits a list into lines without empty ones, in lower case where they are hashes."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(lines) > many.most:
-        detail = f"{len(lines)} lines: at most {many.most} at once; send the list in parts"
+    if len(lines) > MOST:
+        detail = f"{len(lines)} lines: at most {MOST} at once; send the list in parts"
         raise ProblemError(422, "The list is too long", detail)
     return [_values(line)[0].lower() for line in lines] if many.form is _HASH else lines
 
@@ -182,13 +198,34 @@ def _values(line: str) -> list[str]:
 
 
 def _action(name: str, many: Many) -> Action:
-    async def act(api: Api, _asked: Asked, form: Form) -> str:
-        lines = _lines(form.get("lines"), many)
-        if not lines:
+    async def act(api: Api, asked: Asked, form: Form) -> str:
+        lines, key, reason = _lines(form.get("lines"), many), form.get("once"), form.get("reason")
+        if not lines or not asked.works:
             raise ProblemError(422, "There is nothing to do", "No line of the list can be done")
-        return await many.make(api, lines)
+
+        async def step(begin: int, part: list[str]) -> list[str]:
+            return await many.make(api.saying(reason, f"{key}-{begin}-{len(part)}"), part)
+
+        asked.works.start(key, Work(many.words, lines, step, many.size))
+        raise ElsewhereError(f"/bulk/lists/{key}")
 
     return Action(path=f"/bulk/{name}", act=act, needs=many.needs)
+
+
+async def load_list(_api: Api, asked: Asked) -> Data:
+    """Shows how far a list is, and what was done for each line."""
+    return _work(asked).shown()
+
+
+async def _cancel(_api: Api, asked: Asked, _form: Form) -> str:
+    cancel([_work(asked)])
+    return "The list ends after the step that it is at. What was done stays done."
+
+
+def _work(asked: Asked) -> Work:
+    if not asked.works:
+        raise ProblemError(404, "There is no such list")
+    return asked.works.find(asked.get("list"))
 
 
 BULK: Final = Page(
@@ -201,4 +238,16 @@ BULK: Final = Page(
     call="POST /api/v2/whitelist",
     takes=True,
 )
-ACTIONS: Final = tuple(_action(name, many) for name, many in MANY.items())
+LIST: Final = Page(
+    path="/bulk/lists/{list}",
+    title="{words}",
+    template="bulk_list.html",
+    load=load_list,
+    tables=("lines",),
+    command="tracker import whitelist FILE",
+    call="POST /api/v2/whitelist",
+)
+ACTIONS: Final = (
+    *(_action(name, many) for name, many in MANY.items()),
+    Action(path="/bulk/lists/{list}/cancel", act=_cancel, needs="moderator", reason=False),
+)

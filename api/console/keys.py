@@ -51,6 +51,7 @@ KEYS: Final = Screens(
         Page(path="/whitelist", title="Whitelist", template="whitelist.html", load=load_whitelist,
              tables=("whitelist",), command="tracker whitelist list", call="GET /api/v2/whitelist"),
         bulk.BULK,
+        bulk.LIST,
     ),
     actions=bulk.ACTIONS,
 )  # fmt: skip

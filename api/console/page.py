@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
 from api.console.api import Api, target_of
+
+if TYPE_CHECKING:
+    from api.console.work import Works
 
 Data = dict[str, Any]
 
@@ -34,13 +37,15 @@ class Asked:
     """What a request asks a page for: parts of the path, the query, and when (Unix seconds).
 
     Of a parameter that comes several times `get` has the first. `reason`: why addresses of peers
-    are looked at, which the API notes as an event; "" = they are not.
+    are looked at, which the API notes as an event; "" = they are not. `works`: the long changes of
+    the session.
     """
 
     names: Mapping[str, str]
     query: Mapping[str, list[str]]
     now: float
     reason: str = ""
+    works: Works | None = None
 
     def get(self, name: str, default: str = "") -> str:
         if name in self.names:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
+from api.console.work import Work, cancel
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,6 +34,7 @@ class Session:
     addresses: bool
     ends: float
     notice: str = ""  # what the next page says once
+    works: dict[str, Work] = field(factory=dict)  # long changes, which end with the session
 
 
 @define
@@ -44,7 +47,7 @@ class Sessions:
         now = self.clock()
         self._open = {key: one for key, one in self._open.items() if one.ends > now}
         if len(self._open) >= MOST:
-            del self._open[next(iter(self._open))]
+            cancel(self._open.pop(next(iter(self._open))).works.values())
         text = secrets.token_urlsafe(_ID_BYTES)
         self._open[_key(text)] = Session(token, label, scope, addresses, now + LASTS_SECONDS)
         return text
@@ -58,7 +61,9 @@ class Sessions:
         return found
 
     def end(self, text: str) -> None:
-        self._open.pop(_key(text), None)
+        found = self._open.pop(_key(text), None)
+        if found is not None:
+            cancel(found.works.values())
 
 
 def _key(text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.console.site import HOSTILE, Site
 from tests.console.test_screens import violations
 from tests.console.using import change, go
+from tests.e2e.process import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,9 +61,46 @@ def test_every_form(
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
         page.fill("details[open] [name=reason]", f"{what} {HOSTILE}")
         page.click("details[open] button")
-        assert str(len(lines)) in page.locator(".notice.good").inner_text()
+        until_over(page)
+        assert page.inner_text(".notice.good") == "Over: done."
+        assert f"{len(lines)} of {len(lines)} lines" in page.inner_text("#work")
+        if scripts:
+            assert violations(page) == []
         newest = site.ask("GET", f"events?type={kind}")["events"][-1]
         assert newest["by"]["reason"] == f"{what} {HOSTILE}"
+
+
+def until_over(page: Page) -> None:
+    """Waits until a list is done: its page says so by itself, or, without scripts, when it is
+    loaded again.
+    """
+    page.wait_for_url("**/bulk/lists/*")
+    give_up = time.monotonic() + DEADLINE
+    while not page.locator("#work .notice").count():
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+        page.click("a:text-is('Look again')")
+
+
+def test_a_long_list_is_cancelled(new_page: Callable[..., Page], tmp_path: Path) -> None:
+    """Its page counts by itself, and what was not done is said."""
+    page = new_page()
+    file = tmp_path / "list.txt"
+    file.write_text("\n".join(f"{number:040x}" for number in range(9000)))
+    go(page, "/bulk")
+    page.select_option("[name=what]", "delist")
+    page.set_input_files("[name=file]", file)
+    page.click("button:text-is('Preview')")
+    assert "8000 of 9000 lines will be done" in page.inner_text(".notice")  # 1,000 are looked up
+    page.fill("details[open] [name=reason]", "ticket 7")
+    page.click("details[open] button")
+    page.wait_for_url("**/bulk/lists/*")
+    page.click("button:text-is('Cancel')")
+    page.locator("#work .notice").wait_for()
+    assert page.inner_text("#work .notice") == "Over: cancelled."
+    found = page.request.get(f"{page.url}.json").json()
+    assert found["lines"][-1]["state"] == "not done"
+    assert 0 < found["tried"] < found["all"] == 8000
 
 
 def test_a_key_is_rotated_and_revoked(site: Site, new_page: Callable[..., Page]) -> None:

@@ -17,9 +17,10 @@ import sys
 
 import trio
 
-from api.console.app import create_app
+from api.console.app import MOST_SENT, create_app
 from api.console.link import Link, Place
 from api.console.screens import SCREENS
+from api.console.work import Crew
 from api.serve import Settings, serve
 from tracker.frontends.listeners import PatientListener
 from tracker.frontends.tls import Certificate, TlsError
@@ -58,10 +59,12 @@ async def _serve(
     options: argparse.Namespace, place: Place, certificate: Certificate | None
 ) -> None:
     listener = PatientListener(socket.socket(fileno=options.socket))
-    app = create_app(Link(place), options.name, SCREENS)
+    crew = Crew()
+    app = create_app(Link(place), options.name, SCREENS, crew)
     tls = certificate.context if certificate else None
-    settings = Settings(idle_timeout=IDLE_SECONDS)
+    settings = Settings(idle_timeout=IDLE_SECONDS, max_body=MOST_SENT)
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(crew.run)
         if certificate is not None:
             nursery.start_soon(_reload_at_hangup, certificate)
         await serve(app, [listener], trio.Event(), ssl_context=tls, settings=settings)

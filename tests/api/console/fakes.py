@@ -12,6 +12,7 @@ from api.console.api import ProblemError, target_of
 from api.console.app import app_with
 from api.console.screens import SCREENS
 from api.console.sessions import Sessions
+from api.console.work import Crew
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,13 +82,14 @@ class _Nothing(dict[str, Any]):
 
 
 _asked_api: list[FakeApi] = []
+CREW = Crew()
 
 
 @cache
 def _shared_app(screens: Screens) -> QuartTrio:
     """Makes the application of all tests, because making one takes as long as ten requests."""
     return app_with(
-        screens, "production", Sessions(), lambda token, _: evolve(_asked_api[0], token=token)
+        screens, "production", Sessions(), lambda token, _: evolve(_asked_api[0], token=token), CREW
     )
 
 

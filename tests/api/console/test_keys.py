@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
+import trio.testing
 
-from api.console.api import ProblemError
-from tests.api.console.fakes import TOKENS, Browser, FakeApi
+from api.console.api import DownError, ProblemError
+from api.console.bulk import MOST
+from tests.api.console.fakes import CREW, TOKENS, Browser, FakeApi
 from tests.api.console.test_member import HASH, HOSTILE, WHEN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 OTHER = "0f" * 20
 KEY = {"key_ref": 7, "key_hash": "aa" * 32, "state": "valid", "account": 7, "owner": HOSTILE,
@@ -83,10 +90,35 @@ async def test_an_imported_key_that_is_known_is_named() -> None:
 async def test_a_long_list_is_refused() -> None:
     browser = Browser(FakeApi())
     await browser.sign_in()
-    form = {"what": "import", "text": "k\n" * 201}
+    form = {"what": "import", "text": "k\n" * (MOST + 1)}
     answer = await browser.ask("POST", "/bulk", form)
     assert answer.status_code == 422
-    assert b"at most 200 at once" in await answer.get_data(as_text=False)
+    assert b"at most 20000 at once" in await answer.get_data(as_text=False)
+
+
+@asynccontextmanager
+async def working(api: FakeApi) -> AsyncIterator[Browser]:
+    """Signs in at a console whose long changes run."""
+    browser = Browser(api)
+    await browser.sign_in()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(CREW.run)
+        yield browser
+        nursery.cancel_scope.cancel()
+
+
+async def begin(browser: Browser, what: str, lines: str, once: str = "k1") -> str:
+    """Sends a list; returns where the page of it is."""
+    form = {"reason": "ticket 7", "lines": lines, "back": "/bulk", "once": once}
+    answer = await browser.ask("POST", f"/bulk/{what}", form)
+    assert answer.status_code == 303
+    return answer.headers["location"]
+
+
+async def over(browser: Browser, path: str) -> dict[str, Any]:
+    await trio.testing.wait_all_tasks_blocked()
+    found: dict[str, Any] = json.loads(await browser.text(f"{path}.json"))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -104,17 +136,69 @@ async def test_a_long_list_is_refused() -> None:
     ],
 )  # fmt: skip
 async def test_a_change(what: str, lines: str, asked: list[Any], sent: list[Any]) -> None:
-    """Of what is gone already, the rest is done."""
-    api = FakeApi({"/api/v2/whitelist": {"added": 2, "present": 0},
+    """Of what is gone already, the rest is done. A form that is sent twice begins one list."""
+    api = FakeApi({"/api/v2/keys/import": {"key_refs": [9]},
                    f"/api/v2/whitelist/{HASH}": GONE, "/api/v2/keys/7": GONE})  # fmt: skip
-    browser = Browser(api)
-    await browser.sign_in()
-    form = {"reason": "ticket 7", "lines": lines, "back": "/bulk"}
-    answer = await browser.ask("POST", f"/bulk/{what}", form)
-    assert answer.status_code == 303
+    async with working(api) as browser:
+        path = await begin(browser, what, lines)
+        assert (await over(browser, path))["ends"] == "done"
+        assert await begin(browser, what, lines) == path
+        assert (await over(browser, path))["tried"] == len(lines.splitlines())
     changes = [one for one in api.asked if one[0] != "GET"]
     assert [one[:3] for one in changes] == [(*one, "ticket 7") for one in asked]
     assert api.sent == sent
+
+
+async def test_lines_that_fail_are_named_and_the_rest_is_done() -> None:
+    """A step of many lines is tried again line by line; a tracker that is gone ends the list."""
+    refused = ProblemError(422, "Unprocessable Content", HOSTILE)
+    api = FakeApi({"/api/v2/whitelist": refused})
+    async with working(api) as browser:
+        path = await begin(browser, "whitelist", f"{HASH}\n{OTHER}")
+        found = await over(browser, path)
+        assert (found["tried"], found["failed"], found["ends"]) == (2, 2, "done")
+        assert [one["state"] for one in found["lines"]] == [HOSTILE] * 2
+        assert api.sent == [{"info_hashes": [HASH, OTHER]}, {"info_hashes": [HASH]},
+                            {"info_hashes": [OTHER]}]  # fmt: skip
+        assert "<script>alert" not in await browser.text(path)
+        assert HASH in await browser.text(f"{path}.csv")
+        api.answers["/api/v2/whitelist"] = DownError("connection refused", 0)
+        gone = await over(browser, await begin(browser, "whitelist", HASH, "k2"))
+        assert "does not answer" in gone["ends"]
+        assert gone["lines"][0]["state"] == "not done"
+        assert "does not answer" in await browser.text("/bulk")
+
+
+async def test_a_list_ends_with_a_cancel_and_with_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It ends between two steps. Somebody else does not see it, and two at a time are refused."""
+    real, gates = FakeApi.change, [trio.Event(), trio.Event()]
+
+    async def slow(self: FakeApi, *given: Any, **names: Any) -> Any:
+        await gates[0].wait()
+        return await real(self, *given, **names)
+
+    monkeypatch.setattr(FakeApi, "change", slow)
+    api = FakeApi()
+    async with working(api) as browser:
+        path = await begin(browser, "revoke", "7\n8\n9")
+        assert (await over(browser, path))["tried"] == 0
+        form = {"reason": "x", "lines": "5", "once": "k2"}
+        assert (await browser.ask("POST", "/bulk/revoke", form)).status_code == 409
+        other = Browser(api)
+        await other.sign_in("staff")
+        assert (await other.get(path)).status_code == 404
+        await browser.ask("POST", f"{path}/cancel", {"back": path})
+        gates[0].set()
+        found = await over(browser, path)
+        assert (found["tried"], found["ends"]) == (1, "cancelled")
+        gates[0] = gates[1]
+        await begin(browser, "revoke", "7\n8\n9", "k3")
+        await browser.ask("POST", "/sign-out", {})
+        gates[1].set()
+        await trio.testing.wait_all_tasks_blocked()
+    assert len(api.sent) == 2  # one of each list
 
 
 async def test_who_may() -> None:
