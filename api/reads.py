@@ -8,6 +8,7 @@ the request then has more time.
 from __future__ import annotations
 
 import re
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 
 import trio
@@ -20,6 +21,7 @@ from api.endpoint import Parameter
 from api.errors import bad_request
 from api.openapi import shapes
 from api.replies import encode
+from api.streams import in_batches
 from api.v2 import problems
 from tracker.ports import Moment
 
@@ -97,7 +99,14 @@ class Reads:
 
     async def swarm(self, info_hash: bytes, after: int, limit: int) -> Mapping[str, Any]:
         """Returns the peers of a swarm. Raises the errors of the past."""
-        return await self._past().swarm(moment_in_query(), info_hash, after, limit, note_outage)
+        moment = moment_in_query()
+        if moment is not None:
+            return await self._past().swarm(moment, info_hash, after, limit, note_outage)
+        found: list[Mapping[str, Any]] = []
+        async with aclosing(in_batches(self.live.now().members(info_hash, after, limit))) as items:
+            async for some in items:
+                found += some
+        return found[0]
 
     async def summary(self) -> Mapping[str, Any]:
         """Returns the state in numbers. Raises the errors of the past."""

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _FILTERED: Final = 64
 """Times as many events as are wanted the first look has, where not all of them fit."""
 _WIDER: Final = 32
-"""Times as many events each further look has."""
-_PAGES: Final = 8
-"""Pages that one look reads at most: each of them is a second of reading."""
+"""Times as many events the next look has, and how many times fewer a look that found too many."""
+_AT_ONCE: Final = 1000
+"""Events that one look may find."""
 
 
 async def together(**asked: Awaitable[Any]) -> tuple[Data, dict[str, str]]:
@@ -90,31 +90,20 @@ async def newest_before(
     """Returns the last `count` events that fit, the newest first, and the number of the event after
     those that were looked at. `before`: only events before this one; None = all.
 
-    It looks at more and more of the log's end, because a page of events ascends.
+    It looks at more and more of the log's end, because a page of events ascends. A look that finds
+    too many does not reach the newest of them, and is made again with fewer events.
     """
-    begin = await end_of(api)
-    begin = end = begin if before is None else min(begin, before)
+    end = await end_of(api)
+    end = upto = end if before is None else min(end, before)
     found: list[dict[str, Any]] = []
-    wide, whole = count * (_FILTERED if any(filters.values()) else 1), True
-    while len(found) < count and begin > 0 and whole:
-        last, begin = begin - 1, max(0, begin - wide)
-        older, whole = await _between(api, begin, last, **filters)
-        found = (older + found)[-count:]
-        wide *= _WIDER
-    return found[::-1], end
-
-
-async def _between(
-    api: Api, first: int, last: int, **filters: Any
-) -> tuple[list[dict[str, Any]], bool]:
-    """Returns the events that fit between two, ascending, and whether they are all of them."""
-    found: list[dict[str, Any]] = []
-    query = {"from": first, "to": last, "limit": 1000, **filters}
-    after: int | None = None
-    for _ in range(_PAGES):
-        page = await api.get("/api/v2/events", {**query, "after": after})
-        found += page["events"]
-        after = page["next"]
-        if after is None:
-            break
-    return found, after is None
+    wide = count * (_FILTERED if any(filters.values()) else 1)
+    while upto > 0 and len(found) < count:
+        begin = max(0, upto - wide)
+        query = {"from": begin, "to": upto - 1, "limit": _AT_ONCE, **filters}
+        page = await api.get("/api/v2/events", query)
+        whole = page["next"] is None or page["next"] >= upto - 1
+        if whole or upto - begin == 1:
+            found, upto, wide = page["events"] + found, begin, (upto - begin) * _WIDER
+        else:
+            wide = max(1, (upto - begin) // _WIDER)
+    return found[-count:][::-1], end

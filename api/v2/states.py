@@ -1,7 +1,8 @@
 """Serves states in version 2: who was in a swarm then, a state in numbers, and what changed between
 two moments.
 
-A second process replays the log to each moment, also to the newest one.
+A second process replays the log to each moment, for a summary also to the newest one. Who is in a
+swarm now says the live state.
 """
 
 from __future__ import annotations

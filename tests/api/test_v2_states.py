@@ -19,7 +19,6 @@ RAW = bytes.fromhex(HASH)
 TIME = "2023-03-28T12:25:00.058085Z"
 PEERS = f"torrents/{HASH}/peers"
 ASKED: list[tuple[str, dict[str, Any], tuple[object, ...]]] = [
-    (PEERS, SWARM, (None, RAW, -1, 100)),
     (f"{PEERS}?at=7&after=8&limit=2", SWARM, (Moment(seq=7), RAW, 8, 2)),
     ("state", SUMMARY, (None,)),
     (f"state?at={TIME}", SUMMARY, (Moment(time_us=NOW_US),)),
@@ -57,3 +56,13 @@ async def test_a_moment_in_an_outage(app: QuartTrio, past: FakePast) -> None:
 
 async def test_a_difference_needs_a_beginning(app: QuartTrio) -> None:
     assert problem(await ask(app, "GET", "/api/v2/diff?to=3"))["detail"].startswith("from: ")
+
+
+async def test_who_is_in_a_swarm_now(app: QuartTrio, past: FakePast) -> None:
+    """The live state answers, and no process has to replay."""
+    said = await ask(app, "GET", f"/api/v2/{PEERS}?after=3&limit=2", x_reason="ticket 7")
+    assert json.loads(said.body) == {**SWARM, "asked": [HASH, 3, 2]}
+    assert not past.states
+    hidden = await ask(app, "GET", f"/api/v2/{PEERS}")
+    assert "192.0.2.9" not in hidden.body
+    assert "bb" * 8 in hidden.body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -31,6 +31,7 @@ from tests.support import (
 from tracker.domain.events import codec
 from tracker.domain.state import State
 from tracker.offline.verify import Verification
+from tracker.service.read_model import Projection
 from tracker.store import snapshots
 from tracker.store.address_keys import day_of
 from tracker.store.replay import replay
@@ -39,10 +40,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def _peers(state: State, hashes: list[bytes]) -> list[Any]:
+    """Shows the peers of swarms as staff sees them, a second page too."""
+    model = Projection(state, {})
+    return [list(model.members(one, after, 2)) for one in hashes for after in (-1, 20)]
+
+
 def assert_same(live: World, rebuilt: State) -> None:
     other = World(live.log, rebuilt, live.time, live.model, live.hashes)
     assert rebuilt.digest() == live.state.digest()
     assert other.choices() == live.choices()
+    assert _peers(rebuilt, live.hashes) == _peers(live.state, live.hashes)
     other.check()
 
 

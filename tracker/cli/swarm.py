@@ -9,14 +9,15 @@ from tracker.cli import trust
 from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at, torrent_named
 from tracker.cli.output import count
 from tracker.cli.tables import BYTES, HASH, NUMBER, TIME, WORD, Column, add_list, say_list
-from tracker.history.state_summary import as_json, members
+from tracker.history.state_summary import members
+from tracker.service.members import as_json
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     import argparse
 
     from tracker.domain.state import State
-    from tracker.history.state_summary import Member
+    from tracker.service.members import Member
 
 _COLUMNS = (
     Column("addresses", WORD, heading="address"), Column("role", WORD), Column("left", BYTES),

@@ -18,7 +18,7 @@ from tracker.domain.events.records import ClientNamed, Counted, RefusalsCounted,
 from tracker.history import event_json
 from tracker.store import checked_segments, frames
 from tracker.store.frame_dates import dates, last_date
-from tracker.store.frame_index import NEEDED, PLACED, Picker
+from tracker.store.frame_index import NEEDED, PLACED, Picker, names_in
 from tracker.store.moments import split
 
 if TYPE_CHECKING:
@@ -338,7 +338,7 @@ class Filter:
     def _announces(self, frame: Frame) -> Iterator[tuple[int, dict[str, Any] | None]]:
         """Yields the announces that may be wanted. Skips most others without decoding them."""
         wanted = self._wanted
-        if wanted.info_hash and bytes(frame.plain).find(wanted.info_hash) < 0:
+        if not self._may_have(frame):
             return
         base = frame.header.base_seq
         for seq, (row, _) in enumerate(frames.announces(frame), base):
@@ -354,6 +354,18 @@ class Filter:
             upto = split(frame, seq + 1)[0]
             one = split(upto, seq)[1] or upto
             yield seq, next(event_json.narrate(one, self._names))
+
+    def _may_have(self, frame: Frame) -> bool:
+        """Tells by its keys and torrents whether a frame may have wanted announces."""
+        wanted = self._wanted
+        if wanted.info_hash and bytes(frame.plain).find(wanted.info_hash) < 0:
+            return False
+        if not frames.current(frame) or (wanted.key_ref is None and wanted.account is None):
+            return True
+        keys = next(names_in(frame))
+        if wanted.key_ref is not None and wanted.key_ref not in keys:
+            return False
+        return wanted.account is None or any(self._account(key) == wanted.account for key in keys)
 
     def _account(self, key_ref: object) -> int | None:
         if isinstance(key_ref, int) and 0 < key_ref < len(self._account_of):

@@ -153,13 +153,12 @@ class PastReads:
 
     async def swarm(
         self,
-        moment: Moment | None,
+        moment: Moment,
         info_hash: bytes,
         after: int,
         limit: int,
         on_outage: Callable[[Outage], None] = _ignore,
     ) -> Mapping[str, Any]:
-        moment = moment or Moment(seq=self._log.durable_seq - 1)
         question = Question("swarm", (moment, info_hash, after, limit))
         with _in_time():
             async with self._helper(moment) as helper:

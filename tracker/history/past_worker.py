@@ -25,7 +25,8 @@ from tracker import ports
 from tracker.history import handed, pseudonyms, seeding, stays
 from tracker.history.explain import explain
 from tracker.history.state_diff import differences
-from tracker.history.state_summary import digest, members, picture, summary
+from tracker.history.state_summary import digest, picture, summary
+from tracker.service.members import of_member
 from tracker.service.read_model import Projection
 from tracker.store import seeded_hours, snapshots
 from tracker.store.address_keys import Keyring
@@ -137,14 +138,8 @@ class PastWorker(Worker):
         self, moment: ports.Moment, info_hash: bytes, after: int, limit: int
     ) -> dict[str, Any]:
         """Returns the peers of a swarm whose last announces came after event `after`."""
-        state, _ = self._replayed(moment)
-        found = [one for one in members(state, info_hash) if one.last_seq > after]
-        seeders, completed, leechers = state.swarms.counts(info_hash)
-        return {
-            "peers": [pseudonyms.of_member(one, self._keys) for one in found[:limit]],
-            "next": found[limit - 1].last_seq if len(found) > limit else None,
-            "seq": state.seq - 1, "seeders": seeders, "leechers": leechers, "completed": completed,
-        }  # fmt: skip
+        found = self._at(moment).members(info_hash, after, limit)
+        return next(one for one in found if one is not None)
 
     def summary(self, moment: ports.Moment) -> dict[str, Any]:
         """Returns a state in numbers, with its digest and the history digest up to there. That is
@@ -176,7 +171,7 @@ class PastWorker(Worker):
                 pictures[one] = picture(log.at(one), info_hash)
                 log.resolve(one)
                 outages[one] = log.outage and log.outage.shown()
-            show = partial(pseudonyms.of_member, keys=self._keys)
+            show = partial(of_member, keys=self._keys)
             found = list(differences(pictures[moments[0]], pictures[moments[1]], show))
             self._changes = (moments, info_hash), found, [outages[each] for each in moments]
         _, found, told = self._changes

@@ -5,12 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from tracker.history.state_summary import as_json
 from tracker.store.address_keys import day_of
 from tracker.times import parse
 
 if TYPE_CHECKING:
-    from tracker.history.state_summary import Member
     from tracker.store.address_keys import Keyring
     from tracker.store.moments import ForwardReplay
 
@@ -38,20 +36,6 @@ def _named(value: Any, keys: Keyring, day: int) -> Any:
             packed = ip_address(each).packed if each else None
             found["pseudonym"] = keys.pseudonym(day, packed) if packed else None
     return found
-
-
-def of_member(member: Member, keys: Keyring | None) -> dict[str, Any]:
-    """Returns a peer of a swarm as JSON values, its addresses with port and pseudonym, which is of
-    the day of its last announce; null without keys.
-    """
-    found = []
-    for text in member.addresses:
-        host, _, port = text.rpartition(":")
-        host = host.strip("[]")
-        day, packed = day_of(member.seen_us), ip_address(host).packed
-        name = keys.pseudonym(day, packed) if keys else None
-        found.append({"address": host, "port": int(port), "pseudonym": name})
-    return {**as_json(member), "addresses": found}
 
 
 def today(log: ForwardReplay, sought: bytes) -> str | None:

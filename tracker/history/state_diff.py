@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.history.state_summary import as_json
+from tracker.service.members import as_json
 from tracker.service.read_model import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tracker.domain.accounts import Totals
-    from tracker.history.state_summary import Member, Picture
+    from tracker.history.state_summary import Picture
+    from tracker.service.members import Member
 
     Change = dict[str, Any]
 

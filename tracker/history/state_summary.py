@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attrs import asdict, frozen
-
 from tracker.domain import events, refusals
 from tracker.domain.dates import SECOND_US
-from tracker.domain.hidden_peers import NO_PORT, is_unknown_tail
-from tracker.domain.swarms import MARK_EVENT
-from tracker.service.read_model import format_endpoint
+from tracker.service.members import Member, member
 from tracker.times import rfc3339
-from tracker.wire.clients import client_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,32 +17,6 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
 
 _ANNOUNCES = ("http4", "http6", "udp4", "udp6")
-
-
-@frozen
-class Member:
-    """A peer of a swarm."""
-
-    # One a family at most; none when another peer took the address, or it cannot be read.
-    addresses: tuple[str, ...]
-    peer_id: bytes  # 20 bytes, or the first 8 when no more can be read
-    client: str | None
-    seeder: bool
-    uploaded: int  # bytes
-    downloaded: int
-    left: int | None  # None = unknown
-    event: str  # of the last announce
-    last_seq: int
-    last_us: int  # date
-    seen_us: int  # the same as log time
-    key_ref: int | None
-    account: int | None
-    owner: str | None  # of the account, where the site gave one
-    identity: tuple[object, ...]  # what makes it the same peer at two moments
-
-    @property
-    def role(self) -> str:
-        return "seeder" if self.seeder else "leecher"
 
 
 def digest(state: State) -> str:
@@ -100,36 +69,8 @@ def members(state: State, info_hash: bytes) -> list[Member]:
     """Lists the peers of a swarm in the order of their last announces."""
     swarms = state.swarms
     torrent = swarms.lookup(info_hash)
-    owners = {account: owner for owner, account in state.access.owners.items()}
-    found = [_member(state, owners, peer) for peer in swarms.peers(torrent)] if torrent else []
-    return sorted(found, key=lambda member: member.last_seq)
-
-
-def _member(state: State, owners: dict[int, str], peer: int) -> Member:
-    swarms = state.swarms
-    row = swarms.peer(peer)
-    account = state.access.account_of[row.key_ref]
-    families = (swarms.v4, swarms.v6)
-    endpoints = tuple(endpoint for each in families if (endpoint := each.endpoint(peer)))
-    known = [endpoint for endpoint in endpoints if not endpoint.endswith(NO_PORT)]
-    unread = bool(endpoints) and not known and is_unknown_tail(row.peer_id[8:], row.last_seq)
-    return Member(
-        addresses=tuple(format_endpoint(endpoint) for endpoint in known),
-        peer_id=row.peer_id[:8] if unread else row.peer_id,
-        client=client_name(row.peer_id),
-        seeder=row.left == 0,
-        uploaded=row.uploaded,
-        downloaded=row.downloaded,
-        left=None if row.left == events.LEFT_UNKNOWN else row.left,
-        event=events.EVENT_NAMES[row.mark & MARK_EVENT],
-        last_seq=row.last_seq,
-        last_us=state.dates.of(row.seen_us),
-        seen_us=row.seen_us,
-        key_ref=row.key_ref or None,
-        account=account or None,
-        owner=owners.get(account),
-        identity=(account or endpoints, row.peer_id),
-    )
+    found = [member(state, peer) for peer in swarms.peers(torrent)] if torrent else []
+    return sorted(found, key=lambda one: one.last_seq)
 
 
 class Picture(NamedTuple):
@@ -158,14 +99,3 @@ def picture(state: State, info_hash: bytes | None) -> Picture:
         {account: owner for owner, account in access.owners.items()},
         members(state, info_hash) if info_hash else [],
     )
-
-
-def as_json(member: Member) -> dict[str, Any]:
-    shown = asdict(member)
-    del shown["seeder"], shown["last_us"], shown["seen_us"], shown["identity"]
-    return {
-        **shown,
-        "peer_id": member.peer_id.hex(),
-        "role": member.role,
-        "last_time": rfc3339(member.last_us),
-    }

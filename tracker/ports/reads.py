@@ -193,6 +193,14 @@ class ReadModel(Protocol):
         """The torrent's peers, in no order, as `present` has those of an account."""
         ...
 
+    def members(
+        self, info_hash: bytes, after: int, limit: int
+    ) -> Iterator[Mapping[str, Any] | None]:
+        """At most `limit` peers of a swarm by their last announces, after event `after`, with the
+        swarm's counts, as JSON values: one item. Where peers announce meanwhile there may be fewer.
+        """
+        ...
+
     def account(self, account: int) -> Account | None:
         """Totals of an account; None = there is no such account.
 
@@ -329,15 +337,13 @@ class Past(Protocol):
 
     async def swarm(
         self,
-        moment: Moment | None,
+        moment: Moment,
         info_hash: bytes,
         after: int,
         limit: int,
         on_outage: Callable[[Outage], None] = ...,
     ) -> Mapping[str, Any]:
-        """At most `limit` peers of a swarm by their last announces, after event `after`, with the
-        swarm's counts, as JSON values. `moment` None: after the last durable event.
-        """
+        """What `ReadModel.members` returns."""
         ...
 
     async def summary(

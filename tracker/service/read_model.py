@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from heapq import merge
 from hmac import compare_digest
-from socket import AF_INET, AF_INET6, inet_ntop
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import evolve
 
@@ -22,6 +21,7 @@ from tracker.domain.refusals import name_of
 from tracker.domain.sanctions import KINDS, ClientRule, Sanction
 from tracker.domain.swarms import MARK_EVENT, MARK_SEEDER
 from tracker.service import lists
+from tracker.service.members import format_endpoint, member, of_member
 from tracker.store.address_keys import day_of
 from tracker.wire.clients import client_name
 
@@ -45,6 +45,7 @@ _LOOKED_AT_ONCE = 1000  # torrents looked at by number
 _SKIPPED_AT_ONCE = 1000  # torrents skipped before the offset
 _KEYS_AT_ONCE = 50_000  # key numbers searched for an account
 _PEERS_AT_ONCE = 1000  # peers of a swarm passed over, because they were shown already
+_SHOWN_AT_ONCE = 20  # peers of a swarm shown with their addresses and pseudonyms
 _LEFT_SHOWN = 2**63 - 1
 """The `left` shown if it is unknown, in bytes: the largest number that API clients can read."""
 
@@ -543,6 +544,29 @@ class Projection:
         for number in self._in(info_hash):
             yield self._present(number) if number else None
 
+    def members(self, info_hash: bytes, after: int, limit: int) -> Iterator[dict[str, Any] | None]:
+        state, seqs = self._state, list[tuple[int, int]]()
+        for number in self._in(info_hash):
+            if not number:
+                yield None
+            elif (seq := state.swarms.peer(number).last_seq) > after:
+                seqs.append((seq, number))
+                if len(seqs) % _PEERS_AT_ONCE == 0:
+                    yield None
+        seqs.sort()
+        shown = list[dict[str, Any]]()
+        for seq, number in seqs[:limit]:
+            # Meanwhile a peer may have left, and its number may have gone to another one.
+            if state.swarms.present(number) and state.swarms.peer(number).last_seq == seq:
+                shown.append(of_member(member(state, number), self._keys))
+            if len(shown) % _SHOWN_AT_ONCE == 0:
+                yield None
+        seeders, completed, leechers = state.swarms.counts(info_hash)
+        yield {
+            "peers": shown, "next": seqs[limit - 1][0] if len(seqs) > limit else None,
+            "seq": state.seq - 1, "seeders": seeders, "leechers": leechers, "completed": completed,
+        }  # fmt: skip
+
     def _in(self, info_hash: bytes) -> Iterator[int]:
         """Yields the numbers of a torrent's peers; 0 = a place to pause."""
         swarms = self._state.swarms
@@ -618,14 +642,6 @@ def token_seen(state: State, token: Token, time_us: int) -> ports.FreeleechToken
         dates.of(token.given_us), dates.of(token.first_us) if token.first_us else None,
         dates.of(over_us) if over_us else None,
     )  # fmt: skip
-
-
-def format_endpoint(endpoint: bytes) -> str:
-    """Writes 6 or 18 bytes as `192.0.2.1:6881` or `[2001:db8::1]:6881`."""
-    port = int.from_bytes(endpoint[-2:], "big")
-    if len(endpoint) == 6:
-        return f"{inet_ntop(AF_INET, endpoint[:4])}:{port}"
-    return f"[{inet_ntop(AF_INET6, endpoint[:16])}]:{port}"
 
 
 def _settings_change(change: Change) -> ports.SettingsChanged:

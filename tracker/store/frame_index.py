@@ -280,7 +280,7 @@ def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, Any], bytes]:
         kinds.append(header.kind if current(frame) else NEEDED)
         leads_us.add(header.lead_us)
         if known and header.kind in PLACED:
-            for places, each in zip((with_key, with_torrent), _names_in(frame), strict=True):
+            for places, each in zip((with_key, with_torrent), names_in(frame), strict=True):
                 for name in each:
                     places[name].append(number)
         if known and header.kind == AnnounceRefused.kind:
@@ -311,8 +311,8 @@ def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, Any], bytes]:
     return {**counts, **told, "end": end}, bytes(body)
 
 
-def _names_in(frame: Frame) -> Iterator[set[int]]:
-    """Yields the keys in a frame, and the beginnings of its info hashes."""
+def names_in(frame: Frame) -> Iterator[set[int]]:
+    """Yields the keys in a frame of a kind in `PLACED`, then the beginnings of its info hashes."""
     words, size = array("I"), codec.RECORD_SIZES[frame.header.kind] // 4
     words.frombytes(frame.plain)
     if sys.byteorder == "big":

@@ -17,6 +17,7 @@ from tracker.domain.events.admin import ClockStepped, TrackerStarted, TrackerSto
 from tracker.ports import Outage
 from tracker.store import frames
 from tracker.store.frame_dates import last_date
+from tracker.store.frame_index import NEEDED, Picker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from eventlog import Frame
     from tracker.domain.events.registry import AdminEvent
     from tracker.store.address_keys import Keyring
+    from tracker.store.frame_index import FrameIndex
 
 SILENT_US = 60_000_000
 """Microseconds without an event from which on the tracker was off, or could not write: one that
@@ -47,9 +49,10 @@ class Outages:
         self.found: list[Outage] = []
         self.first_seq = first_seq(folder)
         self.seq = self.first_seq  # the event to read next
-        self._reader = Reader(folder, self.first_seq, keys=keys, decrypt=False)
-        self._frames: Iterator[Frame] = iter(())
         self._search = _Search()
+        picks = Picker(keys, self._search.wanted)
+        self._reader = Reader(folder, self.first_seq, keys=keys, decrypt=False, picks=picks)
+        self._frames: Iterator[Frame] = iter(())
 
     def read(self) -> Iterator[int]:
         """Reads on to the end of the log, and yields after each frame the event to read next.
@@ -131,6 +134,7 @@ class _Search:
         self._seq: int | None = None  # its last event; None = before the log
         self._us = 0  # the date of that
         self._stop: TrackerStopped | None = None  # its last event
+        self._segment = 0  # the epoch of the last frame
 
     @property
     def began(self) -> bool:
@@ -141,6 +145,27 @@ class _Search:
         """Tells whether a frame belongs to the run."""
         return frame.header.epoch == self._epoch
 
+    def wanted(self, index: FrameIndex) -> Iterator[int]:
+        """Yields the numbers of the frames that may end or begin an outage: those of
+        administration, those after a silence, and the first one. Notes the end of the others.
+        """
+        (lead_us, most_us), lasts = index.lead_us, index.lasts
+        passed = False
+        for number, kind in enumerate(index.kinds):
+            silent = not number or lasts[number] - lasts[number - 1] > SILENT_US
+            if silent or lead_us != most_us or kind in (NEEDED, events.ADMIN):
+                if passed:
+                    self._passed(index.firsts[number] - 1, lasts[number - 1] - lead_us)
+                yield number
+            passed = not (silent or lead_us != most_us or kind in (NEEDED, events.ADMIN))
+        if passed:
+            self._passed(index.end - 1, lasts[-1] - lead_us)
+
+    def _passed(self, seq: int, date_us: int) -> None:
+        """Takes the last event of frames that were passed over, and its date."""
+        if self._segment == self._epoch:
+            self._seq, self._us = seq, max(1, date_us)
+
     def ended(self, to_us: int, seq: int) -> Outage:
         """Returns the outage since the end of the run, until event `seq`."""
         return self._until(STOPPED if self._stop else KILLED, to_us, seq)
@@ -148,6 +173,7 @@ class _Search:
     def look(self, frame: Frame) -> Iterator[Outage]:
         """Yields the outages that a frame ends."""
         header, admin = frame.header, list(frames.admin(frame))
+        self._segment = header.epoch
         if self._epoch is None and header.kind != events.ADMIN:
             self._epoch = header.epoch  # the search began within a run: commands log no such event
         first = admin[0][1].event() if admin else None

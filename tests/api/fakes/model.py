@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -68,6 +68,19 @@ LIMITED = (
         9, None, 10, 0, 5, 20, 6, 0, 0, 0, 0, OwnLimits(locations=5), 42, NOW_US, "admin", ""
     ),
 )
+
+
+SWARM: dict[str, Any] = {
+    "peers": [
+        {
+            "addresses": [{"address": "192.0.2.9", "port": 6881, "pseudonym": "bb" * 8}],
+            "peer_id": "00" * 20, "client": None, "role": "seeder", "uploaded": 1, "downloaded": 2,
+            "left": None, "event": "none", "last_seq": 8, "last_time": "2027-01-15T08:00:00.000000Z",
+            "key_ref": 1, "account": 1, "owner": "anna",
+        }
+    ],
+    "next": 8, "seq": 9, "seeders": 2, "leechers": 0, "completed": 0,
+}  # fmt: skip
 
 
 @attrs.frozen
@@ -209,6 +222,10 @@ class FakeModel:
             self.swarms[info_hash].peers if info_hash in self.swarms else (), 7
         ):
             yield Present(info_hash, peer, not peer.left, 1, "dd" * 8, seq, 7)
+
+    def members(self, info_hash: bytes, after: int, limit: int) -> Iterator[dict[str, Any] | None]:
+        yield None
+        yield {**SWARM, "asked": [info_hash.hex(), after, limit]}
 
     def account(self, account: int) -> Account | None:
         return self.commands.accounts.get(account)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from tests.api.fakes.model import FakeModel
+from tests.api.fakes.model import SWARM, FakeModel
 from tests.api.fakes.values import NOW_US
 from tracker.ports import (
     LISTED_AT_ONCE,
@@ -50,17 +50,6 @@ STAY: dict[str, Any] = {
 
 OUTAGE = Outage("stopped", "signal", NOW_US, NOW_US + 2_500_000, 5, 7)
 
-SWARM: dict[str, Any] = {
-    "peers": [
-        {
-            "addresses": [{"address": "192.0.2.9", "port": 6881, "pseudonym": "bb" * 8}],
-            "peer_id": "00" * 20, "client": None, "role": "seeder", "uploaded": 1, "downloaded": 2,
-            "left": None, "event": "none", "last_seq": 8, "last_time": "2027-01-15T08:00:00.000000Z",
-            "key_ref": 1, "account": 1, "owner": "anna",
-        }
-    ],
-    "next": 8, "seq": 9, "seeders": 2, "leechers": 0, "completed": 0,
-}  # fmt: skip
 SUMMARY: dict[str, Any] = {
     "events": 10, "seq": 9, "time": "2027-01-15T08:00:00.000000Z", "settings": {}, "digest": "00",
     "history": "00", "history_seq": 5,
@@ -120,7 +109,7 @@ class FakePast:
         return HandedPage([REPLY], 9, ["2027-01-15"], "cc" * 8)
 
     async def swarm(
-        self, moment: Moment | None, info_hash: bytes, after: int, limit: int, on_outage: Any
+        self, moment: Moment, info_hash: bytes, after: int, limit: int, on_outage: Any
     ) -> dict[str, Any]:
         return self._told(SWARM, on_outage, moment, info_hash, after, limit)
 

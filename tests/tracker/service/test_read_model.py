@@ -9,7 +9,8 @@ from tests.support import SECOND, START_US, Announce, Rig, endpoint4, endpoint6,
 from tracker import ports
 from tracker.domain import events
 from tracker.service import read_model
-from tracker.service.read_model import LiveReads, Projection, format_endpoint
+from tracker.service.members import format_endpoint
+from tracker.service.read_model import LiveReads, Projection
 
 HASHES = sorted(hash_of(number) for number in (0, 256, 512, 3, 259, 4, 200, 255, 511))
 

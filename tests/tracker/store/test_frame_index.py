@@ -23,6 +23,7 @@ from tracker.ports import EventFilter, LogPart
 from tracker.store import frame_index
 from tracker.store.address_keys import Keyring
 from tracker.store.frame_index import index_path
+from tracker.store.outages import Outages
 from tracker.upkeep import follower_process, retention
 from tracker.upkeep.follower_process import Follower
 
@@ -170,14 +171,25 @@ async def _listed(site: Site, account_of: Any) -> list[Any]:
     return found
 
 
-def test_lists_of_events_are_the_same(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By account, key, torrent, type, number and date, while the clock is set back and forth."""
+def _silent(rig: Rig) -> None:
+    """Nothing is written for two minutes, and then a little."""
+    rig.time.advance(120 * SECOND)
+    rotated(rig)
+
+
+def test_lists_are_the_same(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events by account, key, torrent, type, number and date, and outages, while the clock is set
+    back and forth.
+    """
     site.go_on(30)
-    site.go_on(12, wall_us=site.time.wall - 600 * SECOND, speak=rotated)
+    site.go_on(12, wall_us=site.time.wall - 600 * SECOND, speak=_silent)
     site.go_on(12, wall_us=site.time.wall + 90 * SECOND)
     account_of = replayed(site.frames).access.account_of
     whole = trio.run(_listed, site, account_of)
     assert sum(map(len, whole)) > 200
+    every = Outages(site.log, site.keys)
+    frames = len(list(every.read()))
+    assert {one.why for one in every.found} == {"killed", "silent"}
     site.follow()
     while frame_index.write_next(site.log, site.keys):
         pass
@@ -190,6 +202,9 @@ def test_lists_of_events_are_the_same(site: Site, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(event_scan, "_between", counted)
     assert trio.run(_listed, site, account_of) == whole
+    passing = Outages(site.log, site.keys)
+    assert len(list(passing.read())) * 2 < frames
+    assert passing.found == every.found
     some = len(got)
     rmtree(site.log / frame_index.FOLDER)
     trio.run(_listed, site, account_of)

@@ -27,8 +27,9 @@ from tracker.domain import events
 from tracker.domain.events import DAY_US, codec
 from tracker.domain.events.admin import AddressesLost, AddressesShredded
 from tracker.history.state_diff import differences
-from tracker.history.state_summary import as_json, members, picture
+from tracker.history.state_summary import members, picture
 from tracker.ledger.account import Ledger
+from tracker.service.members import as_json
 from tracker.store.replay import replay
 from tracker.upkeep.shredding import Shredder, Shredding
 
