@@ -76,6 +76,19 @@ def test_from_a_ratio_to_its_evidence(
         assert "erna" in page.inner_text("h1")
 
 
+def test_the_record_on_paper(new_page: Callable[..., Page], accounts: tuple[int, int]) -> None:
+    """A print has the numbers and tables, in dark ink, and nothing to click on."""
+    page = new_page(scheme="dark")
+    go(page, f"/members/{accounts[0]}")
+    page.emulate_media(media="print")
+    for shown in (".figures", "#ledger", "#keys", "h1"):
+        assert page.locator(shown).first.is_visible()
+    for hidden in ("nav", ".actions", "form"):
+        seen = [one.inner_text() for one in page.locator(hidden).all() if one.is_visible()]
+        assert seen == []
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+
+
 def test_every_form_without_scripts(
     site: Site, new_page: Callable[..., Page], accounts: tuple[int, int]
 ) -> None:
