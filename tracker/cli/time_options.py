@@ -34,12 +34,14 @@ def moment(text: str) -> Moment:
     return Moment(time_us=_typed(text, "a sequence number or a time", _EXAMPLES, ahead=False))
 
 
-def at(text: str) -> str:
-    """An argument's type: a sequence number or a time that has come, as the API takes them."""
+def at(text: str) -> str | None:
+    """An argument's type: a sequence number or a time that has come, as the API takes them; None =
+    now, which is later than the last event, so that the API knows it by no time.
+    """
     found = moment(text)
     if found.seq is not None:
         return str(found.seq)
-    return rfc3339(time.time_ns() // 1000 if found.time_us is None else found.time_us)
+    return None if found.time_us is None else rfc3339(found.time_us)
 
 
 def when(text: str) -> str:

@@ -12,7 +12,7 @@ from tests.tracker.cli.api_server import HASHES, KEY, Api, run
 from tracker.cli import _Parser, main
 from tracker.cli.options import address
 from tracker.cli.output import CannotError
-from tracker.cli.time_options import add_moments, add_part, date, length, part_of
+from tracker.cli.time_options import add_moments, add_part, at, date, length, part_of
 from tracker.ports import LogPart, Moment
 from tracker.times import parse
 
@@ -137,6 +137,10 @@ def test_a_part_that_begins_now() -> None:
 )
 def test_addresses_are_as_the_log_writes_them(text: str, found: str) -> None:
     assert address(text) == found
+
+
+def test_a_moment_for_the_api() -> None:
+    assert [at("7"), at(JANUARY), at("now")] == ["7", "2027-01-01T00:00:00.000000Z", None]
 
 
 def moments(*arguments: str, needed: bool = True) -> Namespace:
