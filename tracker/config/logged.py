@@ -73,8 +73,8 @@ def typed(texts: Iterable[str]) -> dict[str, object]:
     found: dict[str, object] = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        if not equals:
-            raise BadSettingError(f"{text}: expected KEY=VALUE, such as policy.max_peers=1000")
+        if not equals or not key.strip():
+            raise BadSettingError(f"{text!r}: expected KEY=VALUE, such as policy.max_peers=1000")
         found[key.strip()] = _value(value.strip())
     return found
 
