@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _ROWS: Final = 100
 _MOST: Final = 10
 """Pages of 1000 cases among which the oldest are looked for."""
+_FINDINGS: Final = 50
+"""Rows of evidence on a page."""
 _EVIDENCE: Final = 12
 """Announces that a row of evidence leads to at most; the JSON of the API has all."""
 _ALL: Final = "open,taken,waiting,confirmed,harmless,mistaken"
@@ -69,12 +71,16 @@ def sentence(detector: str) -> str:
 
 
 async def load_one(api: Api, asked: Asked) -> Data:
-    """Shows a case: its evidence, and what staff said, the newest last."""
+    """Shows a case: its evidence from row `skip` on, the newest first, and what staff said."""
     found = await api.get(_ONE, account=asked.get("account"), detector=asked.get("detector"))
-    case = found["case"]
+    case, findings = found["case"], found["findings"][::-1]
+    skip = given.whole(asked, "skip") or 0
     return {
         **found,
-        "findings": [_finding(one) for one in found["findings"]],
+        "findings": [_finding(one) for one in findings[skip : skip + _FINDINGS]],
+        "count": len(findings),
+        "skip": skip,
+        "next": skip + _FINDINGS if len(findings) > skip + _FINDINGS else None,
         "history": [{**one, "said": _said(one)} for one in found["history"]],
         "named": case["owner"] or f"Member {case['account']}",
         "sentence": sentence(case["detector"]),

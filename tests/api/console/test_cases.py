@@ -56,6 +56,12 @@ async def test_evidence_leads_to_its_announces() -> None:
     assert 'href="/events/12"' in page
     assert "and 3 more" in page
     assert "3.00 GiB" in page
+    many = [FINDING | {"seq": number} for number in range(60)]
+    browser = Browser(FakeApi(answers() | {ONE: {"case": CASE, "findings": many, "history": []}}))
+    await browser.sign_in()
+    assert 'href="/cases/7/ghost_leech?skip=50"' in await browser.text("/cases/7/ghost_leech")
+    shown = json.loads(await browser.text("/cases/7/ghost_leech.json?skip=50"))["findings"]
+    assert [one["seq"] for one in shown] == list(range(9, -1, -1))
     watch = Browser(FakeApi(answers()))
     await watch.sign_in("watch")
     assert "<form method" not in (await watch.text("/cases/7/ghost_leech")).partition("<main")[2]
