@@ -43,9 +43,9 @@ READERS: Final = 128
 """Connections of tokens that only read, all together, that newcomers do not end. The other places
 are left for administrators.
 """
-TURNS: Final = 2
+TURNS: Final = 1
 """Requests and pieces of TLS handshakes in one pass of the event loop; most requests take one or
-two milliseconds, over several passes.
+two milliseconds, and an announce waits for those of its pass.
 """
 
 

@@ -7,6 +7,8 @@ always has a new one, so that none is made twice.
 from __future__ import annotations
 
 import time
+from contextlib import asynccontextmanager
+from math import inf
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -18,13 +20,17 @@ from api.trust import trusting
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 40.0
 """Longest time for a whole answer, in seconds. The API itself takes up to 30 for the past."""
 MOST_AT_ONCE: Final = 48
 """Requests to the API at a time; further ones wait."""
+TURN_SECONDS: Final = 0.05
+"""A request goes when the one before has its answer, or after so many seconds. So twenty people who
+click at once load one core with their questions, and announces find another one.
+"""
 MOST_BYTES: Final = 8 << 20
 """Most bytes of an answer: a page of 1,000 events with long texts has less."""
 IDLE_SECONDS: Final = 3.0
@@ -121,6 +127,14 @@ class _Wire:
 
 
 @define(eq=False)
+class _Turn:
+    """That of one request. `until`: trio's time at which the next one goes at the latest."""
+
+    until: float = -inf
+    over: trio.Event = field(factory=trio.Event)
+
+
+@define(eq=False)
 class Link:
     """The connections to one API. `down_since`: Unix time in seconds; None = it answers."""
 
@@ -129,15 +143,28 @@ class Link:
     down_since: float | None = None
     _idle: list[_Wire] = field(factory=list)
     _turns: trio.Semaphore = field(factory=lambda: trio.Semaphore(MOST_AT_ONCE))
+    _gate: trio.Lock = field(factory=trio.Lock)  # of who goes next
+    _turn: _Turn = field(factory=_Turn)  # of who went last
 
     async def exchange(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes = b""
     ) -> Answer:
         """Sends a request and returns the whole answer. Raises `DownError`."""
-        async with self._turns:
+        async with self._turns, self._in_turn():
             with self._noticing():
                 with trio.fail_after(ANSWER_SECONDS):
                     return await self._exchange(self._request(method, target, headers, body), body)
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncGenerator[None]:
+        async with self._gate:
+            with trio.move_on_at(self._turn.until):
+                await self._turn.over.wait()
+            self._turn = mine = _Turn(trio.current_time() + TURN_SECONDS)
+        try:
+            yield
+        finally:
+            mine.over.set()
 
     def close(self) -> None:
         """Closes the connections that are kept."""

@@ -18,7 +18,7 @@ from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.reads import AT
 from api.replies import Response, encode, json_text
-from api.streams import json_array
+from api.streams import json_array, shaped
 from api.v2 import looks, params
 from api.v2.ledgers import allow_time
 from api.v2.looks import WHY
@@ -87,10 +87,14 @@ class Events:
         page = await self.log.read(part(given), wanted, params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
-        events = named(page.events, self.reads.live.now())
-        open_to = await self.looks.opened(events)
-        show = encode if open_to else partial(_hidden_json, right=g.addresses)
-        return await json_array(events, show, '{"events":[', tail)
+        open_to = await self.looks.opened(page.events)
+        model, right = self.reads.live.now(), g.addresses
+
+        def show(event: dict[str, Any]) -> str:
+            told = named(event, model)
+            return encode(told if open_to else looks.hidden(told, right=right))
+
+        return await json_array(await shaped(page.events, show), str, '{"events":[', tail)
 
     def wanted(self, given: dict[str, str]) -> EventFilter:
         types = request.args.getlist("type")
@@ -283,10 +287,6 @@ def _event_text(event: dict[str, Any], *, mixed: bool, open_to: bool, right: boo
     seq, n = event["seq"], event.get("position", {"n": -1})["n"]
     told = event if open_to else looks.hidden(event, right=right)
     return text_of(f"{seq}:{n}" if mixed else seq, event["type"], told)
-
-
-def _hidden_json(event: dict[str, Any], *, right: bool) -> str:
-    return encode(looks.hidden(event, right=right))
 
 
 def _refused_json(one: Refused) -> str:

@@ -80,7 +80,7 @@ from tracker.ports.ledger import (
     SumsPage,
 )
 from tracker.ports.limits import LimitsOfAccount, OwnLimits
-from tracker.ports.lists import AT_ONCE, ListCursor, ListQuery, chosen
+from tracker.ports.lists import ListCursor, ListQuery, chosen
 from tracker.ports.moves import AccountSide, MoveDone, MovePreview, SplitTerms
 from tracker.ports.names import Names, named
 from tracker.ports.outages import Outage, OutagesPage
@@ -160,7 +160,6 @@ from tracker.ports.webhooks import DeadLetter, Webhooks, WebhookState
 __all__ = [
     "ACCOUNT_SANCTIONS",
     "ANY_EPOCH",
-    "AT_ONCE",
     "CASE_GRADES",
     "CASE_OUTCOMES",
     "CASE_STATES",

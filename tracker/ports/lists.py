@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Get = Callable[[Any, str], Any]
 
 AT_ONCE = 1000
-"""Rows that are looked at between two pauses, a few milliseconds of work."""
+"""Rows of which the best ones are chosen at a time."""
 
 
 @frozen

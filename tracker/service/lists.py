@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tracker.domain.swarms import BUCKETS
-from tracker.ports import AT_ONCE, Account, KeyInfo, ListQuery, Torrent, chosen
+from tracker.ports import Account, KeyInfo, ListQuery, Torrent, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _COUNTS = {"seeders": 0, "completed": 1, "leechers": 2}  # places in what `Swarms.counts` returns
 _OPEN = ("seeding_us", "partial_us")  # what grows without an announce
+_EVERY = 250
+"""Rows that are looked at between two pauses, a millisecond of work."""
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed lacks it
 
 
@@ -45,7 +47,11 @@ def accounts(model: Projection, state: State, query: ListQuery) -> Iterator[Acco
 
 def keys(model: Projection, state: State, query: ListQuery) -> Iterator[KeyInfo | None]:
     def rows() -> Iterator[KeyInfo | None]:
-        for key_ref in _paused(range(_begin(query) + 1, state.access.next_key_ref)):
+        begin, account = _begin(query) + 1, dict(query.equal).get("account")
+        numbers: Iterable[int] = range(begin, state.access.next_key_ref)
+        if isinstance(account, int):
+            numbers = (one for one in state.access.keys_of(account) if one >= begin)
+        for key_ref in _paused(numbers):
             found = key_ref and model.key(key_ref)
             if not found or found.key_ref == key_ref:
                 yield found or None
@@ -111,7 +117,7 @@ def _paused(items: Iterable[Any]) -> Iterator[Any]:
     """Adds places to pause."""
     for count, item in enumerate(items, 1):
         yield item
-        if count % AT_ONCE == 0:
+        if count % _EVERY == 0:
             yield None
 
 

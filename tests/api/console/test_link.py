@@ -153,3 +153,55 @@ async def test_what_is_sent() -> None:
                     await bad.get("/a")
                 assert text not in str(caught.value)
         assert to.down_since is None  # the tracker is not at fault
+
+
+async def test_quick_requests_go_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request waits for the answer to the one before it; one that was given up holds up none."""
+    monkeypatch.setattr(link, "TURN_SECONDS", 60.0)
+    open_now, most = 0, 0
+
+    async def count(stream: trio.SocketStream) -> None:
+        nonlocal open_now, most
+        while await stream.receive_some():
+            open_now += 1
+            most = max(most, open_now)
+            await trio.lowlevel.checkpoint()
+            open_now -= 1
+            await stream.send_all(OK)
+
+    async with served(count) as (to, _):
+        api = LinkedApi(to, "t")
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                for number in range(9):
+                    nursery.start_soon(_asked_or_given_up, api, number % 3 == 1)
+        assert most == 1
+        assert await api.get("/a") == {}
+
+
+async def _asked_or_given_up(api: LinkedApi, gives_up: bool) -> None:
+    with trio.CancelScope() as scope:
+        if gives_up:
+            scope.deadline = trio.current_time()
+        assert await api.get("/a") == {}
+
+
+async def test_a_slow_answer_holds_up_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "TURN_SECONDS", 0.01)
+    both = trio.Event()
+    waiting = 0
+
+    async def answer_both(stream: trio.SocketStream) -> None:
+        nonlocal waiting
+        await stream.receive_some()
+        waiting += 1
+        if waiting == 2:
+            both.set()
+        await both.wait()
+        await stream.send_all(OK)
+
+    async with served(answer_both) as (to, _):
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                for _ in range(2):
+                    nursery.start_soon(LinkedApi(to, "t").get, "/a")
