@@ -17,6 +17,7 @@ from tests.tracker.upkeep.book.site import MEMBERS, Site
 from tracker.domain import events
 from tracker.history import event_scan
 from tracker.history.events import LogEvents
+from tracker.history.events_worker import EventsWorker
 from tracker.ledger.account import Ledger
 from tracker.ledger.walk import Decryption, Walk
 from tracker.ports import EventFilter, LogPart
@@ -143,7 +144,9 @@ def test_a_bad_index_costs_only_time(site: Site) -> None:
 async def _listed(site: Site, account_of: Any) -> list[Any]:
     """Reads lists of events with many filters, page by page."""
     end = site.frames[-1].header.next_seq
-    log = LogEvents(StillLog(site.log, end), account_of, trio.Event(), site.log / "secrets")
+    secrets = site.log / "secrets"
+    worker = EventsWorker(site.log, secrets)
+    log = LogEvents(StillLog(site.log, end), account_of, trio.Event(), secrets, worker)
     begin_us, end_us = site.frames[0].header.date_us, site.frames[-1].header.date_us
     third, found = (end_us - begin_us) // 3, list[Any]()
     whole = LogPart()
