@@ -249,9 +249,11 @@ def first_and_last_frame(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
     return first, first
 
 
-def frame_at(path: Path, date_us: int) -> tuple[frame.Frame, frame.Frame | None] | None:
+def frame_at(
+    path: Path, date_us: int, picks: Picks | None = None
+) -> tuple[frame.Frame, frame.Frame | None] | None:
     """Return the last durable frame that begins at or before a date, and the one after it; None =
-    all begin later.
+    all begin later. `picks`: those two must be among what it says.
 
     Where the clock was set back, the same date came twice: then it is the later one. Raises the
     errors of `Reader`.
@@ -259,7 +261,7 @@ def frame_at(path: Path, date_us: int) -> tuple[frame.Frame, frame.Frame | None]
     end = frame.LAST_SEQ + 1  # first event of the segment after
     for one in reversed(segments_of(path)):
         found = following = None
-        for each in Reader(path, segment.base_seq_of(one)).frames():
+        for each in Reader(path, segment.base_seq_of(one), picks=picks).frames():
             if each.header.base_seq < end and each.header.date_us <= date_us:
                 found, following = each, None
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,13 @@ class CaseList:
         timeline = case_files.read(log)
         self.listed = timeline.listed
         self.cases = cases(timeline.entries)
-        self.changes = list(map(_derived, changes(timeline.entries)))
-        """How they changed, in the order in which readers who follow them get it."""
+        self._entries = timeline.entries
         self._seq = self.listed.upto - 1
+
+    @cached_property
+    def changes(self) -> list[ports.Derived]:
+        """How they changed, in the order in which readers who follow them get it."""
+        return list(map(_derived, changes(self._entries)))
 
     def page(self, query: ports.CasesQuery) -> ports.CasesPage:
         chosen = list(islice(self._chosen(query), query.limit + 1))

@@ -28,7 +28,7 @@ import os
 import re
 import sys
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from hashlib import sha256
 from hmac import compare_digest
@@ -326,12 +326,20 @@ def _last_us(frame: Frame) -> int:
     return int.from_bytes(frame.plain[at : at + 8], "little")
 
 
+def frames_at(date_us: int, index: FrameIndex) -> range:
+    """Returns numbers of frames, with the last one that begins up to a date, and the one after."""
+    least_us, most_us = index.lead_us
+    first = bisect_right(index.lasts, date_us + least_us) - 1
+    end = bisect_right(index.lasts, date_us + most_us) + 2
+    return range(max(0, first), min(end, len(index.lasts)))
+
+
 class Picker:
     """Makes the `picks` of a `Reader`: passes over frames by their index."""
 
     def __init__(self, keys: Keyring | None, wanted: Callable[[FrameIndex], Iterable[int]]) -> None:
         """`wanted` gets the index of a segment, and returns the numbers of the frames to read,
-        ascending. All with the kind `NEEDED` must be among them.
+        ascending. Whoever seeks events must take all of the kind `NEEDED`.
         """
         self._keys, self._wanted = keys, wanted
 

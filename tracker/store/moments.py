@@ -10,6 +10,7 @@ counts.
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -21,6 +22,7 @@ from tracker.domain.state import State
 from tracker.ports import Moment, NoMomentError, PrunedMomentError
 from tracker.store import frames, opening_balance, outages, snapshots
 from tracker.store.frame_dates import dates
+from tracker.store.frame_index import Picker, frames_at
 from tracker.store.replay import apply_all, collector_off
 from tracker.times import rfc3339
 
@@ -103,7 +105,8 @@ class ForwardReplay:
         time_us = moment.time_us or 0
         if time_us > self.span.last_us:
             raise self.span.missing(moment, early=False)
-        found = frame_at(self.folder, time_us)
+        picks = Picker(self.keys, partial(frames_at, time_us))
+        found = frame_at(self.folder, time_us, picks)
         if found is None:
             raise self.span.missing(moment, early=True)
         frame, following = found

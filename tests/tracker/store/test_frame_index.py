@@ -20,10 +20,11 @@ from tracker.history.events import LogEvents
 from tracker.history.events_worker import EventsWorker
 from tracker.ledger.account import Ledger
 from tracker.ledger.walk import Decryption, Walk
-from tracker.ports import EventFilter, LogPart
+from tracker.ports import EventFilter, LogPart, Moment, NoMomentError
 from tracker.store import frame_index
 from tracker.store.address_keys import Keyring
 from tracker.store.frame_index import index_path
+from tracker.store.moments import ForwardReplay
 from tracker.store.outages import Outages
 from tracker.upkeep import follower_process, retention
 from tracker.upkeep.follower_process import Follower
@@ -174,6 +175,19 @@ async def _listed(site: Site, account_of: Any) -> list[Any]:
     return found
 
 
+def _moments(site: Site) -> list[Any]:
+    """Returns the event of each of many dates, and the outage there."""
+    replay = ForwardReplay(site.log, lambda _done, _total: None, site.keys)
+    found = list[Any]()
+    near = {frame.header.date_us for frame in site.frames[::5]}
+    for date_us in sorted({each + by for each in near for by in (-1, 0, SECOND // 2)}):
+        try:
+            found.append((replay.resolve(Moment(time_us=date_us)), replay.outage))
+        except NoMomentError as error:
+            found.append(str(error))
+    return found
+
+
 def _silent(rig: Rig) -> None:
     """Nothing is written for two minutes, and then a little."""
     rig.time.advance(120 * SECOND)
@@ -190,6 +204,7 @@ def test_lists_are_the_same(site: Site, monkeypatch: pytest.MonkeyPatch) -> None
     account_of = replayed(site.frames).access.account_of
     whole = trio.run(_listed, site, account_of)
     assert sum(map(len, whole)) > 200
+    moments = _moments(site)
     every = Outages(site.log, site.keys)
     frames = len(list(every.read()))
     assert {one.why for one in every.found} == {"killed", "silent"}
@@ -208,6 +223,7 @@ def test_lists_are_the_same(site: Site, monkeypatch: pytest.MonkeyPatch) -> None
     passing = Outages(site.log, site.keys)
     assert len(list(passing.read())) * 2 < frames
     assert passing.found == every.found
+    assert _moments(site) == moments
     some = len(got)
     rmtree(site.log / frame_index.FOLDER)
     trio.run(_listed, site, account_of)
