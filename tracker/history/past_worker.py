@@ -212,7 +212,7 @@ class PastWorker(Worker):
         try:
             return stays.page(log, query, limit)
         except StaysError as error:
-            return f"{error}; the follower writes it every ten seconds"
+            return f"{error}; the follower writes it every ten seconds, and anew where stays/ is removed"
 
     def seeding(self, from_us: int, after: tuple[int, bytes], limit: int) -> list[ports.SeedingRow]:
         """Returns rows of an hour, which are kept, because the next page goes on with them."""
