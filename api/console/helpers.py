@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -121,7 +122,21 @@ def _outages(data: Data) -> list[tuple[int, int]]:
 
 
 def torrent_curve(days: list[Data], now: str, last: int) -> Markup:
-    """Draws the most seeders and leechers of each of the last days. A day without change is as the
+    """Draws the most seeders and leechers of each of the last days."""
+    lines = _curve(days, now, last)
+    within = lines[0].points[0][0], lines[0].points[-1][0]
+    return line_chart(lines, f"Most seeders and leechers of {last} days", within)
+
+
+def curve_values(days: list[Data], now: str, last: int) -> str:
+    """Returns the same as JSON for chart.js: `days` in Unix seconds, and `series` with values."""
+    lines = _curve(days, now, last)
+    series = [{"name": one.name, "values": [value for _, value in one.points]} for one in lines]
+    return json.dumps({"days": [at // 1_000_000 for at, _ in lines[0].points], "series": series})
+
+
+def _curve(days: list[Data], now: str, last: int) -> list[Line]:
+    """Makes a line of the most seeders and one of the most leechers. A day without change is as the
     one before it.
     """
     today = (formats.microseconds(now) or 0) // _DAY_US
@@ -136,8 +151,7 @@ def torrent_curve(days: list[Data], now: str, last: int) -> Markup:
             value = told[number][name] if number in told else value
             points.append((number * _DAY_US, value))
         lines.append(Line(name.removeprefix("most_"), points))
-    within = (shown.start * _DAY_US, today * _DAY_US)
-    return line_chart(lines, f"Most seeders and leechers of {last} days", within)
+    return lines
 
 
 def add_to(environment: Environment) -> None:
@@ -149,6 +163,7 @@ def add_to(environment: Environment) -> None:
         torrent_lanes,
         stay_lanes,
         torrent_curve,
+        curve_values,
         with_query,
         seconds,
         log.draw_kinds,

@@ -4,12 +4,14 @@ keyboard and without scripts.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.console.site import HOSTILE, Site, key_of
+from tests.console.test_member import until
 from tests.console.using import change, go
 from tests.e2e.clients import torrent
 
@@ -72,6 +74,30 @@ def test_to_whom_a_peer_was_handed(new_page: Callable[..., Page], gudrun: int) -
     page.click("button:text-is('Show who got it')")
     assert "gudrun" in page.inner_text("#handed")
     assert "address" not in page.url
+
+
+@pytest.mark.usefixtures("gudrun")
+def test_the_curve_of_days(site: Site, new_page: Callable[..., Page]) -> None:
+    """A canvas in place of the server's picture: it tells a day's values, by keyboard too, and
+    follows the window and the colour scheme. The picture stays for screen readers.
+    """
+    until(lambda: bool(site.ask("GET", f"{AT[1:]}/series")["days"]))
+    page = new_page()
+    go(page, AT)
+    box = page.locator("[data-chart]")
+    assert box.locator("canvas").count() == 1
+    assert "seeders: at most" in str(box.locator("svg").text_content())
+    box.focus()
+    page.keyboard.press("ArrowLeft")
+    assert time.strftime("%Y-%m-%d", time.gmtime()) in box.locator(".u-legend").inner_text()
+    assert "seeders1leechers1" in "".join(box.locator(".u-legend").inner_text().split())
+    page.set_viewport_size({"width": 320, "height": 900})
+    page.wait_for_function("document.querySelector('canvas').clientWidth < 320")
+    page.emulate_media(color_scheme="dark")
+    assert box.locator("canvas").count() == 1
+    page = new_page(scripts=False)
+    go(page, AT)
+    assert page.locator("[data-chart] svg").is_visible()
 
 
 @pytest.mark.usefixtures("gudrun")
