@@ -20,6 +20,7 @@ from api.streams import json_array
 from api.v2 import params
 from api.v2.ledger_shapes import entry_json, sums_json
 from api.v2.problems import Problem
+from tracker.ports import named
 
 if TYPE_CHECKING:
     from api.replies import Response
@@ -74,7 +75,8 @@ class Ledgers:
         _note(page)
         sums = None if page.sums is None else sums_json(page.sums)
         tail = f'],"next":{encode(page.following)},"totals":{encode(sums)}}}'
-        entries = (encode(entry_json(entry)) for entry in page.entries)
+        names = self.live.now()
+        entries = (encode(named(entry_json(entry), names)) for entry in page.entries)
         return await json_array(entries, str, '{"entries":[', tail)
 
     async def of_account(self, account: str) -> Response:
@@ -88,7 +90,7 @@ class Ledgers:
         moment, limit = moment_in_query(), params.limit(given)
         allow_time()
         page = await self.log.account_totals(number, moment, after, limit)
-        return await _sums(page, "info_hash")
+        return await self._sums(page, "info_hash")
 
     async def of_torrent(self, info_hash: str) -> Response:
         """Lists sums by account, ascending by number.
@@ -101,7 +103,16 @@ class Ledgers:
         moment, limit = moment_in_query(), params.limit(given)
         allow_time()
         page = await self.log.torrent_totals(torrent, moment, after, limit)
-        return await _sums(page, "account")
+        return await self._sums(page, "account")
+
+    async def _sums(self, page: SumsPage, name: str) -> Response:
+        """Sends a page of sums. Each row has its account or torrent under `name`."""
+        _note(page)
+        tail = {"next": _json_name(page.following), "first_seq": page.first_seq, "seq": page.seq}
+        shown = ({name: _json_name(key), **sums_json(sums)} for key, sums in page.rows)
+        names = self.live.now()
+        rows = (encode(named(one, names)) for one in shown)
+        return await json_array(rows, str, '{"totals":[', "]," + encode(tail)[1:])
 
     def _known(self, account: str) -> int:
         number = params.number(account, "account")
@@ -118,14 +129,6 @@ def allow_time() -> None:
 def _note(page: EntriesPage | SumsPage) -> None:
     if page.outage is not None:
         note_outage(page.outage)
-
-
-async def _sums(page: SumsPage, name: str) -> Response:
-    """Sends a page of sums. Each row has its account or torrent under `name`."""
-    _note(page)
-    tail = {"next": _json_name(page.following), "first_seq": page.first_seq, "seq": page.seq}
-    rows = (encode({name: _json_name(key), **sums_json(sums)}) for key, sums in page.rows)
-    return await json_array(rows, str, '{"totals":[', "]," + encode(tail)[1:])
 
 
 def _json_name(name: bytes | int | None) -> str | int | None:

@@ -13,7 +13,7 @@ from api.openapi import shapes
 from api.reads import AT
 from api.replies import empty, encode, json_text
 from api.v2 import bodies, params
-from api.v2.pages import gather, page
+from api.v2.pages import gather
 from api.v2.problems import Problem, commanded
 from tracker.ports import ReadModel
 
@@ -33,7 +33,10 @@ class Whitelist:
     commands: Commands
 
     def endpoints(self) -> list[Endpoint]:
-        one, listed = "/whitelist/{info_hash}", shapes.page("whitelist", shapes.HASH, shapes.HASH)
+        one, listed = (
+            "/whitelist/{info_hash}",
+            shapes.page("whitelist", shapes.HASH, shapes.HASH, labels={"type": "object"}),
+        )
         return [
             Endpoint(
                 "GET", "/whitelist", self.many, "Whitelisted torrents, ascending.", answer(listed),
@@ -56,8 +59,10 @@ class Whitelist:
         after = params.info_hash(given["after"], "after") if "after" in given else b""
         listed = self.reads.each(ReadModel.whitelist, after)
         found, more = await gather(listed, params.limit(given), lambda _: True)
-        items: list[object] = [info_hash.hex() for info_hash in found]
-        return page("whitelist", items, items[-1] if more else None)
+        items, names = [info_hash.hex() for info_hash in found], self.reads.live.now()
+        labels = {each.hex(): label for each in found if (label := names.label(each)) is not None}
+        following = items[-1] if more else None
+        return json_text(encode({"whitelist": items, "labels": labels, "next": following}))
 
     async def one(self, info_hash: str) -> Response:
         params.only(request.args, "at")

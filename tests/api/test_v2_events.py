@@ -185,9 +185,9 @@ LEDGER_BODIES = [
         (
             '{"entries":['
             f'{{"type":"opening","seq":40,"time":"2023-03-28T12:25:00.058085Z",{TOTALS}}},'
-            '{"type":"correction","seq":41,"info_hash":null,"credited_uploaded":-1,"credited_downloaded":2,"corrects":12,'
+            '{"type":"correction","seq":41,"info_hash":null,"label":null,"credited_uploaded":-1,"credited_downloaded":2,"corrects":12,'
             '"reason":"ä","time":"2023-03-28T12:25:00.058085Z"},'
-            f'{{"type":"announce","seq":42,"info_hash":"{"00" * 20}","peer_id":"2d5858303030312d","event":"started",'
+            f'{{"type":"announce","seq":42,"info_hash":"{"00" * 20}","label":null,"peer_id":"2d5858303030312d","event":"started",'
             '"uploaded":1,"downloaded":2,"left":null,"base_uploaded":null,"base_downloaded":4,"delta_uploaded":5,'
             '"delta_downloaded":6,"credited_uploaded":7,"credited_downloaded":8,"rule":"new session","factors":[3,4],'
             '"client":{"client":2,"peer_id_prefix":"-XX0001-","user_agent":null},'
@@ -198,13 +198,13 @@ LEDGER_BODIES = [
     (
         "/accounts/1/totals",
         (
-            f'{{"totals":[{{"info_hash":null,{SUMS}}},{{"info_hash":"{"00" * 20}",{SUMS}}}],'
+            f'{{"totals":[{{"info_hash":null,"label":null,{SUMS}}},{{"info_hash":"{"00" * 20}","label":null,{SUMS}}}],'
             f'"next":"{"00" * 20}","first_seq":5,"seq":99}}'
         ),
     ),
     (
         f"/torrents/{HASH}/totals",
-        f'{{"totals":[{{"account":7,{SUMS}}}],"next":null,"first_seq":5,"seq":99}}',
+        f'{{"totals":[{{"account":7,"owner":"anna",{SUMS}}}],"next":null,"first_seq":5,"seq":99}}',
     ),
 ]
 

@@ -359,8 +359,9 @@ async def test_whitelist_list(app, commands):
     hashes = [f"{number:02x}" * 20 for number in (9, 1, 5)]
     commands.whitelist.update(bytes.fromhex(each) for each in hashes)
     first = await get(app, "/whitelist?limit=2")
-    assert first == {"whitelist": ["01" * 20, "05" * 20], "next": "05" * 20}
+    assert first == {"whitelist": ["01" * 20, "05" * 20], "labels": {}, "next": "05" * 20}
     assert await get(app, f"/whitelist?limit=2&after={first['next']}") == {
         "whitelist": ["09" * 20],
+        "labels": {},
         "next": None,
     }

@@ -97,5 +97,8 @@ def test_a_merge_and_its_undoing(tmp_path: Path) -> None:
         ]
         assert [one["left_seq"] for one in lines] == [done["seq"], split[0]["seq"], None]
         assert [one["seq"] for one in lines[1:]] == [done["seq"], split[0]["seq"]]
-        assert lines[2] in told(tracker, "stays", "--account", "bert")
+        named = told(tracker, "stays", "--account", "bert", "--names")
+        assert lines[2] | {"owner": "bert", "label": None} in named
+        row = ran(tracker, "stays", "--account", "anna", "--names").splitlines()[-1].split("\t")
+        assert row[:2] + row[3:5] == [HASH.hex(), "-", "1", "anna"]
         assert {one["address"] for one in lines} == {"127.0.0.1"}

@@ -234,7 +234,7 @@ def ledger(tracker: Tracker, query: str) -> tuple[list[dict[str, Any]], dict[str
 
 def test_ledger(site: Tracker) -> None:
     """The pages hold the entries that `tracker ledger` prints; the last page has the totals."""
-    printed = site.command("ledger", "--json", "anna").stdout.splitlines()
+    printed = site.command("ledger", "--json", "--names", "anna").stdout.splitlines()
     rows = [json.loads(line) for line in printed]
     entries = [one for one in rows if one["type"] in ("announce", "correction")]
     assert len(entries) > 5
@@ -250,14 +250,19 @@ def test_ledger(site: Tracker) -> None:
 def test_totals(site: Tracker) -> None:
     """Sums by torrent equal those of `tracker ledger`; sums by account agree; both take `at=`."""
     printed = [
-        json.loads(line) for line in site.command("ledger", "--json", "anna").stdout.splitlines()
+        json.loads(line)
+        for line in site.command("ledger", "--json", "--names", "anna").stdout.splitlines()
     ]
     answer = ask(site, "GET", "/api/v2/accounts/1/totals").json
     rows = {one["info_hash"]: one for one in printed if one.pop("type") == "torrent"}
     assert answer["totals"] == [rows[name] for name in sorted(rows)]
     for info_hash, row in rows.items():
         mine, *others = ask(site, "GET", f"/api/v2/torrents/{info_hash}/totals").json["totals"]
-        assert {"info_hash": info_hash, **mine} == {"account": 1, **row}
+        assert {"info_hash": info_hash, "label": None, **mine} == {
+            "account": 1,
+            "owner": "anna",
+            **row,
+        }
         assert all(one["account"] > 1 for one in others)
     first = next(one["seq"] for one in printed if "seq" in one)
     then = ask(site, "GET", f"/api/v2/accounts/1/totals?at={first}").json

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from tests.e2e.certificates import make
-from tests.e2e.clients import announce, api, torrent
+from tests.e2e.clients import announce, api, ask, torrent
 from tests.e2e.process import Tracker, lasting_listeners
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_keys(known: Tracker) -> None:
     third = accepted(known, "key", "rotate", "3").strip()
     assert len({KEY, second, third}) == 3
     assert accepted(known, "key", "list", "--owner", "anna", "--state", "valid") == (
-        "4\tvalid\tpermanent\tanna\tfür zuhause\n"
+        "4\tvalid\tpermanent\t2\tanna\tfür zuhause\n"
     )
     states = [json.loads(line) for line in accepted(known, "key", "list", "--json").splitlines()]
     assert [(one["key_ref"], one["state"], one["account"]) for one in states] == [
@@ -119,7 +119,7 @@ def test_whitelist(shared: Tracker) -> None:
     other = torrent(0xCD).hex()
     lines = accepted(shared, "whitelist", "add", HASH.upper(), other, HASH).splitlines()
     assert lines == [f"whitelisted {one}" for one in (HASH, other, HASH)]
-    assert accepted(shared, "whitelist", "list") == f"{HASH}\n{other}\n"
+    assert accepted(shared, "whitelist", "list") == f"{HASH}\t-\n{other}\t-\n"
     assert accepted(shared, "whitelist", "remove", HASH) == f"delisted {HASH}\n"
     assert "is not on the whitelist" in refused(shared, "whitelist", "remove", HASH)
     events = shared.events("--type", "torrent_whitelisted", "--type", "torrent_delisted")
@@ -175,6 +175,10 @@ def test_torrents(shared: Tracker) -> None:
     assert (shown["size"], shown["size_at_least"], shown["tags"]) == (1000, False, ["a", "b c"])
     path = f"/api/v2/torrents/{hashes[0]}"
     assert api(shared, path) == shown
+    accepted(shared, "whitelist", "add", hashes[0])
+    assert f"{hashes[0]}\tfür zuhause\n" in accepted(shared, "whitelist", "list")
+    labels = {hashes[0]: "für zuhause"}
+    assert ask(shared, "GET", "/api/v2/whitelist").json["labels"] == labels
     lines = [{"info_hash": each, "size": 5, "added": "2027-01-01T00:00:00Z"} for each in hashes]
     file = shared.folder / "torrents.jsonl"
     file.write_text("\n".join(map(json.dumps, lines)))

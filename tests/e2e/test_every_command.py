@@ -115,7 +115,7 @@ ELSEWHERE = {
 }  # fmt: skip
 """Commands that other tests try."""
 STOPPED = {"change-server-key"}
-UNLIKE = {"stats", "cases detectors", "hit-and-run rule", "account show"}
+UNLIKE = {"torrent peers", "stats", "cases detectors", "hit-and-run rule", "account show"}
 """What a running tracker says a moment later than a copy, or has more of."""
 
 
@@ -139,7 +139,7 @@ def test_every_command_is_here() -> None:
     reading = {words for words in with_option("--url") if not words.endswith(("export",))}
     changing = with_option("--reason")
     assert reading - changing - with_option("--log") == {
-        "webhook list", "token list", "token own", "torrent peers",
+        "webhook list", "token list", "token own",
     }  # fmt: skip
 
 
@@ -209,6 +209,19 @@ def test_json_has_one_shape(words: str, told: tuple[Tracker, Path, dict[str, str
     assert [json.dumps(each, ensure_ascii=False, separators=(",", ":")) for each in found] == lines
     if SHAPES[words][1] == ONE:
         assert len(found) == 1
+
+
+def test_a_swarm_of_a_copied_log(told: tuple[Tracker, Path, dict[str, str]]) -> None:
+    """A copy tells who was in a swarm, with their addresses for whoever has the secrets."""
+    _, folder, _ = told
+    copy = "--log", str(folder / "log")
+    without = json.loads(here("torrent peers", HASH, *copy, code=4))
+    shown = json.loads(here("torrent peers", HASH, *copy, "--secrets", str(folder / "secrets")))
+    assert shown["address"].startswith("127.0.0.1:")
+    moving = "overdue_seconds", "address", "pseudonym"
+    assert (without["address"], without["pseudonym"]) == (None, None)
+    assert {**without, **dict.fromkeys(moving)} == {**shown, **dict.fromkeys(moving)}
+    assert (shown["owner"], shown["role"], shown["left"]) == ("anna", "leecher", 9)
 
 
 @pytest.mark.parametrize("words", READING)

@@ -157,10 +157,6 @@ class Client:
         """Takes an info hash off the whitelist. Raises `ApiError`, also when it is not on it."""
         self._ask("DELETE", f"/api/v2/whitelist/{info_hash}", None)
 
-    def whitelist(self) -> Iterator[str]:
-        """Yields every whitelisted info hash, ascending. Raises `ApiError`."""
-        return self._pages("whitelist", {})
-
     def note_export(self, path: str) -> None:
         """Has the tracker log an export of personal data: `POST /api/v2/<path>`. Raises `ApiError`,
         also where the token has no right to addresses.

@@ -13,7 +13,13 @@ from attrs import evolve
 
 from eventlog import read_identity
 from tracker.cli import trust
-from tracker.cli.moment_options import account_number, add_log_and_json, replayed, torrent_hash
+from tracker.cli.moment_options import (
+    account_number,
+    add_log_and_json,
+    add_names,
+    replayed,
+    torrent_hash,
+)
 from tracker.cli.options import address, log_and_keys, log_and_secrets, number
 from tracker.cli.output import CannotError, flush, note, say
 from tracker.cli.time_options import add_part, part_of
@@ -66,10 +72,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--client", metavar="TEXT", help="only announces whose peer_ids begin so (qB4650)"
     )
-    parser.add_argument(
-        "--names", action="store_true",
-        help="with `account` and `owner` beside a key's number, and `label` beside an info hash",
-    )  # fmt: skip
+    add_names(parser)
     add_part(parser, "begin here; `now` leaves out what is there already", "end here, inclusive")
     parser.add_argument("--limit", metavar="N", type=number, help="the first N only")
     parser.add_argument("--last", metavar="N", dest="newest", type=number, help="the last N only")

@@ -29,7 +29,7 @@ MAX_SECONDS = 2**63 - 1
 
 _COLUMNS = (
     Column("key_ref", NUMBER), Column("state"), Column("valid_until", TIME, "permanent"),
-    Column("owner"), Column("label", absent=""),
+    Column("account", NUMBER), Column("owner"), Column("label", absent=""),
 )  # fmt: skip
 
 
@@ -49,7 +49,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     show = commands.add_parser("show", help="print what is known of a key")
     show.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
     add_client(show, show_key)
-    listing = commands.add_parser("list", help="list keys: number, state, end, owner, label")
+    listing = commands.add_parser(
+        "list", help="list keys: number, state, end, account, owner, label"
+    )
     listing.add_argument("--owner", type=line, help="only the keys of this owner")
     listing.add_argument("--state", choices=("valid", "expired", "revoked"), help="only such keys")
     add_query(listing, list_keys)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from api.v2.ledger_shapes import entry_json, row_json, sums_json
 from eventlog import Reader
 from tracker.cli import trust
+from tracker.cli.moment_options import add_names, names_now
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import CannotError
 from tracker.cli.tables import (
@@ -26,14 +27,18 @@ from tracker.cli.tables import (
     by_name,
     on_terminal,
     say_list,
+    with_names,
 )
 from tracker.ledger.account import Ledger, find_account
 from tracker.ledger.walk import Decryption, Walk, rereading
+from tracker.ports import named
 from tracker.store import checked_segments
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from tracker.ports import Names
 
 _ENTRY = (
     Column("seq", NUMBER), Column("time", TIME), Column("info_hash", HASH), Column("event", WORD),
@@ -71,6 +76,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_log(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line, the sums last")
     add_list(parser)
+    add_names(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--totals", action="store_true", help="the sums only")
     what.add_argument(
@@ -94,20 +100,35 @@ def print_ledger(options: argparse.Namespace) -> int:
         raise CannotError(f"no account has the owner {options.who}, and no key that number")
     decrypt = Decryption(folder, keys)
     ledger = Ledger(account, only, decrypt, rereading(folder, decrypt))
-    print_all = partial(_print, Walk(folder, decrypt), ledger, only, options)
+    print_all = partial(_print, Walk(folder, decrypt), ledger, only, names_now(options), options)
     return trust.listed(print_all, folder, keys, as_json=options.json)
 
 
-def _print(walk: Walk, ledger: Ledger, only: bytes | None, options: argparse.Namespace) -> None:
+def _print(
+    walk: Walk,
+    ledger: Ledger,
+    only: bytes | None,
+    names: Names | None,
+    options: argparse.Namespace,
+) -> None:
+    def say(
+        columns: Sequence[Column],
+        items: Iterable[dict[str, Any]],
+        row: Callable[[Sequence[Column]], Callable[[dict[str, Any]], list[object]]],
+    ) -> None:
+        shown = (named(one, names) for one in items) if names else items
+        wide = with_names(options, columns)
+        say_list(options, wide, shown, row(wide))
+
     if options.totals or options.torrents:
         for _ in walk.tell(ledger):
             pass
     else:
-        say_list(options, _ENTRY, map(entry_json, walk.tell(ledger)), _entry_row)
+        say(_ENTRY, map(entry_json, walk.tell(ledger)), _entry_row)
     if options.torrents:
-        say_list(options, _BOOK, _book(ledger, only), _named(_BOOK))
+        say(_BOOK, _book(ledger, only), _with_client)
     elif options.totals or options.json or on_terminal():
-        say_list(options, _SUMS, _sums(ledger, only), _sums_row)
+        say(_SUMS, _sums(ledger, only), _sums_row)
 
 
 def _book(ledger: Ledger, only: bytes | None) -> Iterator[dict[str, Any]]:
@@ -128,13 +149,25 @@ def _sums(ledger: Ledger, only: bytes | None) -> Iterator[dict[str, Any]]:
         yield {"type": "account", **sums_json(ledger.whole().value())}
 
 
-def _sums_row(one: dict[str, Any]) -> list[object]:
-    row = by_name(_SUMS)(one)
-    return ["account", *row[1:]] if one["type"] == "account" else row
+def _sums_row(columns: Sequence[Column]) -> Callable[[dict[str, Any]], list[object]]:
+    def row(one: dict[str, Any]) -> list[object]:
+        return by_name(columns)(
+            {**one, "info_hash": "account"} if one["type"] == "account" else one
+        )
+
+    return row
 
 
-def _entry_row(one: dict[str, Any]) -> list[object]:
-    """Makes a row of an entry. An opening has sums in the place of what an announce added."""
+def _entry_row(columns: Sequence[Column]) -> Callable[[dict[str, Any]], list[object]]:
+    row = _with_client(columns)
+    return lambda one: row({**one, **_told(one)})
+
+
+def _told(one: dict[str, Any]) -> dict[str, Any]:
+    """Returns what an entry's row has in place of its members. An opening has sums in the place of
+    what an announce added.
+    """
+    told: dict[str, Any]
     match one["type"]:
         case "opening":
             told = {
@@ -153,7 +186,7 @@ def _entry_row(one: dict[str, Any]) -> list[object]:
             }  # fmt: skip
         case _:
             told = {}
-    return _named(_ENTRY)({**one, **told})
+    return told
 
 
 def _move_words(one: dict[str, Any]) -> str:
@@ -166,7 +199,7 @@ def _move_words(one: dict[str, Any]) -> str:
     return f"{what} {one['account']}: {json.dumps(one['reason'], ensure_ascii=False)}"
 
 
-def _named(columns: Sequence[Column]) -> Callable[[dict[str, Any]], list[object]]:
+def _with_client(columns: Sequence[Column]) -> Callable[[dict[str, Any]], list[object]]:
     """Makes a row of an object whose member `client` is an object or None."""
 
     def row(one: dict[str, Any]) -> list[object]:

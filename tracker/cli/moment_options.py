@@ -20,12 +20,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracker.domain.state import State
+    from tracker.ports import Names
 
 
 def add_log_and_json(parser: argparse.ArgumentParser, json_help: str) -> None:
     add_config(parser)
     add_log(parser)
     parser.add_argument("--json", action="store_true", help=json_help)
+
+
+def add_names(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--names", action="store_true",
+        help="with `account` and `owner` beside a key's number, and `label` beside an info hash",
+    )  # fmt: skip
+
+
+def names_now(options: argparse.Namespace) -> Names | None:
+    """Returns the names at the end of the log, where `--names` asks for them. Replays the log."""
+    if not options.names:
+        return None
+    from tracker.service.read_model import Projection  # takes a while
+
+    with replayed(options) as log:
+        return Projection(log.at(None), {})
 
 
 def add_at(parser: argparse.ArgumentParser) -> None:

@@ -15,21 +15,35 @@ from tracker.cli import trust
 from tracker.cli.moment_options import (
     account_number,
     add_log_and_json,
+    add_names,
     failing_if_interrupted,
+    names_now,
     note_outage,
     replayed,
     torrent_hash,
 )
 from tracker.cli.options import address, log_and_keys
 from tracker.cli.output import CannotError, count, note, progress
-from tracker.cli.tables import HASH, NUMBER, TIME, WORD, Column, add_list, say_list
+from tracker.cli.tables import (
+    HASH,
+    NUMBER,
+    TIME,
+    WORD,
+    Column,
+    add_list,
+    by_name,
+    say_list,
+    with_names,
+)
 from tracker.cli.time_options import add_part
 from tracker.history.stays import as_json, numbers
 from tracker.offline.stays import Addresses, opened
+from tracker.ports import named
 from tracker.store.address_keys import day_name
 from tracker.store.stay_files import Sought, StaysError, packed_network
 
 if TYPE_CHECKING:
+    from tracker.ports import Names
     from tracker.store.moments import ForwardReplay
     from tracker.store.stay_files import Stay, Stays
 
@@ -47,6 +61,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     add_log_and_json(parser, "one JSON object a stay")
     add_list(parser)
+    add_names(parser)
     add_part(parser, "there after that", "there at that time or before", at="there at that moment")
     parser.add_argument("--info-hash", metavar="TORRENT", type=_text, help="in this torrent")
     parser.add_argument("--address", type=_packed, help="at this address")
@@ -84,13 +99,14 @@ def print_stays(options: argparse.Namespace) -> int:
     with replayed(options) as log:
         after, to = _range(log, options)
         sought = _sought(log, options)
+    names = names_now(options)
     with failing_if_interrupted(), progress("Replaying the log") as report:
         try:
             with opened(folder, keys, note, report) as stays:
                 clients = stays.listed.clients
                 sought.clients = numbers(clients, options.client, options.user_agent)
                 addresses = Addresses(folder, keys, stays)
-                print_all = partial(_print, stays, sought, (after, to), addresses, options)
+                print_all = partial(_print, stays, sought, (after, to), addresses, names, options)
                 return trust.listed(print_all, folder, keys, as_json=options.json)
         except StaysError as error:
             raise CannotError(str(error)) from None
@@ -126,26 +142,28 @@ def _print(
     sought: Sought,
     between: tuple[int, int],
     addresses: Addresses,
+    names: Names | None,
     options: argparse.Namespace,
 ) -> None:
-    number = 0
+    number, columns = 0, with_names(options, _COLUMNS)
+    cells = by_name(columns)
 
     def shown(stay: Stay) -> dict[str, Any]:
-        return {"address": addresses.of(stay) or None} | as_json(stay, stays.listed.clients)
+        said = {"address": addresses.of(stay) or None} | as_json(stay, stays.listed.clients)
+        return named(said, names) if names else said
 
     def row(stay: Stay) -> list[object]:
         nonlocal number
         number, said = number + 1, shown(stay)
         where = said["address"] or (f"{stay.network} {stay.pseudonym}" if stay.network else None)
         client = " ".join(filter(None, (said["client"], said["user_agent"])))
-        return [
-            said["info_hash"], where, stay.account or None, said["joined"] or "before the log",
-            said["left"], said["why"], client or None, said["peer_id_prefix"], stay.listener,
-            stay.from_seq,
-        ]  # fmt: skip
+        return cells(said | {
+            "address": where, "account": stay.account or None,
+            "joined": said["joined"] or "before the log", "client": client or None,
+        })  # fmt: skip
 
     found = islice(stays.find(sought, *between), options.limit)
-    say_list(options, _COLUMNS, found, row, shown, lambda: count(number, "stay"))
+    say_list(options, columns, found, row, shown, lambda: count(number, "stay"))
     upto = stays.listed.upto
     if between[1] >= upto:
         note(f"note: the index ends with event {upto - 1}; the tracker writes it every ten seconds")

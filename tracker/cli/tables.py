@@ -37,6 +37,7 @@ _BYTES = {
     *("uploaded", "downloaded", "credited_uploaded", "credited_downloaded", "size", "left"),
     *("received", "sent", "amount", "bytes"),
 }  # members of JSON objects that are bytes
+_NAMES = {"account": "owner", "info_hash": "label"}  # what stands beside them
 _BOLD, _DIM, _RED, _YELLOW = "1", "2", "31", "33"  # of ANSI's select graphic rendition
 _COLOURS = {
     **dict.fromkeys(("violated", "confirmed", "proof", "fails"), _RED),
@@ -113,6 +114,18 @@ def say_table(
 def by_name(columns: Sequence[Column]) -> Callable[[Mapping[str, Any]], list[object]]:
     """Makes a row of an object that has a member for each column."""
     return lambda item: [item.get(column.name) for column in columns]
+
+
+def with_names(options: argparse.Namespace, columns: Sequence[Column]) -> list[Column]:
+    """Returns columns with the owner beside an account, and the label beside an info hash, where
+    `--names` asks for them.
+    """
+    found = []
+    for column in columns:
+        found.append(column)
+        if options.names and column.name in _NAMES:
+            found.append(Column(_NAMES[column.name]))
+    return found
 
 
 def say_facts(options: argparse.Namespace, facts: Mapping[str, Any]) -> None:

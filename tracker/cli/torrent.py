@@ -81,7 +81,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     peers.add_argument("torrent", metavar="TORRENT", type=line, help=TORRENT)
     add_list(peers)
-    add_client(peers, list_peers, of_log=False)
+    add_client(peers, list_peers)
     put = commands.add_parser("describe", help="say these facts, in place of all said before")
     add_many(put, "torrents", "TORRENT", line, f"{TORRENT}; all get the same facts")
     put.add_argument("--label", type=line, help="its name for people")

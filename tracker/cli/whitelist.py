@@ -8,19 +8,18 @@ from tracker.cli.api_client import Client
 from tracker.cli.api_options import (
     TORRENT,
     add_change,
-    add_client,
-    client,
     do_each,
     hashes_of,
     line,
 )
+from tracker.cli.lists import add_query, say_rows
 from tracker.cli.options import add_many
-from tracker.cli.tables import HASH, Column, add_list, by_name, say_list
+from tracker.cli.tables import HASH, Column
 
 if TYPE_CHECKING:
     import argparse
 
-_COLUMNS = (Column("info_hash", HASH),)
+_COLUMNS = Column("info_hash", HASH), Column("label")
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +28,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_many(add, "torrents", "TORRENT", line, TORRENT)
     add_change(add, add_torrents)
     listing = commands.add_parser("list", help="list whitelisted torrents")
-    add_list(listing)
-    add_client(listing, list_torrents)
+    add_query(listing, list_torrents)
     remove = commands.add_parser("remove", help="take torrents off the whitelist")
     add_many(remove, "torrents", "TORRENT", line, TORRENT)
     add_change(remove, remove_torrents)
@@ -41,8 +39,7 @@ def add_torrents(options: argparse.Namespace) -> None:
 
 
 def list_torrents(options: argparse.Namespace) -> None:
-    found = ({"info_hash": one} for one in client(options).whitelist())
-    say_list(options, _COLUMNS, found, by_name(_COLUMNS))
+    say_rows(options, "torrents", _COLUMNS, {"whitelisted": "true"})
 
 
 def remove_torrents(options: argparse.Namespace) -> None:

@@ -126,7 +126,7 @@ def test_key_list(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> 
         f"{path}&after=7": {"keys": [named], "next": None},
     }
     arguments = ["--config", config, "key", "list", "--owner", "an&na", "--state", "valid"]
-    lines = "7\tvalid\tpermanent\t-\t\n8\tvalid\t2027-01-01T00:00:00.000000Z\tan&na\t\n"
+    lines = "7\tvalid\tpermanent\t-\t-\t\n8\tvalid\t2027-01-01T00:00:00.000000Z\t-\tan&na\t\n"
     assert run(capsys, *arguments) == (0, lines, "")
     code, out, _ = run(capsys, *arguments, "--json")
     assert (code, [json.loads(line) for line in out.splitlines()]) == (0, [SHOWN, named])
@@ -145,11 +145,12 @@ def test_key_show(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_whitelist_list(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`whitelist list` prints one hash in each line."""
-    api.answer = json.dumps({"whitelist": HASHES, "next": None}).encode()
-    assert run(capsys, "--config", config, "whitelist", "list") == (0, "\n".join(HASHES) + "\n", "")
-    _, out, _ = run(capsys, "--config", config, "whitelist", "list", "--json")
-    assert [json.loads(line) for line in out.splitlines()] == [{"info_hash": one} for one in HASHES]
+    """`whitelist list` prints a torrent in each line, with its label."""
+    rows = [{"info_hash": one, "label": f"a {at}"} for at, one in enumerate(HASHES)]
+    page = {"torrents": rows, "next": None}
+    api.answers = {"GET /api/v2/torrents?whitelisted=true&limit=200": page}
+    lines = "".join(f"{one}\ta {at}\n" for at, one in enumerate(HASHES))
+    assert run(capsys, "--config", config, "whitelist", "list") == (0, lines, "")
 
 
 def test_whitelist_stops_at_the_first_refusal(
