@@ -260,6 +260,10 @@ def frame_at(
     """
     end = frame.LAST_SEQ + 1  # first event of the segment after
     for one in reversed(segments_of(path)):
+        first = segment.first_frame_header(one)
+        if first is not None and first.date_us > date_us + BACK_US:
+            end = segment.base_seq_of(one)
+            continue
         found = following = None
         for each in Reader(path, segment.base_seq_of(one), picks=picks).frames():
             if each.header.base_seq < end and each.header.date_us <= date_us:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _FILTERED: Final = 64
 """Times as many events as are wanted the first look has, where not all of them fit."""
 _WIDER: Final = 32
-"""Times as many events the next look has, and how many times fewer a look that found too many."""
+"""Times as many events the next look has."""
 _AT_ONCE: Final = 1000
 """Events that one look may find."""
 
@@ -91,19 +91,38 @@ async def newest_before(
     those that were looked at. `before`: only events before this one; None = all.
 
     It looks at more and more of the log's end, because a page of events ascends. A look that finds
-    too many does not reach the newest of them, and is made again with fewer events.
+    too many does not reach the newest of them: those are behind `floor`, and from then on it looks
+    at half of what is left.
     """
     end = await end_of(api)
     end = upto = end if before is None else min(end, before)
     found: list[dict[str, Any]] = []
-    wide = count * (_FILTERED if any(filters.values()) else 1)
+    wide, floor = count * (_FILTERED if any(filters.values()) else 1), 0
     while upto > 0 and len(found) < count:
         begin = max(0, upto - wide)
-        query = {"from": begin, "to": upto - 1, "limit": _AT_ONCE, **filters}
-        page = await api.get("/api/v2/events", query)
-        whole = page["next"] is None or page["next"] >= upto - 1
-        if whole or upto - begin == 1:
-            found, upto, wide = page["events"] + found, begin, (upto - begin) * _WIDER
+        part, reached = await _look(api, begin, upto, filters)
+        if reached == upto or upto - begin == 1:
+            found, upto, wide = part + found, begin, wide * _WIDER
+            floor = floor if floor < upto else 0
         else:
-            wide = max(1, (upto - begin) // _WIDER)
+            floor = reached
+        if floor:
+            wide = max(1, (upto - floor) // 2)
     return found[-count:][::-1], end
+
+
+async def _look(
+    api: Api, begin: int, upto: int, filters: dict[str, Any]
+) -> tuple[list[dict[str, Any]], int]:
+    """Returns what fits from event `begin` on, and the number of the event that it did not look at
+    any more: `upto`, or less where it found too many.
+    """
+    query = {"from": begin, "to": upto - 1, "limit": _AT_ONCE, **filters}
+    found: list[dict[str, Any]] = []
+    after: int | None = None
+    while len(found) < _AT_ONCE:  # a page is short where it takes long
+        page = await api.get("/api/v2/events", {**query, "after": after})
+        found, after = found + page["events"], page["next"]
+        if after is None or after >= upto - 1:
+            return found, upto
+    return found, upto if after is None else after + 1

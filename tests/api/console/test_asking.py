@@ -22,7 +22,9 @@ class _Log(FakeApi):
 
     end: int = 0
     each: int = 1
+    fits: range = range(10**9)
     shown: int = field(default=0, init=False)
+    asked: int = field(default=0, init=False)
 
     async def get(self, path: str, query: Query | None = None, **names: object) -> Any:
         assert (path, names) == ("/api/v2/events", {})
@@ -30,7 +32,8 @@ class _Log(FakeApi):
         first = max(given["from"], -1 if given.get("after") is None else given["after"] + 1)
         last = min(given.get("to", self.end - 1), self.end - 1)
         each = self.each if "type" in given else 1
-        fits = [seq for seq in range(first, last + 1) if not seq % each]
+        fits = [seq for seq in range(first, last + 1) if not seq % each and seq in self.fits]
+        self.asked += 1
         page, rest = fits[: given["limit"]], fits[given["limit"] :]
         self.shown += len(page)
         return {
@@ -55,3 +58,11 @@ def test_the_newest_events(end: int, each: int, count: int, before: int | None) 
     fits = [seq for seq in range(upto) if not seq % each]
     assert [one["seq"] for one in found] == fits[::-1][:count]
     assert api.shown <= 1 + 100 * count
+
+
+def test_changes_of_the_first_day() -> None:
+    """Where all that fits came at once and long ago, the newest of it are still found soon."""
+    api = _Log(end=400_000, fits=range(50, 20_050))
+    found, _ = trio.run(lambda: newest_before(api, 100, None, type=["kept"]))
+    assert [one["seq"] for one in found] == list(range(20_049, 19_949, -1))
+    assert api.asked < 20
