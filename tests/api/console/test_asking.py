@@ -24,7 +24,7 @@ class _Log(FakeApi):
     each: int = 1
     fits: range = range(10**9)
     shown: int = field(default=0, init=False)
-    asked: int = field(default=0, init=False)
+    looks: int = field(default=0, init=False)
 
     async def get(self, path: str, query: Query | None = None, **names: object) -> Any:
         assert (path, names) == ("/api/v2/events", {})
@@ -33,7 +33,7 @@ class _Log(FakeApi):
         last = min(given.get("to", self.end - 1), self.end - 1)
         each = self.each if "type" in given else 1
         fits = [seq for seq in range(first, last + 1) if not seq % each and seq in self.fits]
-        self.asked += 1
+        self.looks += 1
         page, rest = fits[: given["limit"]], fits[given["limit"] :]
         self.shown += len(page)
         return {
@@ -65,4 +65,4 @@ def test_changes_of_the_first_day() -> None:
     api = _Log(end=400_000, fits=range(50, 20_050))
     found, _ = trio.run(lambda: newest_before(api, 100, None, type=["kept"]))
     assert [one["seq"] for one in found] == list(range(20_049, 19_949, -1))
-    assert api.asked < 20
+    assert api.looks < 20
