@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
-from api.console import formats, given
+from api.console import formats, given, rule
 from api.console.api import ProblemError
 from api.console.asking import together
+from api.console.dry_run import DRY_RUN
 from api.console.page import Action, Asked, Data, Form, Page, Screens
+from api.console.settings_values import json_of, value_of
 
 if TYPE_CHECKING:
     from api.console.api import Api
 
 _ROWS: Final = 100
 _READ: Final = 1000
-_PAGES: Final = 20
-"""Pages of the history that are read at most; each has `_READ` changes."""
+_LOOK: Final = 10_000
+"""Events before the newest change whose changes are read first."""
+_WIDER: Final = 8
+"""Times as many events each further look has."""
 
 
 async def load(api: Api, asked: Asked) -> Data:
@@ -27,16 +30,17 @@ async def load(api: Api, asked: Asked) -> Data:
     """
     key = asked.get("key")
     current = await api.get("/api/v2/settings")
+    before = given.whole(asked, "before")
+    end = -1 if current["seq"] is None else current["seq"]
     found, troubles = await together(
-        history=_history(api), factors=api.get("/api/v2/factors", {"limit": _READ})
+        history=_history(api, key, end + 1 if before is None else before),
+        factors=api.get("/api/v2/factors", {"limit": _READ}),
     )
     keys = current["keys"]
     chosen = next((one for one in keys if one["key"] == key), None)
     if key and chosen is None:
         raise ProblemError(404, "There is no such setting", "The page Settings lists all")
-    changes = [one for one in found["history"] or [] if not key or one["key"] == key]
-    before = given.whole(asked, "before")
-    changes = [one for one in changes if before is None or one["seq"] < before]
+    changes = found["history"] or []
     shown = _whole_events(changes)
     return {
         "key": key,
@@ -53,11 +57,6 @@ async def load(api: Api, asked: Asked) -> Data:
     }
 
 
-def json_of(value: object) -> str:
-    """Writes a value as forms take it, too."""
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _setting(one: Data) -> Data:
     kept = {name: one[name] for name in ("key", "seq", "time", "reason")}
     by = one["by"] or ("the file" if one["seq"] is not None else "not known")
@@ -66,22 +65,41 @@ def _setting(one: Data) -> Data:
     return {**kept, **values, "by": by, "differs": differs, "own": f"/settings?key={one['key']}"}
 
 
-async def _history(api: Api) -> list[Data]:
-    """Returns a row for each setting that a change set, the newest first."""
+async def _history(api: Api, key: str, before: int) -> list[Data]:
+    """Returns a row for each setting that a change before this event set, the newest first: those
+    of a page at least, and one more where there are more. `key`: of this setting alone.
+
+    It looks at more and more events, because a page of changes ascends.
+    """
     rows: list[Data] = []
-    after = None
-    for _ in range(_PAGES):
-        page = await api.get("/api/v2/settings/history", {"limit": _READ, "after": after})
-        for one in page["changes"]:
-            kept = {name: one[name] for name in ("seq", "time", "reason")}
-            rows += [
-                {**kept, "key": key, "value": json_of(value), "by": one["by"] or "the file"}
-                for key, value in one["settings"].items()
+    end, wide = before, _LOOK
+    while end > 0 and len(_whole_events(rows)) == len(rows):
+        begin = max(0, end - wide)
+        found: list[Data] = []
+        after: int | None = begin - 1 if begin else None
+        while True:
+            page = await api.get("/api/v2/settings/history", {"limit": _READ, "after": after})
+            found += [
+                row
+                for one in page["changes"]
+                if begin <= one["seq"] < end
+                for row in _rows(one)
+                if not key or row["key"] == key
             ]
-        after = page["next"]
-        if after is None:
-            break
-    return rows[::-1]
+            after = page["next"]
+            if after is None or after >= end - 1:
+                break
+        rows += found[::-1]
+        end, wide = begin, wide * _WIDER
+    return rows
+
+
+def _rows(change: Data) -> list[Data]:
+    kept = {name: change[name] for name in ("seq", "time", "reason")}
+    return [
+        {**kept, "key": key, "value": json_of(value), "by": change["by"] or "the file"}
+        for key, value in change["settings"].items()
+    ]
 
 
 def _whole_events(rows: list[Data]) -> list[Data]:
@@ -96,12 +114,8 @@ def _whole_events(rows: list[Data]) -> list[Data]:
 
 
 async def _change(api: Api, _asked: Asked, form: Form) -> str:
-    key, text = form.get("key"), form.get("value")
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = text  # a word needs no quotes
-    made = await api.change("PATCH", "/api/v2/settings", {"settings": {key: value}})
+    body = {"settings": {form.get("key"): value_of(form.get("value"))}}
+    made = await api.change("PATCH", "/api/v2/settings", body)
     if not made["changed"]:
         return "Nothing changes: this value is in force."
     said = ", ".join(
@@ -143,8 +157,11 @@ SETTINGS: Final = Screens(
         Page(path="/settings", title="Settings", template="settings.html", load=load,
              tables=("settings", "factors", "changes"), command=_command,
              call="GET /api/v2/settings", menu="Settings"),
+        DRY_RUN,
+        rule.RULE,
     ),
     actions=(
+        *rule.ACTIONS,
         Action(path="/settings/change", act=_change),
         Action(path="/settings/factors", act=_set_factor),
         Action(path="/settings/factors/end", act=_end_factor),

@@ -26,6 +26,7 @@ SCREENS = [
     ("/bulk", "Many at once"),
     ("/settings", "In force"),
     ("/settings?key=policy.max_peers", "Changes, the newest first"),
+    ("/hit-and-run/rule", "Rules, the newest first"),
     ("/search?q=no+such+thing", "Nothing is called like this"),
     ("/members/1", "Last announce"),
     ("/members/owner:bert/ledger", "How it was counted"),

@@ -52,3 +52,50 @@ def test_every_form(site: Site, new_page: Callable[..., Page], *, scripts: bool)
     assert "is ended" in page.locator(".notice.good").inner_text()
     ended = site.ask("GET", "events?type=credit_factor_ended")["events"][-1]
     assert ended["by"]["reason"] == why
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_dry_run_and_then_the_change(
+    site: Site, new_page: Callable[..., Page], *, scripts: bool
+) -> None:
+    """What one peer of an account at a time would have refused is told, and nothing is changed."""
+    page = new_page(width=320, scripts=scripts)
+    key = "policy.leeching_slots"
+    before = len(site.ask("GET", "settings/history")["changes"])
+    go(page, f"/settings?key={key}")
+    page.click("a:text-is('Dry run')")
+    page.fill("form.filters [name=value]", str(50 + scripts))
+    page.click("button:text-is('Try')")
+    page.locator("#credit").wait_for()
+    assert str(50 + scripts) in page.inner_text("#changed")
+    assert page.locator("#load tbody tr").count() == 5
+    if scripts:
+        assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert len(site.ask("GET", "settings/history")["changes"]) == before
+    page.fill("details[open] [name=reason]", f"tried {HOSTILE}")
+    page.click("details[open] button")
+    assert f"{key} is {50 + scripts}, it was" in page.locator(".notice.good").inner_text()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_rule(site: Site, new_page: Callable[..., Page], *, scripts: bool) -> None:
+    """Another rule is compared with the one in force and set; its author and reason show."""
+    page = new_page(width=320, scripts=scripts)
+    hours = 80 + scripts
+    go(page, "/hit-and-run/rule")
+    page.fill("[name=seed_seconds]", f"{hours}h")
+    page.click("button:text-is('Compare')")
+    page.locator("#compared").wait_for()
+    assert f"3 d {hours - 72} h" in page.inner_text("#compared")
+    if scripts:
+        assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.fill("details[open] [name=reason]", f"voted {HOSTILE}")
+    page.click("details[open] button")
+    assert "The rule is set" in page.locator(".notice.good").inner_text()
+    newest = page.locator("#rules tbody tr").first.inner_text()
+    assert "admin" in newest
+    assert f"voted {HOSTILE}" in newest
+    rule = site.ask("GET", "hit-and-run/rule")["rule"]
+    assert (rule["seed_seconds"], rule["ratio"]) == (hours * 3600, 1)
