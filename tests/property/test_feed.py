@@ -9,7 +9,7 @@ from attrs import evolve
 from hypothesis import strategies as st
 
 from tests.property.world import FIRST_SETTINGS, Step, World, steps
-from tests.support import HandTime, MemoryLog, few_or_many, try_examples
+from tests.support import HandTime, MemoryLog, Rig, few_or_many, try_examples
 from tests.tracker.domain.detecting.said import again, fields_of
 from tracker.domain.detecting import feed as module
 from tracker.domain.detecting.feed import Feed
@@ -105,3 +105,36 @@ def _remember_one(history: list[Step]) -> None:
 
 def _seen(one: Interval) -> dict[str, Any]:
     return fields_of(again(one, peer_id=one.peer_id[:8], address=None, port=0, key=None))
+
+
+class Clock(Detector):
+    """Keeps the times that it hears."""
+
+    name = "clock"
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+
+    def heard(self, interval: Interval) -> Iterable[Finding]:  # noqa: ARG002  # the base's name
+        return ()
+
+    def ticked(self, time_us: int) -> Iterable[Finding]:
+        self.times.append(time_us)
+        return ()
+
+
+def test_each_tick_of_a_frame_is_heard() -> None:
+    """Else a tracker that ran all the time would look as if it had been down."""
+    rig = Rig()
+    times = []
+    for _ in range(4):
+        rig.time.advance(601)
+        rig.service.tick()
+        times.append(rig.state.time_us)
+    state, clock = State(), Clock()
+    feed, state.gone = Feed(Watch([clock])), []
+    (frame,) = [one for one in rig.log.frames() if one.header.kind == Tick.kind]
+    header = frame.header
+    state.apply(header.kind, header.schema, header.base_seq, frame.plain, frame.protected)
+    list(hear(feed, state, frame))
+    assert clock.times == times

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -36,9 +35,9 @@ def _found(seed: int, places: set[int]) -> list[Finding]:
     found: list[Finding] = []
     for number, one in enumerate(population.announces()):
         if number in places:
-            data = json.loads(json.dumps(feed.watch.as_data()))
+            data = keeping.pack(feed.watch.detectors)
             feed.watch = Watch()
-            keeping.restore(feed.watch.paired(data))
+            keeping.restore(feed.watch.detectors, bytes(data))
         found += feed.announced(one)
     found += feed.ticked(feed.ticked_us + 9 * 86_400_000_000)
     return found

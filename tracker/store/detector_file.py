@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tracker.store.address_keys import Keyring
 
 FILE = "detectors"
-FORMAT = 1
+FORMAT = 2
 MOST_BYTES = 1 << 31
 """The most bytes that are read, decompressed: what is larger is none of ours."""
 _PURPOSE = b"detectors"
@@ -56,7 +56,7 @@ class Remembered(NamedTuple):
     shape: str  # of whom; others do not go on with it
     upto: int
     chain: bytes  # of the frame that ends there
-    data: Any  # as JSON has it
+    data: bytes | bytearray  # of `keeping.pack`
 
 
 def write(log: Path, keys: Keyring, day: int, one: Remembered) -> None:
@@ -64,9 +64,8 @@ def write(log: Path, keys: Keyring, day: int, one: Remembered) -> None:
 
     `day`: of the last event, in log time. Raises `SecretError`, `OSError`.
     """
-    text = json.dumps(one.data, separators=(",", ":"), ensure_ascii=False).encode()
     nonce = os.urandom(16)
-    hidden = keys.encrypt_section(day, nonce + _PURPOSE, zlib.compress(text, 1))
+    hidden = keys.encrypt_section(day, nonce + _PURPOSE, zlib.compress(one.data, 1))
     if hidden is None:
         return
     room = os.statvfs(log)
@@ -110,8 +109,9 @@ def read(log: Path, keys: Keyring, shape: str) -> Remembered:
         packed = keys.decrypt_section(head["day"], context, head["check"], hidden)
         if packed is None:
             raise RememberedError("the key of its day was shredded")
-        text = zlib.decompressobj().decompress(packed, MOST_BYTES)
-        remembered = Remembered(shape, upto, chain, parse_json(text))
+        remembered = Remembered(
+            shape, upto, chain, zlib.decompressobj().decompress(packed, MOST_BYTES)
+        )
     if upto < first_seq(log) or not holds_frame(log, upto, chain):
         raise RememberedError("the events after it are not in the log")
     return remembered

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from eventlog import border, first_seq
 from tracker.domain import events
+from tracker.domain.detecting import keeping
 from tracker.domain.detecting.cases import Found, Said
 from tracker.domain.detecting.feed import Feed
 from tracker.domain.detecting.watch import Watch
@@ -63,6 +64,11 @@ class Hiding:
 class CaseKeeper:
     """Notes what detectors find and staff says in a replay, and writes it."""
 
+    # `keeping.Remembers` says what these are.
+    version = 1
+    kept = ("_of_day",)
+    holds = ()
+
     def __init__(
         self,
         log: Path,
@@ -108,12 +114,7 @@ class CaseKeeper:
                 one = detector_file.read(self._log, self._keys, self._feed.shape)
                 if one.upto > listed.upto:
                     raise RememberedError("the cases end before it")
-                rows = one.data["of_day"]
-                of_day = {
-                    (who, name): (day, number, grade) for who, name, day, number, grade in rows
-                }
-                self._feed.restore(one.data)
-                self._of_day = of_day
+                keeping.restore([self, *self._feed.remembering], bytes(one.data))
         except RememberedError as error:
             if not isinstance(error, NothingRememberedError):
                 refused(f"The detectors hear the log again: {error}. Nothing has to be done")
@@ -188,8 +189,7 @@ class CaseKeeper:
         """
         if self._keys is None or not self.seq < self._heard == self._writer.upto == state.seq:
             return
-        of_day = [[*name, *row] for name, row in self._of_day.items()]
-        data = self._feed.as_data() | {"of_day": of_day}
+        data = keeping.pack([self, *self._feed.remembering])
         one = Remembered(self._feed.shape, self._heard, self._chain, data)
         detector_file.write(self._log, self._keys, state.time_us // DAY_US, one)
 
@@ -205,10 +205,16 @@ def hear(feed: Feed, state: State, frame: Frame) -> list[Heard]:
     elif header.kind == AnnounceRefused.kind and frames.known(frame):
         for seq, one in enumerate(AnnounceRefused.unpack(frame.plain), header.base_seq):
             found += feed.refused(state, seq, one)
-    found += feed.left(state, state.seq - 1)
     # A start is a tick, too: from then on the detectors know who comes.
-    if header.kind == Tick.kind or _starts(frame):
-        found += feed.ticked(state, state.seq - 1)
+    ticked = header.kind == Tick.kind or _starts(frame)
+    if header.kind == Tick.kind and header.records > 1:
+        # The tracker ran between the ticks of a frame. Who is gone is known after the last one.
+        for seq, tick in enumerate(Tick.unpack(frames.newest(frame).plain), header.base_seq):
+            if seq < state.seq - 1:
+                found += feed.ticked(state, seq, tick.time_us)
+    found += feed.left(state, state.seq - 1)
+    if ticked:
+        found += feed.ticked(state, state.seq - 1, state.time_us)
     return found
 
 

@@ -17,6 +17,7 @@ from tracker.domain.judging import size_of
 
 if TYPE_CHECKING:
     from tracker.domain.detecting.intervals import Finding
+    from tracker.domain.detecting.keeping import Remembers
     from tracker.domain.detecting.watch import Watch
     from tracker.domain.events.records import AnnounceRefused
     from tracker.domain.state import State
@@ -28,7 +29,8 @@ MOST_AWAY = 1_000_000
 """The most peers that are remembered while they are away, about 0.5 kB each. Of further ones the
 oldest are forgotten: what they announce next counts as their first announce.
 """
-
+MOST_SHARED = 65_536
+"""The most names that are looked up, so that peers share them; then they are looked up anew."""
 
 _NOTHING: list[Found] = []
 # They have types in the .pxd.
@@ -37,25 +39,24 @@ _left_unknown, _v4_mapped = events.LEFT_UNKNOWN, V4_MAPPED
 
 
 class _Last:
-    """The last announce of a peer."""
+    """The last announce of a peer: numbers as in the log, and the names that `Interval` has."""
 
     __slots__ = (
-        "account", "client", "downloaded", "info_hash", "left", "named", "peer_id", "size", "time_us",
+        "client", "downloaded", "left", "name", "named", "peer", "size", "time_us", "unowned",
         "uploaded",
     )  # fmt: skip
 
-    def __init__(self, one: Interval, named: bool) -> None:
-        """`named`: the end of the peer_id is known."""
-        self.time_us, self.account, self.client = one.time_us, one.account, one.client
-        self.named = named
-        self.info_hash, self.peer_id, self.left = one.info_hash, one.peer_id, one.left
+    def enter(self, one: Interval, left: int, named: bool) -> None:
+        """Enters an announce. `left`: as in the log; `named`: the end of the peer_id is known."""
+        self.time_us, self.client, self.left, self.named = one.time_us, one.client, left, named
+        self.name, self.peer, self.unowned = one.name, one.peer, one.unowned
         self.uploaded, self.downloaded, self.size = one.uploaded, one.downloaded, one.size
 
 
 class Feed:
     """Remembers the last announce of each peer with an account, without its address."""
 
-    version = 2
+    version = 3
     kept = ("_last", "_away", "_secret")
     holds: tuple[Any, ...] = (_Last,)
 
@@ -64,21 +65,17 @@ class Feed:
         self._watch, self._secret = watch, secret
         self._last: dict[int, _Last] = {}  # by its number
         self._away: dict[int, _Last] = {}  # of peers that may come back; the oldest first
+        self._shared: dict[Any, Any] = {}  # info hashes and names by themselves
 
     @property
     def shape(self) -> str:
         """Text that is another one for feeds that cannot go on where this one ends."""
         return f"{keeping.shape(self)} {self._watch.shape}"
 
-    def as_data(self) -> dict[str, Any]:
-        """Returns what the feed and its detectors remember."""
-        return {"feed": keeping.as_data(self), "detectors": self._watch.as_data()}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        """Has them remember what `as_data` returned. Raises anything for other data, and then
-        nothing has changed.
-        """
-        keeping.restore([(self, data["feed"]), *self._watch.paired(data["detectors"])])
+    @property
+    def remembering(self) -> list[Remembers]:
+        """All that remember something, for `keeping`: the feed and its detectors."""
+        return [self, *self._watch.detectors]
 
     @property
     def listed(self) -> set[int]:
@@ -103,14 +100,26 @@ class Feed:
             account = packed.u32(account_of, packed.word(plain, number * 80 + 60))
             if not account:  # there are none in public modes
                 continue
-            interval = self._interval(state, seq + number, account, number, plain, protected)
+            last = self._before(packed.wide(plain, number * 80 + 64), plain[number * 80 + 77])
+            interval = self._interval(state, seq + number, account, number, plain, protected, last)
             found += self._heard(interval)
-            last = _Last(interval, len(protected) > 0)
+            if last is None:
+                last = _Last()
+            last.enter(interval, packed.wide(plain, number * 80 + 52), len(protected) > 0)
             if interval.event == _stopped:
-                found += self._heard(_still(last, seq + number, interval.time_us, gone=True))
+                found += self._heard(_still(last, seq + number, interval.time_us, True))
             else:
                 self._last[seq + number] = last
         return found
+
+    def _before(self, last_seq: int, rule: int) -> _Last | None:
+        """Takes out the announce before; None = nothing is known of one."""
+        if rule == _rule_first:
+            return None
+        before = self._last.pop(last_seq, None)
+        if before is None and self._away:
+            before = self._away.pop(last_seq, None)
+        return before
 
     def _interval(
         self,
@@ -120,17 +129,13 @@ class Feed:
         number: int,
         plain: bytearray,
         protected: bytearray,
+        before: _Last | None,
     ) -> Interval:
         """Reads a record of a frame by its number: see `tracker.domain.events.announce`."""
         at = number * 80
         time_us, left = packed.wide(plain, at), packed.wide(plain, at + 52)
         uploaded, downloaded = packed.wide(plain, at + 36), packed.wide(plain, at + 44)
-        last_seq, what, rule = packed.wide(plain, at + 64), plain[at + 76], plain[at + 77]
-        before: _Last | None = None
-        if rule != _rule_first:
-            before = self._last.pop(last_seq, None)
-            if before is None and self._away:
-                before = self._away.pop(last_seq, None)
+        what, rule = plain[at + 76], plain[at + 77]
         one = Interval.__new__(Interval)
         one.seq, one.time_us, one.account = seq, time_us, account
         one.client, one.event = plain[at + 78] | plain[at + 79] << 8, what & 0x0F
@@ -140,10 +145,10 @@ class Feed:
         one.first, one.refused, one.gone = before is None, False, False
         if before is None:
             one.before_us, one.left_before = time_us, None
-            one.info_hash = packed.piece(plain, at + 8, 20)
+            one.info_hash = self._same(packed.piece(plain, at + 8, 20))
         else:
-            one.before_us, one.left_before = before.time_us, before.left
-            one.info_hash = before.info_hash
+            one.before_us, one.left_before = before.time_us, _left_of(before)
+            one.info_hash = before.unowned[0]
             if rule != _rule_restarted:
                 one.up = max(0, one.uploaded - before.uploaded)
                 one.down = max(0, one.downloaded - before.downloaded)
@@ -156,13 +161,32 @@ class Feed:
         else:
             one.address, one.port, one.key = None, 0, None
         if before is not None and before.named and protected:
-            one.peer_id = before.peer_id  # one with an account keeps its own
+            one.peer_id = before.unowned[1]  # one with an account keeps its own
         else:
             one.peer_id = packed.piece(plain, at + 28, 8) + self._end_of(number, protected)
         one.size = size_of(state, one.info_hash)
-        one.name = account, one.peer_id
-        one.peer = account, one.info_hash, one.peer_id
+        self._call(one, before)
         return one
+
+    def _call(self, one: Interval, before: _Last | None) -> None:
+        """Gives an interval the names of its peer, those of the announce before where they hold."""
+        if before is None or before.name[0] != one.account or before.name[1] != one.peer_id:
+            one.name = self._same((one.account, one.peer_id))
+            one.peer_id = one.name[1]
+            one.peer = one.name[0], one.info_hash, one.peer_id
+            one.unowned = one.info_hash, one.peer_id
+        else:
+            one.name, one.peer, one.unowned = before.name, before.peer, before.unowned
+
+    def _same(self, name: Any) -> Any:
+        """Returns an equal name that other peers have, too, or this one."""
+        known = self._shared.get(name)
+        if known is not None:
+            return known
+        if len(self._shared) >= MOST_SHARED:
+            self._shared.clear()
+        self._shared[name] = name
+        return name
 
     def _end_of(self, number: int, protected: bytearray) -> bytes:
         """Returns the hash of the end of a peer_id, zeros where it is not known."""
@@ -198,18 +222,18 @@ class Feed:
             before = self._last.pop(last_seq, None)
             if before is None:
                 continue
-            found += self._heard(_still(before, seq, state.time_us, gone=True))
+            found += self._heard(_still(before, seq, state.time_us, True))
             if account:
-                before.account = account
+                info_hash, peer_id = before.unowned
+                before.name, before.peer = (account, peer_id), (account, info_hash, peer_id)
                 self._last[last_seq] = before
-                found += self._heard(_still(before, seq, state.time_us, gone=False))
+                found += self._heard(_still(before, seq, state.time_us, False))
             else:
                 self._away[last_seq] = before
         return found
 
-    def ticked(self, state: State, seq: int) -> list[Found]:
-        """Hears that time passed, up to that of the state."""
-        time_us = state.time_us
+    def ticked(self, state: State, seq: int, time_us: int) -> list[Found]:
+        """Hears that time passed up to `time_us`, as event `seq` says."""
         found = [(seq, time_us, finding) for finding in self._watch.ticked(time_us)]
         oldest_us = time_us - state.settings.policy.remember_days * events.DAY_US
         while self._away:
@@ -224,12 +248,19 @@ class Feed:
         return [(interval.seq, interval.time_us, one) for one in found] if found else _NOTHING
 
 
-def _still(last: _Last, seq: int, time_us: int, *, gone: bool) -> Interval:
+def _left_of(last: _Last) -> int | None:
+    return None if last.left == _left_unknown else last.left
+
+
+def _still(last: _Last, seq: int, time_us: int, gone: bool) -> Interval:
     """Returns an interval in which a peer moved nothing. `gone`: it is no longer listed."""
-    return Interval(
-        seq=seq, time_us=time_us, before_us=last.time_us, account=last.account,
-        info_hash=last.info_hash, peer_id=last.peer_id, address=None, port=0, key=None,
-        client=last.client, event=events.NONE, up=0, down=0, left=last.left, left_before=last.left,
+    left = _left_of(last)
+    one = Interval(
+        seq=seq, time_us=time_us, before_us=last.time_us, account=last.name[0],
+        info_hash=last.unowned[0], peer_id=last.unowned[1], address=None, port=0, key=None,
+        client=last.client, event=events.NONE, up=0, down=0, left=left, left_before=left,
         uploaded=last.uploaded, downloaded=last.downloaded, first=False, refused=False, gone=gone,
         size=last.size,
     )  # fmt: skip
+    one.name, one.peer, one.unowned = last.name, last.peer, last.unowned
+    return one

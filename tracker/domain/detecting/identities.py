@@ -54,7 +54,7 @@ class SharedPeerId(Detector):
     def heard(self, interval: Interval) -> Iterable[Finding]:
         if interval.refused or not interval.account:
             return ()
-        peer, account = (interval.info_hash, interval.peer_id), interval.account
+        peer, account = interval.unowned, interval.account
         first = self._listed.setdefault(peer, account)
         if interval.gone or interval.event == STOPPED:
             self._went(peer, account, first)

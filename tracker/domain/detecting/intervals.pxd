@@ -4,7 +4,7 @@ cdef class Interval:
     cdef public object key, up, down, left, left_before, uploaded, downloaded, size
     cdef public int port, client, event
     cdef public bint first, refused, gone
-    cdef public tuple name, peer
+    cdef public tuple name, peer, unowned
 
 cdef class Detector:
     cpdef heard(self, Interval interval)

@@ -33,14 +33,15 @@ class Interval:
     its last announce, nothing was added, and `time_us` is when it was no longer listed.
 
     `name` and `peer` name the peer, in its torrent and in all: account and peer_id, and account,
-    info hash and peer_id. It is compiled, because there is one for each announce; amounts are
-    Python's numbers, which have no end.
+    info hash and peer_id. `unowned` is info hash and peer_id. All intervals of a peer have the same
+    objects there, because detectors remember peers by them. It is compiled, because there is one
+    for each announce; amounts are Python's numbers, which have no end.
     """
 
     __slots__ = (
         "account", "address", "before_us", "client", "down", "downloaded", "event", "first", "gone",
         "info_hash", "key", "left", "left_before", "name", "peer", "peer_id", "port", "refused",
-        "seq", "size", "time_us", "up", "uploaded",
+        "seq", "size", "time_us", "unowned", "up", "uploaded",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +91,7 @@ class Interval:
         self.size = size  # of the torrent: as declared, or the largest `left`; 0 = not known
         self.name = account, peer_id
         self.peer = account, info_hash, peer_id
+        self.unowned = info_hash, peer_id
 
 
 class Finding(NamedTuple):

@@ -6,10 +6,11 @@ from tracker.domain.detecting.sent cimport SentByDay
 cdef class _Peer:
     cdef public long long seq, time_us, begin_us
     cdef public object received, begin_received, left, lacks
-    cdef public tuple said, peak
+    cdef public unsigned long long said_up, said_down, peak_up, peak_down
+    cdef public bint said, peaked
     cdef public dict used
 
-    @cython.locals(said=tuple, last=tuple)
+    @cython.locals(up=cython.ulonglong, down=cython.ulonglong)
     cpdef announces(self, Interval interval, received, own)
     cpdef again(self, Interval interval)
 

@@ -60,16 +60,17 @@ class _Peer:
     """A peer after an announce: as long as it is listed, and `silent_days` after it."""
 
     __slots__ = (
-        "begin_received", "begin_us", "lacks", "left", "peak", "received", "said", "seq", "time_us",
-        "used",
+        "begin_received", "begin_us", "lacks", "left", "peak_down", "peak_up", "peaked", "received",
+        "said", "said_down", "said_up", "seq", "time_us", "used",
     )  # fmt: skip
 
     def __init__(self, seq: int, time_us: int) -> None:
         self.seq, self.time_us = seq, time_us  # of its last announce
         self.received = 0  # by all in the torrent up to then
-        self.said: tuple[int, int] | None = None  # `uploaded` and `downloaded`; None = not known
-        # Those of the announce before the last, where the last one told nothing new; else None.
-        self.peak: tuple[int, int] | None = None
+        self.said = False  # these are known: `uploaded` and `downloaded` of its last announce
+        self.said_up = self.said_down = 0
+        self.peaked = False  # the last one told nothing new: those of the announce before it
+        self.peak_up = self.peak_down = 0
         # Where the window begins that its next announce ends, and what others received until then.
         self.begin_us, self.begin_received = time_us, 0
         self.left: int | None = None  # in its last announce
@@ -83,20 +84,22 @@ class _Peer:
         One that tells nothing new may be an old one, which a later one overtook. So the next window
         begins with the announce before it.
         """
-        said, last = (interval.uploaded, interval.downloaded), self.said
-        if last is None or said[0] > last[0] or said[1] > last[1]:
-            self.begin_us, self.begin_received, self.peak = interval.time_us, received, None
+        up, down = interval.uploaded, interval.downloaded
+        self.peaked = self.said and up <= self.said_up and down <= self.said_down
+        if self.peaked:
+            self.begin_us, self.begin_received = self.time_us, self.received + own
+            self.peak_up, self.peak_down = self.said_up, self.said_down
         else:
-            self.begin_us, self.begin_received, self.peak = self.time_us, self.received + own, last
+            self.begin_us, self.begin_received = interval.time_us, received
         self.seq, self.time_us, self.received = interval.seq, interval.time_us, received
-        self.said, self.left = said, interval.left
+        self.said, self.said_up, self.said_down, self.left = True, up, down, interval.left
 
     def again(self, interval: Interval) -> int:
         """Returns how much of `up` counts a second time, if the last announce was an old one."""
-        up, down = self.peak or (interval.uploaded + 1, 0)
-        if interval.uploaded < up or interval.downloaded < down:
+        up, down = interval.uploaded, interval.downloaded
+        if not self.peaked or up < self.peak_up or down < self.peak_down:
             return 0
-        return max(0, interval.up - (interval.uploaded - up))
+        return max(0, interval.up - (up - self.peak_up))
 
 
 class _Window:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracker.domain.detecting import keeping
 from tracker.domain.detecting.addresses import AddressParameters, SharedAddress
@@ -60,14 +60,6 @@ class Watch:
     def shape(self) -> str:
         """Text that is another one for other detectors, or others of their parameters."""
         return " ".join(map(keeping.shape, self.detectors))
-
-    def as_data(self) -> dict[str, Any]:
-        """Returns what the detectors remember, by their names."""
-        return {each.name: keeping.as_data(each) for each in self.detectors}
-
-    def paired(self, data: dict[str, Any]) -> list[tuple[Detector, Any]]:
-        """Returns each detector with its part of what `as_data` returned."""
-        return [(each, data[each.name]) for each in self.detectors]
 
     def heard(self, interval: Interval) -> list[Finding]:
         """Passes an interval on to each detector. Returns what they found."""

@@ -29,4 +29,5 @@ def again(one: Interval, **changed: Any) -> Interval:
 
 def fields_of(one: Interval) -> dict[str, Any]:
     """Returns the fields from which an interval is made."""
-    return {each: getattr(one, each) for each in Interval.__slots__ if each not in ("name", "peer")}
+    names = ("name", "peer", "unowned")
+    return {each: getattr(one, each) for each in Interval.__slots__ if each not in names}
