@@ -32,24 +32,25 @@ class Turns:
             if self._renewing:
                 await self._wait(connection)
                 continue
-            self._renewing = True
+            self._renewing, takes_one = True, False
             try:
                 await trio.lowlevel.checkpoint()
+                takes_one = True
             finally:
                 self._renewing = False
-                self._renew()
+                self._left = self._most
+                self._wake(self._most + (not takes_one))
         self._left -= 1
 
-    def _renew(self) -> None:
-        """Wakes as many tasks as there are turns now; the last of them renews the turns again.
+    def _wake(self, count: int) -> None:
+        """Wakes one task more than there are turns left, and that one renews the turns again.
 
         Connections that gave way to others are woken too, because they would hold memory.
         """
-        self._left = left = self._most
-        while left and self._waiting:
+        while count and self._waiting:
             task, connection = self._waiting.popitem(last=False)
             trio.lowlevel.reschedule(task)
-            left -= connection.fileno() >= 0
+            count -= connection.fileno() >= 0
 
     async def _wait(self, connection: trio.socket.SocketType) -> None:
         task = trio.lowlevel.current_task()
@@ -61,6 +62,7 @@ class Turns:
         self._waiting[task] = connection
         await trio.lowlevel.wait_task_rescheduled(abort)
         if connection.fileno() < 0:
+            self._wake(1)  # in its place
             raise trio.ClosedResourceError
 
 

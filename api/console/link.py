@@ -27,7 +27,7 @@ ANSWER_SECONDS: Final = 40.0
 """Longest time for a whole answer, in seconds. The API itself takes up to 30 for the past."""
 MOST_AT_ONCE: Final = 48
 """Requests to the API at a time; further ones wait."""
-TURN_SECONDS: Final = 0.05
+TURN_SECONDS: Final = 0.02
 """A request goes when the one before has its answer, or after so many seconds. So twenty people who
 click at once load one core with their questions, and announces find another one.
 """

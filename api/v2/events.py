@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 SEQ_MAX: Final = 2**63 - 1
 
+EVENTS_TIMEOUT: Final = 15.0
+"""Seconds for a page of events, because a process reads it, and may have to begin."""
+
 _FILTERS: Final = ("info_hash", "key_ref", "account")
 
 _TYPE_AND_TORRENT: Final = (
@@ -83,7 +86,9 @@ class Events:
         )
         await _up_to_moment(self.reads, given)
         wanted = self.wanted(given)
-        allow_time()  # a process reads them, and may have to begin
+        allow_time(EVENTS_TIMEOUT)
+        if not DERIVED_TYPES.isdisjoint(wanted.types):
+            allow_time()  # the book is read for them
         page = await self.log.read(part(given), wanted, params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
@@ -203,7 +208,7 @@ class Rejections:
         """
         given = params.only(request.args, "after", "from", "to", "at", "key_ref", "account")
         await _up_to_moment(self.reads, given)
-        allow_time()
+        allow_time(EVENTS_TIMEOUT)
         wanted = EventFilter(
             types=frozenset({"announce_refused"}),
             key_ref=params.optional_number(given, "key_ref"),

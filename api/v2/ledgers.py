@@ -121,9 +121,9 @@ class Ledgers:
         return number
 
 
-def allow_time() -> None:
-    """Gives the request enough time to read a ledger."""
-    g.time_limit.deadline = max(g.time_limit.deadline, trio.current_time() + PAST_TIMEOUT)
+def allow_time(seconds: float = PAST_TIMEOUT) -> None:
+    """Gives the request enough time for a helper process, by default to read a ledger."""
+    g.time_limit.deadline = max(g.time_limit.deadline, trio.current_time() + seconds)
 
 
 def _note(page: EntriesPage | SumsPage) -> None:

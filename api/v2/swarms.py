@@ -14,6 +14,7 @@ from api.reads import SEQ_MAX
 from api.replies import encode, json_text
 from api.times import rfc3339
 from api.v2 import looks, params
+from api.v2.events import EVENTS_TIMEOUT
 from api.v2.ledgers import allow_time
 from api.v2.looks import WHY
 from api.v2.pages import gather
@@ -73,7 +74,7 @@ class Swarms:
         settings = self.reads.live.now().settings().data
         interval = settings["interval"]
         latest = interval + settings["policy"].get("interval_jitter", 0)
-        allow_time()
+        allow_time(EVENTS_TIMEOUT)
         rates = await self.log.rates([one.last_seq for one in peers])
         shown = torrent_json(found)
         size, open_to = shown["size"], looks.wanted()
