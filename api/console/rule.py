@@ -33,6 +33,8 @@ MEMBERS: Final = {
 """The members of a rule, with their names in words."""
 _NONE: Final = ("ratio", "window")
 """Members that a rule may do without; an empty field says so."""
+_SOON: Final = "This page shows it within ten seconds."
+"""The API reads rules where downloads are judged, a little behind the log."""
 
 
 async def load(api: Api, asked: Asked) -> Data:
@@ -137,12 +139,12 @@ def _said(name: str, value: Any) -> str:
 
 async def _set(api: Api, _asked: Asked, form: Form) -> str:
     done = await api.change("PUT", _RULE, _rule_of(form))
-    return f"The rule is set (event {done['seq']}). It judges what becomes liable from now on."
+    return f"The rule is set (event {done['seq']}). {_SOON}"
 
 
 async def _end(api: Api, _asked: Asked, _form: Form) -> str:
     done = await api.change("DELETE", _RULE)
-    return f"No rule is in force (event {done['seq']}). What is liable keeps its own."
+    return f"The rule is ended (event {done['seq']}). {_SOON}"
 
 
 RULE: Final = Page(
