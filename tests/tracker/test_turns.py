@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import trio
+import trio.testing
 from attrs import define
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +30,6 @@ LEAVING = st.none() | st.tuples(st.sampled_from(("cancelled", "closed")), st.int
 @given(most=st.integers(1, 3), leaving=st.lists(LEAVING, min_size=1, max_size=12))
 def test_all_who_stay_get_a_turn(most: int, leaving: list[tuple[str, int] | None]) -> None:
     taken: list[int] = []
-    now = 0
 
     async def wait(number: int, turns: Turns, connection: Any, scope: trio.CancelScope) -> None:
         with scope:
@@ -40,20 +40,20 @@ def test_all_who_stay_get_a_turn(most: int, leaving: list[tuple[str, int] | None
             taken.append(number)
 
     async def main() -> None:
-        nonlocal now
         turns = Turns(most)
         waiting = [(_Connection(), trio.CancelScope()) for _ in leaving]
-        with trio.fail_after(5):
-            async with trio.open_nursery() as nursery:
-                for number, (connection, scope) in enumerate(waiting):
-                    nursery.start_soon(wait, number, turns, connection, scope)
-                for now in range(8):
-                    await trio.lowlevel.checkpoint()
-                    for one, (connection, scope) in zip(leaving, waiting, strict=True):
-                        if one == ("cancelled", now):
-                            scope.cancel()
-                        elif one == ("closed", now):
-                            connection.number = -1
+        async with trio.open_nursery() as nursery:
+            for number, (connection, scope) in enumerate(waiting):
+                nursery.start_soon(wait, number, turns, connection, scope)
+            for now in range(8):
+                await trio.lowlevel.checkpoint()
+                for one, (connection, scope) in zip(leaving, waiting, strict=True):
+                    if one == ("cancelled", now):
+                        scope.cancel()
+                    elif one == ("closed", now):
+                        connection.number = -1
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()  # whoever still waits would wait for ever
 
     trio.run(main)
     assert {number for number, one in enumerate(leaving) if one is None} <= set(taken)
