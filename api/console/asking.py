@@ -92,7 +92,8 @@ async def newest_before(
 
     It looks at more and more of the log's end, because a page of events ascends. A look that finds
     too many does not reach the newest of them: those are behind `floor`, and from then on it looks
-    at half of what is left.
+    at half of what is left, until it finds some. Then it looks at as many events as should have
+    half a page of them.
     """
     end = await end_of(api)
     end = upto = end if before is None else min(end, before)
@@ -102,13 +103,19 @@ async def newest_before(
         begin = max(0, upto - wide)
         part, reached = await _look(api, begin, upto, filters)
         if reached == upto or upto - begin == 1:
-            found, upto, wide = part + found, begin, wide * _WIDER
+            found, wide, upto = part + found, _wider(upto - begin, len(part)), begin
             floor = floor if floor < upto else 0
+            if floor and not part:
+                wide = max(1, (upto - floor) // 2)
         else:
             floor = reached
-        if floor:
             wide = max(1, (upto - floor) // 2)
     return found[-count:][::-1], end
+
+
+def _wider(wide: int, found: int) -> int:
+    """Returns how many events have half a page of what is looked for, where so many had `found`."""
+    return wide * (max(1, min(_WIDER, _AT_ONCE // (2 * found))) if found else _WIDER)
 
 
 async def _look(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from api.console.api import Api
 
 _ROWS: Final = 100
-_LOOKED_AT: Final = 1000
+_LOOKED_AT: Final = 300
 """Changes among which those of one author are looked for at a time."""
 _FILTERS: Final = ("account", "info_hash")
 

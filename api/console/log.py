@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from api.console.api import Api
 
 _ROWS: Final = 100
-_BARS: Final = 24
+_BARS: Final = 12
 _COUNTED: Final = 5
 """Pages of 1,000 events that the histogram counts by kind; of the rest it knows the number only."""
 _FILTERS: Final = ("info_hash", "account", "key_ref")
