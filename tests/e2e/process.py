@@ -304,6 +304,8 @@ class Tracker:
                 continue
             if self.running and "not yet vouched for" in done.stderr:
                 continue  # the running tracker writes the mark soon
+            if self.running and "finds it within some seconds" in done.stderr:
+                continue  # the follower is behind
             found = events_of(done)
             if wanted(found):
                 return found

@@ -44,8 +44,7 @@ def test_what_is_made_from_events(new_tracker: Callable[..., Tracker]) -> None:
     ]  # fmt: skip
     before = [seen[number - 1]["seq"] for number, one in enumerate(seen) if one in made(seen)]
     assert before == [one["seq"] for one in made(seen)]  # each comes after its event
-    again = tracker.events(*types)
-    assert made(again) == made(seen)
+    tracker.events_until(lambda found: made(found) == made(seen), *types)
     query = "&".join(f"type={each}" for each in MADE)
     pages, _ = all_pages(tracker, f"/api/v2/events?{query}&limit=1&", "events")
     assert [bare(one) for one in pages] == made(seen)
