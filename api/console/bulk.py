@@ -33,6 +33,8 @@ Make = Callable[["Api", list[str]], Awaitable[list[str]]]
 
 MOST: Final = 20_000
 """Lines of a list."""
+_LONGEST: Final = 4000
+"""Characters of a line; longer ones are mostly lists without line breaks."""
 _CHECKED: Final = 1000
 """Lines that a preview looks up; of the others it checks the form only."""
 SHOWN: Final = 500
@@ -188,6 +190,10 @@ def _lines(text: str, many: Many) -> list[str]:
     if len(lines) > MOST:
         detail = f"{len(lines)} lines: at most {MOST} at once; send the list in parts"
         raise ProblemError(422, "The list is too long", detail)
+    for number, line in enumerate(lines, 1):
+        if len(line) > _LONGEST:
+            detail = f"Line {number} has {len(line)} characters, at most {_LONGEST}: {many.takes}"
+            raise ProblemError(422, "A line is too long", detail)
     return [_values(line)[0].lower() for line in lines] if many.form is _HASH else lines
 
 

@@ -45,7 +45,8 @@ class Sessions:
     def begin(self, token: str, label: str, scope: str, *, addresses: bool) -> str:
         """Begins a session; returns the id for its cookie."""
         now = self.clock()
-        self._open = {key: one for key, one in self._open.items() if one.ends > now}
+        for key in [key for key, one in self._open.items() if one.ends <= now]:
+            cancel(self._open.pop(key).works.values())
         if len(self._open) >= MOST:
             cancel(self._open.pop(next(iter(self._open))).works.values())
         text = secrets.token_urlsafe(_ID_BYTES)

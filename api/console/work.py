@@ -6,6 +6,7 @@ page is closed. A cancel ends it between two steps, so that no step is half know
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -16,6 +17,7 @@ from api.console.api import DownError, ProblemError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+_log = logging.getLogger(__name__)
 MOST: Final = 8
 """Works that run at a time, of all sessions together."""
 KEPT: Final = 5
@@ -108,6 +110,8 @@ class Crew:
     async def _run(self, work: Work) -> None:
         try:
             await work.run()
+        except Exception as error:  # a defect ends this list, and neither others nor the console
+            _log.error("the list %s failed", work.title, exc_info=error)
         finally:
             work.ends = work.ends or "an error in the console; the tracker's text log has it"
             self._running.discard(work)

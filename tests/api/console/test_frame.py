@@ -8,6 +8,7 @@ import csv
 import io
 import json
 from typing import TYPE_CHECKING
+from unittest.mock import AsyncMock
 
 import pytest
 import trio
@@ -18,6 +19,7 @@ from api.console.link import DownError
 from api.console.page import Action, Page, Screens
 from api.console.sessions import LASTS_SECONDS, MOST, Sessions
 from api.console.sign_in import EACH, HELD, WRONG_SECONDS
+from api.console.work import Work
 from tests.api.console.fakes import HOST, Browser, FakeApi
 
 if TYPE_CHECKING:
@@ -214,8 +216,13 @@ def test_sessions_end_by_time_and_number() -> None:
     assert sessions.find(first)
     now[0] = LASTS_SECONDS
     assert sessions.find(first) is None
+    late = sessions.find(sessions.begin("t", "l", "read", addresses=False))
+    assert late
+    late.works["k"] = Work("a list", ["1"], AsyncMock())
+    now[0] += LASTS_SECONDS
     many = [sessions.begin("t", "l", "read", addresses=False) for _ in range(MOST + 1)]
     assert len(set(many)) == MOST + 1
+    assert late.works["k"].cancelled
     assert sessions.find(many[0]) is None
     assert sessions.find(many[1])
 

@@ -87,13 +87,19 @@ async def test_an_imported_key_that_is_known_is_named() -> None:
     assert asked in [target for _, target, _, _ in api.asked]
 
 
-async def test_a_long_list_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("k\n" * (MOST + 1), b"at most 20000 at once"),
+        ("k\n" + "k " * 70_000, b"Line 2 has 139999 characters, at most 4000"),
+    ],
+)
+async def test_a_long_list_is_refused(text: str, said: bytes) -> None:
     browser = Browser(FakeApi())
     await browser.sign_in()
-    form = {"what": "import", "text": "k\n" * (MOST + 1)}
-    answer = await browser.ask("POST", "/bulk", form)
+    answer = await browser.ask("POST", "/bulk", {"what": "import", "text": text})
     assert answer.status_code == 422
-    assert b"at most 20000 at once" in await answer.get_data(as_text=False)
+    assert said in await answer.get_data(as_text=False)
 
 
 @asynccontextmanager
@@ -167,6 +173,14 @@ async def test_lines_that_fail_are_named_and_the_rest_is_done() -> None:
         assert "does not answer" in gone["ends"]
         assert gone["lines"][0]["state"] == "not done"
         assert "does not answer" in await browser.text("/bulk")
+
+
+async def test_a_defect_ends_one_list_and_no_other() -> None:
+    api = FakeApi({"/api/v2/keys/import": KeyError("key_refs")})
+    async with working(api) as browser:
+        failed = await over(browser, await begin(browser, "import", "k" * 32))
+        assert "an error in the console" in failed["ends"]
+        assert (await over(browser, await begin(browser, "revoke", "7", "k2")))["ends"] == "done"
 
 
 async def test_a_list_ends_with_a_cancel_and_with_the_session(
