@@ -289,8 +289,7 @@ def _install(app: QuartTrio, console: Console) -> None:
 
 
 def _rule(path: str) -> str:
-    """Writes a path as Quart has it. An account may be `owner:NAME`, with slashes."""
-    return re.sub(r"{(\w+)}", r"<\1>", path.replace("{account}", "<path:account>"))
+    return re.sub(r"{(\w+)}", r"<\1>", path)
 
 
 def _filled(text: str, names: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ from eventlog import (
 from tracker.domain.accounts import NOTHING
 from tracker.domain.book_days import BookDays
 from tracker.domain.booking import Booking
-from tracker.domain.events import DAY_US
+from tracker.domain.events import ADMIN, DAY_US
 from tracker.domain.milestones import Milestones
 from tracker.domain.seeded import Seeded
 from tracker.domain.state import State
@@ -105,6 +105,7 @@ class Bookkeeper:
         self._booking.cut = self._days.cut
         self._last: Header | None = None  # of the last frame that was applied
         self._ticks = 0  # before that frame
+        self._changed = False  # by administrators or the tracker, since the last list
         self._written_seq = seq
         self.spare = SPARE_BYTES  # free bytes to leave on the disk
         self.crowded = ""  # why old rows could not be removed the last time
@@ -119,6 +120,13 @@ class Bookkeeper:
         any_rows = len(booking) + len(booking.daily) + len(self._opening_rows) > 0
         marks = len(self._milestones.made) + len(self._torrents.changed)
         return any_rows or self._judge.noted or marks > 0
+
+    @property
+    def due(self) -> bool:
+        """Tells whether a list should be written. Who waits for what is made from events needs one
+        that reaches an administrator's change, also where no announce comes.
+        """
+        return self.noted or self._changed
 
     @property
     def full(self) -> bool:
@@ -147,6 +155,8 @@ class Bookkeeper:
             self._begin_frame(state, header)
         frames.apply(state, frame)
         self._last = header
+        # In public modes nobody has an account, and there is no book.
+        self._changed |= header.kind == ADMIN and state.settings.private
         ticks = state.tally.ticks - self._ticks
         if ticks and state.book is not None and state.seq == header.next_seq:
             self._pass_time(state, ticks)
@@ -196,7 +206,7 @@ class Bookkeeper:
         last = self._last
         if state.book is None or last is None or last.next_seq != state.seq:
             return False
-        if state.seq == self._written_seq or not (self._parts or self.noted):
+        if state.seq == self._written_seq or not (self._parts or self.due):
             return False
         with self.locking():
             folder = self._log / book_files.FOLDER
@@ -213,7 +223,7 @@ class Bookkeeper:
                 self._judged, self._placed, self._series, self._seeded, self._marks = before
                 raise
             self._note_written(parts)
-            self._written_seq = state.seq
+            self._written_seq, self._changed = state.seq, False
             book_files.clean(self._log, self._keys, self.path)
         return True
 

@@ -210,7 +210,7 @@ class Follower:
     def _do_what_is_due(self) -> None:
         self._report(seq=self.state.seq)
         self._write_if_due()
-        if self._keeper.noted and time.monotonic() >= self._book_from:
+        if self._keeper.due and time.monotonic() >= self._book_from:
             self._write_book()
         now = time.monotonic()
         if now >= self._stays_from:

@@ -89,17 +89,6 @@ async def test_what_stands_above_the_fold() -> None:
     ]
 
 
-async def test_a_name_may_have_slashes() -> None:
-    """A name in the path leads to the same pages as a number."""
-    api = FakeApi({**answers(), "/api/v2/accounts/owner%3Aa%2Fb/page": PAGE})
-    browser = Browser(api)
-    await browser.sign_in()
-    for path in ("/members/owner:a/b", "/members/owner:a%2Fb", "/members/owner:a/b.json"):
-        assert HASH in await browser.text(path)
-    await browser.text("/members/owner:a/b/torrents")
-    assert "/api/v2/accounts/owner%3Aa%2Fb" in {target for _, target, _, _ in api.asked}
-
-
 async def test_buttons_are_for_those_who_may() -> None:
     """A token that reads has none, a moderator those of keys."""
     full, moderator, read = [(await shown(token))[0] for token in ("full", "staff", "watch")]
