@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -17,6 +16,18 @@ if TYPE_CHECKING:
     from api.replies import Response
     from api.v2.looks import Looks
     from tracker import ports
+
+# The tables of `tracker export`.
+TABLES: Final = (
+    "announces",
+    "events",
+    "book",
+    "stays",
+    "series",
+    "hit_and_run",
+    "cases",
+    "clients",
+)
 
 
 @frozen
@@ -38,8 +49,10 @@ class Exports:
 
     async def of_table(self, table: str) -> Response:
         """Writes the event `addresses_seen`, which has the path: 204. `X-Reason` is required."""
-        if not re.fullmatch("[a-z_]{1,40}", table):
-            raise Problem(404, "table: expected the name of one")
+        if table not in TABLES:
+            raise Problem(
+                404, f"table: there is none of this name; choose from {', '.join(TABLES)}"
+            )
         return await self._note()
 
     async def of_account(self, account: str) -> Response:

@@ -69,6 +69,9 @@ class Stays:
         """Lists stays in the order in which they began. For one moment give it as both ends."""
         names = ("after", "limit", "from", "to", "info_hash", *_TEXTS, *_NUMBERS)
         given = params.only(request.args, *names)
+        for name in ("peer_id", "client", "user_agent"):
+            if given.get(name) == "":  # would otherwise not filter
+                raise Problem(400, f"{name}: expected a text that is not empty")
         peer_id = given.get("peer_id", "")
         if not peer_id.isascii() or len(peer_id) > 8:
             raise Problem(400, "peer_id: expected at most 8 ASCII characters")

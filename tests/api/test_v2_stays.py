@@ -53,6 +53,9 @@ async def test_stays(app: QuartTrio, past: FakePast) -> None:
     ("query", "detail"),
     [
         ("peer_id=123456789", "peer_id: expected at most 8"),
+        ("peer_id=", "peer_id: expected a text that is not empty"),
+        ("client=", "client: expected a text that is not empty"),
+        ("user_agent=", "user_agent: expected a text that is not empty"),
         ("listener=256", "listener: expected a whole number"),
         ("address=nobody", "address: expected an IPv4 or IPv6 address"),
         ("address=fe80::1%25eth0", "address: expected an IPv4 or IPv6 address"),
