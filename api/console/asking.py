@@ -18,8 +18,10 @@ _FILTERED: Final = 64
 """Times as many events as are wanted the first look has, where not all of them fit."""
 _WIDER: Final = 32
 """Times as many events the next look has."""
-_AT_ONCE: Final = 1000
-"""Events that one look may find."""
+_AT_ONCE: Final = 100, 1000
+"""Events that one look may find: twice as many as are wanted, within these bounds. A look that
+finds too many costs as much as it may find.
+"""
 
 
 async def together(**asked: Awaitable[Any]) -> tuple[Data, dict[str, str]]:
@@ -98,12 +100,13 @@ async def newest_before(
     end = await end_of(api)
     end = upto = end if before is None else min(end, before)
     found: list[dict[str, Any]] = []
+    most = min(max(2 * count, _AT_ONCE[0]), _AT_ONCE[1])
     wide, floor = count * (_FILTERED if any(filters.values()) else 1), 0
     while upto > 0 and len(found) < count:
         begin = max(0, upto - wide)
-        part, reached = await _look(api, begin, upto, filters)
+        part, reached = await _look(api, begin, upto, most, filters)
         if reached == upto or upto - begin == 1:
-            found, wide, upto = part + found, _wider(upto - begin, len(part)), begin
+            found, wide, upto = part + found, _wider(upto - begin, len(part), most), begin
             floor = floor if floor < upto else 0
             if floor and not part:
                 wide = max(1, (upto - floor) // 2)
@@ -113,21 +116,21 @@ async def newest_before(
     return found[-count:][::-1], end
 
 
-def _wider(wide: int, found: int) -> int:
+def _wider(wide: int, found: int, most: int) -> int:
     """Returns how many events have half a page of what is looked for, where so many had `found`."""
-    return wide * (max(1, min(_WIDER, _AT_ONCE // (2 * found))) if found else _WIDER)
+    return wide * (max(1, min(_WIDER, most // (2 * found))) if found else _WIDER)
 
 
 async def _look(
-    api: Api, begin: int, upto: int, filters: dict[str, Any]
+    api: Api, begin: int, upto: int, most: int, filters: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], int]:
     """Returns what fits from event `begin` on, and the number of the event that it did not look at
-    any more: `upto`, or less where it found too many.
+    any more: `upto`, or less where it found `most`.
     """
-    query = {"from": begin, "to": upto - 1, "limit": _AT_ONCE, **filters}
+    query = {"from": begin, "to": upto - 1, "limit": most, **filters}
     found: list[dict[str, Any]] = []
     after: int | None = None
-    while len(found) < _AT_ONCE:  # a page is short where it takes long
+    while len(found) < most:  # a page is short where it takes long
         page = await api.get("/api/v2/events", {**query, "after": after})
         found, after = found + page["events"], page["next"]
         if after is None or after >= upto - 1:
