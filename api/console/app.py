@@ -116,7 +116,7 @@ class Console:
         if not may(session.scope, action.needs):
             raise ProblemError(403, "Not with this token", _too_little(session, action.needs))
         reason = _reason(form.fields) if action.reason else ""
-        asked = Asked(names, {}, time.time(), works=Works(self.crew, session.works))
+        asked = Asked(names, {}, time.time(), reason, Works(self.crew, session.works))
         api = self._api(session).saying(reason, form.get("once"))
         session.notice = await action.act(api, asked, form)
         return _redirect(guard.local_path(form.get("back")))

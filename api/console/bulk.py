@@ -205,12 +205,12 @@ def _values(line: str) -> list[str]:
 
 def _action(name: str, many: Many) -> Action:
     async def act(api: Api, asked: Asked, form: Form) -> str:
-        lines, key, reason = _lines(form.get("lines"), many), form.get("once"), form.get("reason")
+        lines, key = _lines(form.get("lines"), many), form.get("once")
         if not lines or not asked.works:
             raise ProblemError(422, "There is nothing to do", "No line of the list can be done")
 
         async def step(begin: int, part: list[str]) -> list[str]:
-            return await many.make(api.saying(reason, f"{key}-{begin}-{len(part)}"), part)
+            return await many.make(api.saying(asked.reason, f"{key}-{begin}-{len(part)}"), part)
 
         asked.works.start(key, Work(many.words, lines, step, many.size))
         raise ElsewhereError(f"/bulk/lists/{key}")

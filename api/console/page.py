@@ -36,9 +36,9 @@ class ElsewhereError(Exception):
 class Asked:
     """What a request asks a page for: parts of the path, the query, and when (Unix seconds).
 
-    Of a parameter that comes several times `get` has the first. `reason`: why addresses of peers
-    are looked at, which the API notes as an event; "" = they are not. `works`: the long changes of
-    the session.
+    Of a parameter that comes several times `get` has the first. `reason`: of a change; or why
+    addresses of peers are looked at, which the API notes as an event; "" = they are not. `works`:
+    the long changes of the session.
     """
 
     names: Mapping[str, str]

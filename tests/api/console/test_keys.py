@@ -115,7 +115,7 @@ async def working(api: FakeApi) -> AsyncIterator[Browser]:
 
 async def begin(browser: Browser, what: str, lines: str, once: str = "k1") -> str:
     """Sends a list; returns where the page of it is."""
-    form = {"reason": "ticket 7", "lines": lines, "back": "/bulk", "once": once}
+    form = {"reason": " ticket\r\n7 ", "lines": lines, "back": "/bulk", "once": once}
     answer = await browser.ask("POST", f"/bulk/{what}", form)
     assert answer.status_code == 303
     return answer.headers["location"]
