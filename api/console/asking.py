@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -13,15 +13,6 @@ if TYPE_CHECKING:
 
     from api.console.api import Api
     from api.console.page import Data
-
-_FILTERED: Final = 64
-"""Times as many events as are wanted the first look has, where not all of them fit."""
-_WIDER: Final = 32
-"""Times as many events the next look has."""
-_AT_ONCE: Final = 100, 1000
-"""Events that one look may find: twice as many as are wanted, within these bounds. A look that
-finds too many costs as much as it may find.
-"""
 
 
 async def together(**asked: Awaitable[Any]) -> tuple[Data, dict[str, str]]:
@@ -91,48 +82,29 @@ async def newest_before(
 ) -> tuple[list[dict[str, Any]], int]:
     """Returns the last `count` events that fit, the newest first, and the number of the event after
     those that were looked at. `before`: only events before this one; None = all.
-
-    It looks at more and more of the log's end, because a page of events ascends. A look that finds
-    too many does not reach the newest of them: those are behind `floor`, and from then on it looks
-    at half of what is left, until it finds some. Then it looks at as many events as should have
-    half a page of them.
     """
-    end = await end_of(api)
-    end = upto = end if before is None else min(end, before)
-    found: list[dict[str, Any]] = []
-    most = min(max(2 * count, _AT_ONCE[0]), _AT_ONCE[1])
-    wide, floor = count * (_FILTERED if any(filters.values()) else 1), 0
-    while upto > 0 and len(found) < count:
-        begin = max(0, upto - wide)
-        part, reached = await _look(api, begin, upto, most, filters)
-        if reached == upto or upto - begin == 1:
-            found, wide, upto = part + found, _wider(upto - begin, len(part), most), begin
-            floor = floor if floor < upto else 0
-            if floor and not part:
-                wide = max(1, (upto - floor) // 2)
-        else:
-            floor = reached
-            wide = max(1, (upto - floor) // 2)
-    return found[-count:][::-1], end
+    found, ends = await _last(api, "/api/v2/events", "events", count, before, filters)
+    return found, ends[0]["end"]
 
 
-def _wider(wide: int, found: int, most: int) -> int:
-    """Returns how many events have half a page of what is looked for, where so many had `found`."""
-    return wide * (max(1, min(_WIDER, most // (2 * found))) if found else _WIDER)
+async def newest_changes(api: Api, count: int, before: int | None) -> list[dict[str, Any]]:
+    """Returns the last `count` changes of settings, the newest first, as `newest_before` does."""
+    return (await _last(api, "/api/v2/settings/history", "changes", count, before, {}))[0]
 
 
-async def _look(
-    api: Api, begin: int, upto: int, most: int, filters: dict[str, Any]
-) -> tuple[list[dict[str, Any]], int]:
-    """Returns what fits from event `begin` on, and the number of the event that it did not look at
-    any more: `upto`, or less where it found `most`.
+async def _last(
+    api: Api, path: str, name: str, count: int, before: int | None, filters: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[Data]]:
+    """Returns the last things of a list, the newest first, and the pages. One is short where it
+    takes long.
     """
-    query = {"from": begin, "to": upto - 1, "limit": most, **filters}
     found: list[dict[str, Any]] = []
-    after: int | None = None
-    while len(found) < most:  # a page is short where it takes long
-        page = await api.get("/api/v2/events", {**query, "after": after})
-        found, after = found + page["events"], page["next"]
-        if after is None or after >= upto - 1:
-            return found, upto
-    return found, upto if after is None else after + 1
+    pages: list[Data] = []
+    while True:
+        query = {**filters, "last": count - len(found), "before": before}
+        page = await api.get(path, query)
+        pages.append(page)
+        found += page[name][::-1]
+        before = page["previous"]
+        if before is None or len(found) >= count:
+            return found, pages

@@ -60,11 +60,14 @@ def _command(asked: Asked) -> str:
     words += [
         f"{options[name]} {shlex.quote(text)}" for name, text in asked.given(*_FILTERS).items()
     ]
+    before = asked.get("before")
+    words += [f"--to {int(before) - 1}"] if before.isdecimal() and int(before) else []
     return " ".join(["tracker events", *words, f"--last {_ROWS}"])
 
 
 def _call(asked: Asked) -> str:
-    query = {"type": asked.each("type") or "KIND", **asked.given(*_FILTERS)}
+    given_ones = asked.given("before", *_FILTERS)
+    query = {"type": asked.each("type") or "KIND", "last": _ROWS, **given_ones}
     return target_of("GET /api/v2/events", query, {})
 
 

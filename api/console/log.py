@@ -99,15 +99,21 @@ def _command(asked: Asked) -> str:
     words += [
         f"{options[name]} {shlex.quote(text)}" for name, text in asked.given(*_FILTERS).items()
     ]
-    place = asked.get("from")
-    words.append(f"--from {shlex.quote(place)}" if place else "--follow")
+    place, before = asked.get("from"), asked.get("before")
+    words.append(f"--from {shlex.quote(place)}" if place else f"--last {_ROWS}")
+    if not place:
+        words.append(
+            f"--to {int(before) - 1}" if before.isdecimal() and int(before) else "--follow"
+        )
     return " ".join(["tracker events", *words])
 
 
 def _call(asked: Asked) -> str:
     query = {**_wanted(asked), **asked.given("after", "from")}
-    return target_of("GET /api/v2/events" if asked.get("from") else "GET /api/v2/events/stream",
-                     query, {})  # fmt: skip
+    if asked.get("before") and not asked.get("from"):
+        query |= {"last": _ROWS, **asked.given("before")}
+    plain = asked.get("from") or asked.get("before")
+    return target_of("GET /api/v2/events" if plain else "GET /api/v2/events/stream", query, {})
 
 
 # The histogram.

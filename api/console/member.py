@@ -252,8 +252,9 @@ MEMBER: Final = Screens(
              command="tracker hit-and-run list {number}",
              call="GET /api/v2/accounts/{account}/hit-and-run"),
         Page(path="/members/{account}/notes", title="Notes about {named}", template="member_notes.html",
-             load=load_notes, tables=("notes",), command="tracker events --account {number}",
-             call="GET /api/v2/events?account={account}"),
+             load=load_notes, tables=("notes",),
+             command=f"tracker events --account {{number}} --type KIND --last {_NOTES}",
+             call=f"GET /api/v2/events?account={{account}}&type=KIND&last={_NOTES}"),
     ),
     actions=ACTIONS,
 )  # fmt: skip

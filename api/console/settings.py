@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.console import formats, given, rule
 from api.console.api import ProblemError
-from api.console.asking import together
+from api.console.asking import newest_changes, together
 from api.console.dry_run import DRY_RUN
 from api.console.page import Action, Asked, Data, Form, Page, Screens
 from api.console.settings_values import json_of, value_of
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 100
 _READ: Final = 1000
-_LOOK: Final = 10_000
-"""Events before the newest change whose changes are read first."""
-_WIDER: Final = 8
-"""Times as many events each further look has."""
 
 
 async def load(api: Api, asked: Asked) -> Data:
@@ -31,9 +27,8 @@ async def load(api: Api, asked: Asked) -> Data:
     key = asked.get("key")
     current = await api.get("/api/v2/settings")
     before = given.whole(asked, "before")
-    end = -1 if current["seq"] is None else current["seq"]
     found, troubles = await together(
-        history=_history(api, key, end + 1 if before is None else before),
+        history=_history(api, key, before),
         factors=api.get("/api/v2/factors", {"limit": _READ}),
     )
     keys = current["keys"]
@@ -65,33 +60,12 @@ def _setting(one: Data) -> Data:
     return {**kept, **values, "by": by, "differs": differs, "own": f"/settings?key={one['key']}"}
 
 
-async def _history(api: Api, key: str, before: int) -> list[Data]:
+async def _history(api: Api, key: str, before: int | None) -> list[Data]:
     """Returns a row for each setting that a change before this event set, the newest first: those
     of a page at least, and one more where there are more. `key`: of this setting alone.
-
-    It looks at more and more events, because a page of changes ascends.
     """
-    rows: list[Data] = []
-    end, wide = before, _LOOK
-    while end > 0 and len(_whole_events(rows)) == len(rows):
-        begin = max(0, end - wide)
-        found: list[Data] = []
-        after: int | None = begin - 1 if begin else None
-        while True:
-            page = await api.get("/api/v2/settings/history", {"limit": _READ, "after": after})
-            found += [
-                row
-                for one in page["changes"]
-                if begin <= one["seq"] < end
-                for row in _rows(one)
-                if not key or row["key"] == key
-            ]
-            after = page["next"]
-            if after is None or after >= end - 1:
-                break
-        rows += found[::-1]
-        end, wide = begin, wide * _WIDER
-    return rows
+    changes = await newest_changes(api, _READ if key else _ROWS + 1, before)
+    return [row for one in changes for row in _rows(one)[::-1] if not key or row["key"] == key]
 
 
 def _rows(change: Data) -> list[Data]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from api.v2.looks import Looks
     from api.v2.server_sent import Streams
     from tracker import ports
-    from tracker.ports import Refused
+    from tracker.ports import EventPage, Refused
 
 SEQ_MAX: Final = 2**63 - 1
 
@@ -67,31 +67,38 @@ class Events:
     looks: Looks
 
     def endpoints(self) -> list[Endpoint]:
-        listed = shapes.page("events", shapes.EVENT, shapes.SEQ, end=shapes.SEQ)
+        previous = shapes.nullable(shapes.SEQ)
+        listed = shapes.page("events", shapes.EVENT, shapes.SEQ, end=shapes.SEQ, previous=previous)
         return [
             Endpoint(
                 "GET", "/events", self.many, "Durable events, ascending.", answer(listed),
-                query=(params.AFTER_SEQ, params.LIMIT, *PART, *_TYPE_AND_TORRENT, *_WHO, AT),
+                query=(
+                    params.AFTER_SEQ, params.LIMIT, params.LAST, params.BEFORE_SEQ, *PART,
+                    *_TYPE_AND_TORRENT, *_WHO, AT,
+                ),
                 headers=(WHY,),
             )
         ]  # fmt: skip
 
     async def many(self) -> Response:
-        """Lists events, ascending.
+        """Lists events, ascending; with `last` the last ones.
 
-        A page may be short, or empty, and still have a `next`. The next page continues the search.
+        A page may be short, or empty, and still have a `next` (with `last` a `previous`). The next
+        page continues the search.
         """
         given = params.only(
-            request.args, "after", "limit", "from", "to", "at", *_FILTERS, repeated=("type",)
-        )
+            request.args, "after", "limit", "last", "before", "from", "to", "at", *_FILTERS,
+            repeated=("type",),
+        )  # fmt: skip
         await _up_to_moment(self.reads, given)
         wanted = self.wanted(given)
         allow_time(EVENTS_TIMEOUT)
         if not DERIVED_TYPES.isdisjoint(wanted.types):
             allow_time()  # the book is read for them
-        page = await self.log.read(part(given), wanted, params.limit(given))
+        page = await self._page(given, wanted)
         following = None if page.following is None else page.following - 1
-        tail = f'],"next":{encode(following)},"end":{page.end}}}'
+        previous = encode(page.previous)
+        tail = f'],"next":{encode(following)},"previous":{previous},"end":{page.end}}}'
         open_to = await self.looks.opened(page.events)
         model, right = self.reads.live.now(), g.addresses
 
@@ -100,6 +107,18 @@ class Events:
             return encode(told if open_to else looks.hidden(told, right=right))
 
         return await json_array(await shaped(page.events, show), str, '{"events":[', tail)
+
+    async def _page(self, given: dict[str, str], wanted: EventFilter) -> EventPage:
+        last = params.last(given)
+        if last is None:
+            return await self.log.read(part(given), wanted, params.limit(given))
+        if not DERIVED_TYPES.isdisjoint(wanted.types):
+            raise Problem(400, "last: what is made from events has no last ones; use `from`")
+        wide = part(given)
+        if "before" in given:
+            upto = params.whole("before", given["before"], SEQ_MAX)
+            wide = evolve(wide, last=upto - 1 if wide.last is None else min(wide.last, upto - 1))
+        return await self.log.read_last(wide, wanted, last)
 
     def wanted(self, given: dict[str, str]) -> EventFilter:
         types = request.args.getlist("type")

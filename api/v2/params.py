@@ -26,6 +26,12 @@ AFTER: Final = Parameter(
     name="after", schema=shapes.U32, description="the `next` of the page before"
 )
 AFTER_SEQ: Final = evolve(AFTER, schema=shapes.SEQ)
+LAST: Final = evolve(
+    LIMIT, name="last", description="only the last ones, at most so many; without `after`, `limit`"
+)
+BEFORE_SEQ: Final = evolve(
+    AFTER_SEQ, name="before", description="with `last`: the `previous` of the page before"
+)
 AFTER_HASH: Final = Parameter(name="after", schema=shapes.HASH)
 
 _INFO_HASH = re.compile(r"[0-9a-fA-F]{40}")
@@ -51,11 +57,27 @@ def only(query: MultiDict[str, str], *names: str, repeated: tuple[str, ...] = ()
 
 def limit(given: dict[str, str]) -> int:
     """Returns how many items a page has, 1 to `MAX_LIMIT`."""
-    if "limit" not in given:
-        return DEFAULT_LIMIT
-    number = whole("limit", given["limit"], MAX_LIMIT)
+    return _count(given, "limit") if "limit" in given else DEFAULT_LIMIT
+
+
+def last(given: dict[str, str]) -> int | None:
+    """Returns how many of the last items are wanted, 1 to `MAX_LIMIT`; None = those from the first
+    on.
+    """
+    if "last" not in given:
+        if "before" in given:
+            raise Problem(400, "before: goes with `last` only, as in last=100&before=7")
+        return None
+    for name in ("after", "limit"):
+        if name in given:
+            raise Problem(400, f"{name}: does not go with `last`; older ones are `before`")
+    return _count(given, "last")
+
+
+def _count(given: dict[str, str], name: str) -> int:
+    number = whole(name, given[name], MAX_LIMIT)
     if not number:
-        raise Problem(400, f"limit: expected a number from 1 to {MAX_LIMIT}")
+        raise Problem(400, f"{name}: expected a number from 1 to {MAX_LIMIT}")
     return number
 
 

@@ -14,7 +14,7 @@ from api.reads import AT, SEQ_MAX
 from api.replies import encode, json_text
 from api.times import rfc3339
 from api.v2 import bodies, params
-from api.v2.pages import gather, page
+from api.v2.pages import gather
 from api.v2.problems import Problem, commanded
 from tracker.ports import ReadModel
 
@@ -57,8 +57,8 @@ class Settings:
             ),
             Endpoint(
                 "GET", "/settings/history", self.history, "The changes of settings.",
-                answer(shapes.page("changes", change, shapes.SEQ)),
-                query=(params.AFTER_SEQ, params.LIMIT, AT),
+                answer(shapes.page("changes", change, shapes.SEQ, previous=shapes.nullable(shapes.SEQ))),
+                query=(params.AFTER_SEQ, params.LIMIT, params.LAST, params.BEFORE_SEQ, AT),
             ),
         ]  # fmt: skip
 
@@ -89,14 +89,33 @@ class Settings:
         return json_text(encode({"seq": made.seq, "changed": changed}))
 
     async def history(self) -> Response:
-        """Lists the changes, the oldest first; the values are the new ones."""
-        given = params.only(request.args, "after", "limit", "at")
+        """Lists the changes, the oldest first; the values are the new ones.
+
+        `last`: only so many of the newest.
+        """
+        given = params.only(request.args, "after", "limit", "last", "before", "at")
+        last = params.last(given)
+        if last is not None:
+            return await self._last(given, last)
         after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
         found = self.reads.each(ReadModel.settings_changes, after)
         taken, more = await gather(found, params.limit(given), lambda _: True)
-        return page(
-            "changes", [_change_json(one) for one in taken], taken[-1].seq if more else None
-        )
+        return _changes(taken, following=taken[-1].seq if more else None)
+
+    async def _last(self, given: dict[str, str], last: int) -> Response:
+        """Lists the last changes; the state remembers a thousand, so all are looked at."""
+        before = params.whole("before", given["before"], SEQ_MAX) if "before" in given else SEQ_MAX
+        found = self.reads.each(ReadModel.settings_changes, -1)
+        every, _ = await gather(found, SEQ_MAX, lambda one: one.seq < before)
+        taken = every[-last:]
+        return _changes(taken, previous=taken[0].seq if len(every) > last else None)
+
+
+def _changes(
+    taken: list[SettingsChanged], *, following: int | None = None, previous: int | None = None
+) -> Response:
+    shown = [_change_json(one) for one in taken]
+    return json_text(encode({"changes": shown, "next": following, "previous": previous}))
 
 
 def _key_json(one: SettingInForce) -> dict[str, Any]:

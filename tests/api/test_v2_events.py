@@ -58,9 +58,44 @@ async def test_page(app, log):
     log.events = [event(seq) for seq in range(5)]
     answer = await ask(app, "GET", "/api/v2/events?limit=3")
     assert (answer.status, answer.content_type) == (200, JSON)
-    assert json.loads(answer.body) == {"events": log.events[:3], "next": 2, "end": 5}
+    assert json.loads(answer.body) == {
+        "events": log.events[:3], "next": 2, "previous": None, "end": 5,
+    }  # fmt: skip
     answer = await ask(app, "GET", "/api/v2/events?after=2")
-    assert json.loads(answer.body) == {"events": log.events[3:], "next": None, "end": 5}
+    assert json.loads(answer.body)["events"] == log.events[3:]
+
+
+async def test_the_last_events(app, log):
+    """They ascend, and `previous` leads to older ones."""
+    log.events = [event(seq) for seq in range(5)]
+    answer = await ask(app, "GET", "/api/v2/events?last=3&account=7")
+    assert json.loads(answer.body) == {
+        "events": log.events[2:], "next": None, "previous": 2, "end": 5,
+    }  # fmt: skip
+    answer = await ask(app, "GET", "/api/v2/events?last=3&before=2&to=9&from=0")
+    assert json.loads(answer.body)["events"] == log.events[:2]
+    assert log.asked == [
+        (LogPart(), EventFilter(account=7)),
+        (LogPart(last=1), EventFilter()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("before=7", "before: goes with `last` only"),
+        ("last=7&after=1", "after: does not go with `last`"),
+        ("last=7&limit=1", "limit: does not go with `last`"),
+        ("last=0", "last: expected a number from 1 to 1000"),
+        ("last=1001", "last: expected a whole number, at most 1000"),
+        ("last=7&before=x", "before: expected a whole number"),
+        ("last=7&type=completed", "last: what is made from events"),
+    ],
+)
+async def test_refused_questions_for_the_last(app, query, said):
+    answer = await ask(app, "GET", f"/api/v2/events?{query}")
+    assert answer.status == 400
+    assert said in problem(answer)["detail"]
 
 
 async def read(stream: trio.SocketStream, wanted: bytes) -> bytes:

@@ -32,6 +32,17 @@ async def test_history(app):
     ]
 
 
+async def test_the_last_changes(app):
+    """They ascend, and `previous` leads to older ones."""
+    last = json.loads((await ask(app, "GET", "/api/v2/settings/history?last=1")).body)
+    assert ([one["seq"] for one in last["changes"]], last["previous"]) == ([5], 5)
+    path = "/api/v2/settings/history?last=7&before=5"
+    rest = json.loads((await ask(app, "GET", path)).body)
+    assert ([one["seq"] for one in rest["changes"]], rest["previous"]) == ([1], None)
+    answer = await ask(app, "GET", "/api/v2/settings/history?last=7&limit=5")
+    assert (answer.status, "limit: does not go" in problem(answer)["detail"]) == (400, True)
+
+
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_a_change(app, commands, dry_run):
     """The reply says what changed; a preview has no event."""

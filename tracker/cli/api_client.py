@@ -384,8 +384,11 @@ class Client:
     def settings(self) -> dict[str, Any]:
         return self._judge("GET", "settings")
 
-    def settings_changes(self) -> Iterator[dict[str, Any]]:
-        return self._pages("changes", {}, "settings/history")
+    def settings_changes(self, last: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yields the changes of settings, the oldest first. `last`: so many of the newest alone."""
+        if last is None:
+            return self._pages("changes", {}, "settings/history")
+        return self._last("changes", last, "settings/history")
 
     def change_settings(self, values: Mapping[str, Any], *, dry_run: bool) -> dict[str, Any]:
         form = {"settings": values, "dry_run": dry_run}
@@ -432,6 +435,22 @@ class Client:
             if not answer[name] or query.get("after") == str(answer["next"]):
                 raise ApiError(f"what answers at {self.endpoint.url} is not a tracker's API")
             query["after"] = str(answer["next"])
+
+    def _last(self, name: str, count: int, path: str) -> Iterator[Any]:
+        """Yields the last things of a list that has a `previous`, ascending."""
+        found: list[Any] = []
+        query = dict[str, str]()
+        while len(found) < count:
+            query["last"] = str(min(count - len(found), _PAGE))
+            answer = self._ask("GET", f"/api/v2/{path}?{urlencode(query)}", dict)
+            some, previous = answer.get(name), answer.get("previous")
+            if not isinstance(some, list) or query.get("before") == str(previous):
+                raise ApiError(f"what answers at {self.endpoint.url} is not a tracker's API")
+            found = some + found
+            if previous is None:
+                break
+            query["before"] = str(previous)
+        return iter(found)
 
     def _ask(self, method: str, path: str, kind: type | None, form: object = None) -> Any:
         """Returns the JSON of a good answer, which must be a `kind`; None = it has no body."""

@@ -28,6 +28,7 @@ from tracker.domain.events import announce, codec
 from tracker.domain.events.admin import KeyIssued, KeyRotated, TorrentDescribed
 from tracker.history import event_json
 from tracker.history.event_scan import Filter, Scan
+from tracker.history.last_events import LastScan
 from tracker.ports import EventFilter, LogPart, Moment, NoMomentError, named
 from tracker.store.moments import ForwardReplay, span
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from tracker.ports import Names
 
-_FIRST_LOOK = 20_000  # events at the end of the log in which `--last` looks first
 _MOST_KEYS = 1_000_000  # keys between two that `--follow` sees; a forged log may name any number
 _AT_ONCE = 1000  # events found before they are printed
 _FOLLOW_SECONDS = 0.1  # between two looks for new events
@@ -102,9 +102,10 @@ def print_events(options: argparse.Namespace) -> int:
         going_on = part
         with suppress(_EnoughError):
             if options.newest is not None:
-                log = ForwardReplay(folder, _silent)
-                found, end = _newest(options.newest, part, scan, out.fits, log)
-                out.say(found)
+                end, found = _end(part, folder), Filter(wanted, account_of)
+                last = evolve(part, last=end - 1)
+                newest = LastScan(folder, last, found, keys, options.newest, out.fits)
+                out.say(_newest(newest, options.newest))
                 going_on = evolve(part, first=end, from_us=None)
             _print(scan(going_on), going_on.last, out, follow=options.follow)
 
@@ -214,12 +215,13 @@ class Printer:
     ) -> None:
         """`account_of`: the accounts of keys. It grows with keys that are issued meanwhile."""
         self._names = names
+        self.fits = None if options.address is None and options.client is None else self._fits
+        """Tells whether address and client of an event are those that are asked for; None = any."""
         self._address, self._left = options.address, options.limit
         self._client = None if options.client is None else options.client.lstrip("-")
         self._account_of = account_of
 
-    def fits(self, event: dict[str, Any]) -> bool:
-        """Tells whether the address and the client are those that are asked for."""
+    def _fits(self, event: dict[str, Any]) -> bool:
         if self._address is not None and event.get("address") != self._address:
             return False
         if self._client is None:
@@ -229,9 +231,7 @@ class Printer:
 
     def say(self, events: Iterable[dict[str, Any]], **mark: bool) -> None:
         """Prints events with the members `mark`. Raises `_EnoughError` at the limit."""
-        for event in events:
-            if not self.fits(event):
-                continue
+        for event in filter(self.fits, events):
             self._learn(event)
             if self._left is not None:
                 if self._left == 0:
@@ -257,34 +257,21 @@ class Printer:
                 self._account_of[event["key_ref"]] = event["account"]
 
 
-def _newest(
-    number: int,
-    part: LogPart,
-    scan: Callable[[LogPart], Scan],
-    fits: Callable[[dict[str, Any]], bool],
-    log: ForwardReplay,
-) -> tuple[Iterable[dict[str, Any]], int]:
-    """Returns the last `number` events of a part that fit, and the number of the event after it.
+def _newest(scan: LastScan, number: int) -> list[dict[str, Any]]:
+    """Returns the last `number` events that the scan finds, ascending."""
+    while not scan.over:
+        scan.step()
+    return scan.take(number)[::-1]
 
-    It looks at more and more of the part's end, four times as much each time.
-    """
+
+def _end(part: LogPart, folder: Path) -> int:
+    """Returns the number of the event after a part."""
+    log = ForwardReplay(folder, _silent)
     try:
         end = log.bounds(LogPart(last=part.last, to_us=part.to_us))[1]
     except NoMomentError:  # the part ends before the log begins
-        return (), part.first
-    wide = _FIRST_LOOK
-    while True:
-        begin = max(part.first, end - wide)
-        look, found = (
-            scan(evolve(part, first=begin, last=end - 1)),
-            deque[dict[str, Any]](maxlen=number),
-        )
-        while end > begin and not look.over:
-            look.step(_AT_ONCE)
-            found.extend(filter(fits, look.take()))
-        if len(found) == number or begin == part.first or end <= begin:
-            return found, max(end, part.first)
-        wide *= 4
+        return part.first
+    return max(end, part.first)
 
 
 def _silent(_done: int, _whole: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.cli.api_client import ApiError
 from tracker.cli.api_options import add_change, add_client, client, line
+from tracker.cli.options import number
 from tracker.cli.output import say, say_json
 from tracker.cli.tables import NUMBER, TIME, WORD, Column, add_list, say_list
 from tracker.config.logged import BadSettingError, typed
@@ -39,6 +40,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--dry-run", action="store_true", help="only tell what would change")
     add_change(put, set_settings)
     history = commands.add_parser("history", help="list the changes, the oldest first")
+    history.add_argument("--last", metavar="N", type=number, help="the last N only")
     add_list(history)
     add_client(history, list_changes)
 
@@ -72,7 +74,7 @@ def set_settings(options: argparse.Namespace) -> None:
 
 
 def list_changes(options: argparse.Namespace) -> None:
-    changes = client(options).settings_changes()
+    changes = client(options).settings_changes(options.last)
     say_list(
         options,
         _CHANGES,

@@ -70,21 +70,28 @@ class _Passing:
         """Yields the numbers of the frames to read: those of the part that may have something, and
         all after the part, because the walk ends with an event after it.
         """
-        part, end = self._part, len(index.kinds)
-        begin, upto = max(0, bisect_right(index.firsts, part.first) - 1), end
-        least_us, most_us = index.lead_us
-        if part.from_us is not None:
-            # One frame more, because of some only the time of the first record is known.
-            begin = max(begin, bisect_left(index.lasts, part.from_us + least_us) - 1)
-        if part.last is not None and part.last < index.end:
-            upto = max(0, bisect_right(index.firsts, part.last) - 1)
-        if part.to_us is not None:
-            upto = min(upto, bisect_right(index.lasts, part.to_us + most_us))
-        inside = self._wanted.frames_in(index, part, range(begin, upto))
-        for number in chain(inside, range(max(begin, upto), end)):
+        part, within = self._part, frames_between(index, self._part)
+        inside = self._wanted.frames_in(index, part, within)
+        for number in chain(inside, range(max(within.start, within.stop), len(index.kinds))):
             self.seq = max(self.seq, index.firsts[number])
             yield number
         self.seq = index.end
+
+
+def frames_between(index: FrameIndex, part: ports.LogPart) -> range:
+    """Returns the numbers of the frames that may have events of a part and do not reach beyond it;
+    the one after them may have some too.
+    """
+    begin, upto = max(0, bisect_right(index.firsts, part.first) - 1), len(index.kinds)
+    least_us, most_us = index.lead_us
+    if part.from_us is not None:
+        # One frame more, because of some only the time of the first record is known.
+        begin = max(begin, bisect_left(index.lasts, part.from_us + least_us) - 1)
+    if part.last is not None and part.last < index.end:
+        upto = max(0, bisect_right(index.firsts, part.last) - 1)
+    if part.to_us is not None:
+        upto = min(upto, bisect_right(index.lasts, part.to_us + most_us))
+    return range(begin, upto)
 
 
 class Scan:
@@ -151,7 +158,7 @@ class Scan:
 
     def _next_frame(self) -> None:
         if self._reader is None:
-            first = self._first_segment()
+            first = first_segment(self._folder, self._part)
             checked_segments.check_old(self._folder, first, self._keys)
             self._reader = Reader(
                 self._folder,
@@ -200,34 +207,36 @@ class Scan:
             return iter(())
         return checked_segments.read_kept(self._folder, begin, self._keys)
 
-    def _first_segment(self) -> int:
-        """Finds the segment to begin with: the last one that begins before the part."""
-        paths = list_segments(self._folder / "seg")
-        starts = [base_seq_of(path) for path in paths]
-        before = [start for start in starts if start <= self._part.first]
-        if self._part.from_us is None:
-            return before[-1] if before else self._part.first
-        low, high = 0, len(starts) - 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            # The header alone is enough, because only its time is needed.
-            frame = first_frame_header(paths[middle])
-            if frame is not None and frame.time_us <= self._part.from_us - BEHIND_US:
-                low = middle
-            else:
-                high = middle - 1
-        while low + 1 < len(starts) and self._is_before(paths[low], paths[low + 1]):
-            low += 1
-        return max([starts[low] if starts else 0, *before[-1:]])
 
-    def _is_before(self, path: Path, following: Path) -> bool:
-        """Tells whether all dates of a segment are before the part."""
-        first, later = first_frame_header(path), first_frame_header(following)
-        return (
-            first is not None
-            and later is not None
-            and later.time_us - first.lead_us + BEHIND_US < (self._part.from_us or 0)
-        )
+def first_segment(folder: Path, part: ports.LogPart) -> int:
+    """Returns where the segment begins to start with: the last one that begins before a part."""
+    paths = list_segments(folder / "seg")
+    starts = [base_seq_of(path) for path in paths]
+    before = [start for start in starts if start <= part.first]
+    if part.from_us is None:
+        return before[-1] if before else part.first
+    low, high = 0, len(starts) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        # The header alone is enough, because only its time is needed.
+        frame = first_frame_header(paths[middle])
+        if frame is not None and frame.time_us <= part.from_us - BEHIND_US:
+            low = middle
+        else:
+            high = middle - 1
+    while low + 1 < len(starts) and _is_before(paths[low], paths[low + 1], part.from_us):
+        low += 1
+    return max([starts[low] if starts else 0, *before[-1:]])
+
+
+def _is_before(path: Path, following: Path, from_us: int) -> bool:
+    """Tells whether all dates of a segment are before a date."""
+    first, later = first_frame_header(path), first_frame_header(following)
+    return (
+        first is not None
+        and later is not None
+        and later.time_us - first.lead_us + BEHIND_US < from_us
+    )
 
 
 def _kinds(types: frozenset[str]) -> frozenset[int] | None:
@@ -271,7 +280,7 @@ class Filter:
     ) -> Iterable[int]:
         """Returns which of these frames may have wanted events."""
         kinds, of_kind = self._kinds, index.kinds
-        if not self._narrow:
+        if not self.narrow:
             if kinds is None:
                 return numbers
             return (one for one in numbers if of_kind[one] == NEEDED or of_kind[one] in kinds)
@@ -315,7 +324,7 @@ class Filter:
             yield last, None
             return
         frame = timely
-        if known and header.kind == events.ANNOUNCE and self._narrow:
+        if known and header.kind == events.ANNOUNCE and self.narrow:
             found = self._announces(frame)
         else:
             found = ((event["seq"], event) for event in event_json.narrate(frame, self._names))
@@ -331,7 +340,13 @@ class Filter:
         return not wanted or announce.NAME in wanted or "unknown" in wanted
 
     @property
-    def _narrow(self) -> bool:
+    def every(self) -> bool:
+        """Tells whether all events are wanted."""
+        return not self._wanted.types and not self.narrow
+
+    @property
+    def narrow(self) -> bool:
+        """Tells whether events of one torrent, key or account are wanted."""
         wanted = self._wanted
         return bool(wanted.info_hash or wanted.key_ref is not None or wanted.account is not None)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
     from pathlib import Path
 
+    from tracker.history.last_events import LastWalked
     from tracker.store.readable_log import ReadableLog
     from tracker.workers.question_pipe import Worker
 
@@ -128,6 +129,36 @@ class LogEvents:
             return ports.EventPage(found, None, end)
         self._park(walk)
         return ports.EventPage(found, walk.seq, end)
+
+    async def read_last(
+        self, part: ports.LogPart, wanted: ports.EventFilter, limit: int
+    ) -> ports.EventPage:
+        """See `ports.Events`."""
+        end = reach = self.end
+        await self._log.wait_readable_briefly(end - 1)
+        last = end - 1 if part.last is None else min(part.last, end - 1)
+        if last < part.first:
+            return ports.EventPage([], None, end)
+        number, refs = next(self._numbers), self._refs(wanted.account)
+        part, upto = evolve(part, last=last), last + 1
+        found: list[dict[str, Any]] = []
+        worked, ends = 0.0, trio.current_time() + PAGE_SECONDS
+        while True:
+            rest = limit - len(found)
+            question = Question("last", (number, part, wanted, refs, rest, ASKED_AT_ONCE))
+            with self._helper.in_use():
+                some = cast("LastWalked", await self._helper.ask(question))
+            await trio.lowlevel.checkpoint()
+            found += some.events
+            worked += some.seconds
+            if upto == end:
+                reach = min(reach, some.end)
+            part = evolve(part, last=some.seq - 1)
+            late = worked >= READ_SECONDS or trio.current_time() >= ends
+            # A page gets somewhere, because else the next one would be the same.
+            if some.over or (late and some.seq < upto):
+                previous = some.seq if some.more else None
+                return ports.EventPage(found[::-1], None, reach, previous)
 
     async def run(self) -> None:
         """Ends the helper process when it has no questions, until cancelled."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from eventlog import LogPrunedError, first_seq
 from tracker.history.event_scan import Filter, Scan, Walked
+from tracker.history.last_events import LastScan, LastWalked
 from tracker.history.rates import rates
 from tracker.ports import PrunedMomentError
 from tracker.store.address_keys import Keyring
@@ -37,7 +38,7 @@ class EventsWorker(Worker):
     def __init__(self, log: Path, secrets: Path | None) -> None:
         self._keys = Keyring(secrets) if secrets else None
         super().__init__(log, self._keys)
-        self._walks: dict[tuple[int, frozenset[int]], Scan] = {}
+        self._walks: dict[tuple[int, frozenset[int]], Scan | LastScan] = {}
 
     def forget(self) -> None:
         self._walks.clear()
@@ -56,11 +57,8 @@ class EventsWorker(Worker):
         Raises `PrunedMomentError` if retention removes what the walk reads.
         """
         scan = self._walks.pop((number, refs), None)
-        if scan is None:
-            account_of = array("I", bytes(4 * (max(refs, default=0) + 1)))
-            for key_ref in refs:
-                account_of[key_ref] = wanted.account or 0
-            scan = Scan(self._log, part, Filter(wanted, account_of, self._keys), self._keys)
+        if not isinstance(scan, Scan):
+            scan = Scan(self._log, part, self._filter(wanted, refs), self._keys)
         began = now = time.perf_counter()
         try:
             while not scan.over and len(scan.found) < limit and now - began < SLICE_SECONDS:
@@ -69,10 +67,49 @@ class EventsWorker(Worker):
         except LogPrunedError:
             raise PrunedMomentError(first_seq(self._log)) from None
         if not scan.over:
-            self._walks[number, refs] = scan
-            if len(self._walks) > MOST_WALKS:
-                del self._walks[next(iter(self._walks))]
+            self._keep((number, refs), scan)
         return Walked(scan.take(), scan.seq, scan.over, scan.at_end, now - began)
+
+    def last(
+        self,
+        number: int,
+        part: ports.LogPart,
+        wanted: ports.EventFilter,
+        refs: frozenset[int],
+        limit: int,
+        most: int,
+    ) -> LastWalked:
+        """Goes on with a walk backwards that looks for the last `limit` events of a part, as `walk`
+        does. Returns `most` of them at most.
+        """
+        scan = self._walks.pop((number, refs), None)
+        if not isinstance(scan, LastScan):
+            wanted_ones = self._filter(wanted, refs)
+            scan = LastScan(self._log, part, wanted_ones, self._keys, limit)
+        began = now = time.perf_counter()
+        try:
+            while not scan.over and now - began < SLICE_SECONDS:
+                scan.step()
+                now = time.perf_counter()
+        except LogPrunedError:
+            raise PrunedMomentError(first_seq(self._log)) from None
+        found = scan.take(most)
+        over = scan.over and not scan.to_take
+        if not over:
+            self._keep((number, refs), scan)
+        return LastWalked(found, scan.seq, over, scan.more, scan.end, now - began)
+
+    def _filter(self, wanted: ports.EventFilter, refs: frozenset[int]) -> Filter:
+        account_of = array("I", bytes(4 * (max(refs, default=0) + 1)))
+        for key_ref in refs:
+            account_of[key_ref] = wanted.account or 0
+        return Filter(wanted, account_of, self._keys)
+
+    def _keep(self, walk: tuple[int, frozenset[int]], scan: Scan | LastScan) -> None:
+        """Keeps a walk for its next question."""
+        self._walks[walk] = scan
+        if len(self._walks) > MOST_WALKS:
+            del self._walks[next(iter(self._walks))]
 
     def rates(self, seqs: list[int]) -> dict[int, tuple[int, int]]:
         """Returns how fast peers are, by the numbers of their announces."""

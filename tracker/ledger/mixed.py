@@ -61,6 +61,10 @@ class Mixed:
         """See `ports.Events`."""
         return await self._events.rates(seqs)
 
+    async def read_last(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:
+        """See `ports.Events`."""
+        return await self._events.read_last(part, wanted, limit)
+
     async def refused(self, part: LogPart, reason: str) -> RefusedPage:
         """See `ports.Events`."""
         return await self._events.refused(part, reason)

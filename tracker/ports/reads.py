@@ -438,6 +438,14 @@ class Events(Protocol):
         """
         ...
 
+    async def read_last(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:
+        """The last `limit` events of a part of the log at most, ascending, of types that the log
+        has. It is read from the end backwards.
+
+        It is shorter, and raises, as `read` is and does.
+        """
+        ...
+
     async def rates(self, seqs: Collection[int]) -> Mapping[int, tuple[int, int]]:
         """Bytes a second, up and down, between the announces with these numbers and the same peers'
         announces before them, by number.

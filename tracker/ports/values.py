@@ -483,6 +483,8 @@ class EventPage:
         int | None
     )  # where the next page begins; None = the part, or the durable end, was reached
     end: int  # number of the event after the last durable one that the page could have reached
+    previous: int | None = None
+    """Of a page of the last events: older ones are before this event; None = there are none."""
 
 
 class RefusedTimes(NamedTuple):

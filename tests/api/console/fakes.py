@@ -71,10 +71,10 @@ class FakeApi:
 
 
 class _Nothing(dict[str, Any]):
-    """Has an empty list under every name, and null as `next`."""
+    """Has an empty list under every name, and null as `next` and `previous`."""
 
     def __missing__(self, name: str) -> Any:
-        return None if name == "next" else 0 if name == "end" else []
+        return None if name in ("next", "previous") else 0 if name == "end" else []
 
     def get(self, name: str, default: Any = None) -> Any:
         del default

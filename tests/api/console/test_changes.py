@@ -20,7 +20,7 @@ EVENTS = [event(seq, f"mod{seq % 2} {HOSTILE}", "192.0.2.1") for seq in range(4)
 
 
 async def test_who_what_when_from_where_and_why() -> None:
-    api = FakeApi({"/api/v2/events": {"events": EVENTS, "next": None, "end": 4}})
+    api = FakeApi({"/api/v2/events": {"events": EVENTS, "next": None, "previous": None, "end": 4}})
     browser = Browser(api)
     await browser.sign_in()
     page = await browser.text("/changes")
@@ -35,7 +35,9 @@ async def test_who_what_when_from_where_and_why() -> None:
 
 async def test_filters() -> None:
     """Of one author; and of a kind, which the command and the call name."""
-    browser = Browser(FakeApi({"/api/v2/events": {"events": EVENTS, "next": None, "end": 4}}))
+    browser = Browser(
+        FakeApi({"/api/v2/events": {"events": EVENTS, "next": None, "previous": None, "end": 4}})
+    )
     await browser.sign_in()
     found = json.loads(await browser.text(f"/changes.json?who={quote(f'mod1 {HOSTILE}')}"))
     assert [row["seq"] for row in found["changes"]] == [3, 1]

@@ -53,6 +53,12 @@ class FakeLog(FakeApi):
         first = max(self._place(given.get("from", 0)), int(given.get("after") or -1) + 1)
         last = self._place(given.get("to", self.size[0] - 1))
         wanted = range(first, min(last, self.size[0] - 1) + 1)
+        if "last" in given:
+            before = given.get("before")
+            wanted = range(self.size[0] if before is None else before)
+            tail = wanted[-int(given["last"]) :]
+            previous = tail[0] if tail and tail[0] else None
+            return {"events": list(map(event, tail)), "previous": previous, "end": self.size[0]}
         part = list(wanted)[: int(given["limit"])]
         following = part[-1] if part and part[-1] != wanted[-1] else None
         return {"events": list(map(event, part)), "next": following, "end": self.size[0]}
@@ -128,7 +134,7 @@ async def test_filters_stay_in_links_and_command() -> None:
     text = await browser.text(f"/log?type=key_revoked&type=a%22b&info_hash={HASH}")
     assert "type=key_revoked&amp;type=a%22b&amp;info_hash=" + HASH in text
     assert (
-        f"tracker events --type key_revoked --type &#39;a&#34;b&#39; --info-hash {HASH} --follow"
+        f"tracker events --type key_revoked --type &#39;a&#34;b&#39; --info-hash {HASH} --last 100 --follow"
         in text
     )
 
@@ -159,7 +165,7 @@ async def test_an_announce_is_explained() -> None:
     announced = announce(7, prev_seq=3, user_agent=HOSTILE)
     fake = FakeApi(
         {
-            "/api/v2/events": {"events": [announced], "next": None, "end": 9},
+            "/api/v2/events": {"events": [announced], "next": None, "previous": None, "end": 9},
             "/api/v2/announces/7/explain": EXPLAINED,
         }
     )
@@ -182,7 +188,7 @@ async def test_an_explanation_that_takes_too_long_leaves_the_event() -> None:
     announced = announce(7, prev_seq=None)
     fake = FakeApi(
         {
-            "/api/v2/events": {"events": [announced], "next": None, "end": 8},
+            "/api/v2/events": {"events": [announced], "next": None, "previous": None, "end": 8},
             "/api/v2/announces/7/explain": ProblemError(503, "Busy", "ask again"),
         }
     )
@@ -195,6 +201,8 @@ async def test_an_explanation_that_takes_too_long_leaves_the_event() -> None:
 
 @pytest.mark.parametrize("seq", ["9", "x", "1" * 40])
 async def test_no_such_event(seq: str) -> None:
-    browser = Browser(FakeApi({"/api/v2/events": {"events": [], "next": None, "end": 8}}))
+    browser = Browser(
+        FakeApi({"/api/v2/events": {"events": [], "next": None, "previous": None, "end": 8}})
+    )
     await browser.sign_in()
     assert (await browser.get(f"/events/{seq}")).status_code == 404

@@ -45,6 +45,7 @@ EVENTS: dict[str, Any] = {
     "events": [{"seq": 0, "time": WHEN, "type": "tracker_started"}],
     "end": 9,
     "next": None,
+    "previous": None,
 }
 
 
@@ -57,7 +58,11 @@ def answers(**more: Any) -> dict[str, Any]:
             "own": {"slots": 5, "locations": None, "started_per_day": None}
         },
         "/api/v2/sanctions": {"sanctions": [{"account": 7, "leech_off": SANCTION, "hidden": None}]},
-        "/api/v2/stays": {"stays": [STAY, STAY | {"left": None, "why": None}], "next": None},
+        "/api/v2/stays": {
+            "stays": [STAY, STAY | {"left": None, "why": None}],
+            "next": None,
+            "previous": None,
+        },
         "/api/v2/keys": {"keys": [KEY], "next": None},
         "/api/v2/events": EVENTS,
         **more,
@@ -229,7 +234,7 @@ async def test_the_pages_behind_the_numbers() -> None:
         assert json.loads(await browser.text(f"/members/7/{path}.json"))["number"] == 7
         assert len((await browser.text(f"/members/7/{path}.csv")).splitlines()) == 2
     assert 'aria-sort="ascending"' in await browser.text("/members/7/torrents?sort=uploaded")
-    api.answers["/api/v2/events"] = {"events": [note], "end": 9, "next": None}
+    api.answers["/api/v2/events"] = {"events": [note], "end": 9, "next": None, "previous": None}
     assert "<script>alert" not in await browser.text("/members/7/notes")
 
 

@@ -20,7 +20,7 @@ VENDORED = [
     Path(api.console.__file__).parent / "static" / "vendor",
     Path(__file__).parents[2] / "console" / "vendor",
 ]
-EMPTY = {"events": [], "next": None, "end": 0}
+EMPTY = {"events": [], "next": None, "previous": None, "end": 0}
 CASE = {"account": 7, "detector": "ghost_leech", "grade": "case", "state": "open", "holder": None,
         "findings": 2, "first": "2026-11-30T10:00:00Z", "since": "2026-11-30T10:00:00Z"}  # fmt: skip
 

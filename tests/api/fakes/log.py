@@ -143,6 +143,12 @@ class FakeLog:
         following = part.first + len(found)
         return EventPage(found, following if following < self.end else None, self.end)
 
+    async def read_last(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:
+        self.asked.append((part, wanted))
+        upto = self.end if part.last is None else part.last + 1
+        begin = max(part.first, upto - limit)
+        return EventPage(self.events[begin:upto], None, self.end, begin or None)
+
     async def rates(self, seqs: Collection[int]) -> dict[int, tuple[int, int]]:
         return {seq: self.known_rates[seq] for seq in seqs if seq in self.known_rates}
 

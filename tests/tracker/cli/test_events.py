@@ -115,20 +115,12 @@ def test_from_where_and_by_what(said: Callable[..., list[Event]]) -> None:
     assert said("--address", address, "--type", "tick") == []
 
 
-@pytest.mark.parametrize("width", [1, 7, 20_000])
 @pytest.mark.parametrize(
     "options", [[], ["--type", "announced"], ["--client", "XX"], ["--from", "9", "--to", "40"],
                 ["--to", "-100d"]],
     ids=" ".join,
 )  # fmt: skip
-def test_the_first_and_the_last(
-    said: Callable[..., list[Event]],
-    monkeypatch: pytest.MonkeyPatch,
-    width: int,
-    options: list[str],
-) -> None:
-    """However little `--last` looks at first, it finds the last ones."""
-    monkeypatch.setattr(command, "_FIRST_LOOK", width)
+def test_the_first_and_the_last(said: Callable[..., list[Event]], options: list[str]) -> None:
     found = said(*options)
     for number in (0, 1, 5, 10_000):
         assert said(*options, "--limit", str(number)) == found[:number]
