@@ -21,7 +21,7 @@ from tracker.history.event_scan import Filter, Scan, Walked
 from tracker.history.refused_count import RefusedCount
 from tracker.store.address_keys import Keyring
 from tracker.workers.child import python
-from tracker.workers.question_pipe import Helper, Question, end_when_idle
+from tracker.workers.question_pipe import Helper, Question, rest_when_idle
 
 if TYPE_CHECKING:
     from array import array
@@ -161,8 +161,8 @@ class LogEvents:
                 return ports.EventPage(found[::-1], None, reach, previous)
 
     async def run(self) -> None:
-        """Ends the helper process when it has no questions, until cancelled."""
-        await end_when_idle([self._helper])
+        """Lets the helper process rest when it has no questions, until cancelled."""
+        await rest_when_idle([self._helper])
 
     async def _go_on(self, walk: _Walk, part: ports.LogPart, limit: int) -> int:
         """Works for a page. Returns the number of the event after the last that it could have

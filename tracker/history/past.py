@@ -19,7 +19,7 @@ from attrs import define
 from tracker.ports import LISTED_AT_ONCE, BusyError, Moment
 from tracker.store.stay_files import packed_network
 from tracker.workers.child import python
-from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
+from tracker.workers.question_pipe import Helper, Question, answered_within, rest_when_idle
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -92,8 +92,8 @@ class PastReads:
         self._freed = trio.lowlevel.ParkingLot()
 
     async def run(self) -> None:
-        """Ends helpers that have no questions, until cancelled."""
-        await end_when_idle(self._helpers)
+        """Lets helpers that have no questions rest, until cancelled."""
+        await rest_when_idle(self._helpers)
 
     async def ask(
         self,

@@ -13,7 +13,7 @@ import trio
 
 from tracker.ports import BusyError, InvalidPartError, Moment
 from tracker.workers.child import python
-from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
+from tracker.workers.question_pipe import Helper, Question, answered_within, rest_when_idle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,8 +36,8 @@ class LogReruns:
         self._turn = trio.Lock()
 
     async def run(self) -> None:
-        """Ends the process when it has no questions, until cancelled."""
-        await end_when_idle([self._helper])
+        """Lets the process rest when it has no questions, until cancelled."""
+        await rest_when_idle([self._helper])
 
     async def check(
         self, first: Moment | None, last: Moment | None, *, trace: bool

@@ -17,7 +17,7 @@ from attrs import evolve
 from tracker.domain.derived import CASES
 from tracker.ports import BusyError, TransitionPlace
 from tracker.workers.child import python
-from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
+from tracker.workers.question_pipe import Helper, Question, answered_within, rest_when_idle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -84,8 +84,8 @@ class LogLedgers:
         )  # apart, because a book is read at once and a log is not
 
     async def run(self) -> None:
-        """Ends the helper processes when they have no questions, until cancelled."""
-        await end_when_idle([self._helper, self._books])
+        """Lets the helper processes rest when they have no questions, until cancelled."""
+        await rest_when_idle([self._helper, self._books])
 
     async def entries(
         self,

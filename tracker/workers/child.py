@@ -57,6 +57,10 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
     async def receive(self, most: int) -> bytes:
         """Returns some bytes of the child's output, b"" at its end. Raises `OSError`."""
         try:

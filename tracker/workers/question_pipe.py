@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 IDLE_SECONDS = 120.0
-"""Seconds without a question after which a helper process ends, and gives its memory back."""
+"""Seconds without a question after which a helper process gives back the memory of what it read:
+another one takes its place, because a start takes half a second, which the next question would
+wait for.
+"""
+REST_SECONDS = 12 * 3600.0
+"""Seconds without a question after which there is no process any more; as long as a session of the
+console lasts.
+"""
 GIVE_UP_SECONDS = 600.0
 """Seconds after which a process is ended that still works on a question whose asker has left."""
 
@@ -65,13 +72,18 @@ def _packed(message: object) -> bytes:
 
 @define(eq=False)
 class Helper:
-    """A helper process, started by the first question. It works on one question at a time."""
+    """A helper process, started by the first question. It works on one question at a time.
+
+    After `IDLE_SECONDS` without a question a new process takes its place, after `REST_SECONDS`
+    none.
+    """
 
     command: list[str]
     worker: Worker | None = None  # answers in this process, in place of another one
     users: int = 0  # tasks that need the process in its present state
     used: float = 0.0  # when a task last began or ceased to use it
     owed: int = 0  # answers to come, also to questions whose asker has left
+    fresh: bool = False  # the process has read nothing yet
     _process: Child | None = None
     _received: bytearray = field(factory=bytearray)
     _turn: trio.Semaphore = field(factory=lambda: trio.Semaphore(1))
@@ -121,12 +133,23 @@ class Helper:
         if self.owed and not self.users and self._unused_seconds() > GIVE_UP_SECONDS:
             await self.end()
 
-    async def end_if_idle(self) -> None:
-        if self.users or not self.runs or self._unused_seconds() < IDLE_SECONDS:
+    async def rest_if_idle(self) -> None:
+        """Ends the process, or replaces it by a new one, when it has had no question for long."""
+        unused = self._unused_seconds()
+        if self.users or not self.runs or unused < (REST_SECONDS if self.fresh else IDLE_SECONDS):
             return
         await self.settle()
-        if not self.users and not self.owed:
-            await self.end()
+        if self.users or self.owed:
+            return
+        await self.end()
+        if unused < REST_SECONDS and self._process is None:
+            with suppress(OSError):  # then the next question starts it
+                self._start()
+
+    def _start(self) -> Child:
+        """Starts a process. Raises `OSError`."""
+        self._process, self.fresh = Child(self.command, errors_apart=True), True
+        return self._process
 
     def _unused_seconds(self) -> float:
         return trio.current_time() - self.used
@@ -139,9 +162,11 @@ class Helper:
         # Shielded because half a question would spoil the next one. A question fits the pipe, so
         # this does not block.
         with trio.CancelScope(shield=True):
-            if self._process is None:
-                self._process = Child(self.command, errors_apart=True)
-            await self._process.input.send_all(message)
+            if self._process is not None and self.fresh and self._process.ended:
+                await self.end()  # while nobody needed it, for example because memory was scarce
+            process = self._process or self._start()
+            self.fresh = False
+            await process.input.send_all(message)
 
     async def _receive(self) -> object:
         """The next answer.
@@ -189,13 +214,13 @@ def _said(answer: object) -> object:
     return answer
 
 
-async def end_when_idle(helpers: Sequence[Helper]) -> None:
-    """Ends helpers without questions, until it is cancelled; then it ends them all."""
+async def rest_when_idle(helpers: Sequence[Helper]) -> None:
+    """Lets helpers without questions rest, until it is cancelled; then it ends them all."""
     try:
         while True:
             await trio.sleep(IDLE_SECONDS / 10)
             for helper in helpers:
-                await helper.end_if_idle()
+                await helper.rest_if_idle()
     finally:
         for helper in helpers:
             await helper.end()

@@ -217,14 +217,26 @@ async def test_open_questions_are_limited(large: Path, monkeypatch: pytest.Monke
         assert (await past.ask(at, ReadModel.stats)).torrents == TORRENTS
 
 
-async def test_an_idle_process_ends(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An idle process ends and frees its memory, and the next question starts another one."""
+async def test_an_idle_process_gives_its_memory_back(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new process takes its place, also where that one was killed, and ends after a longer
+    rest.
+    """
     monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
     async with serving_past(StillLog(large), 1) as past:
-        for _ in range(2):
-            assert (await past.ask(Moment(seq=5), ReadModel.stats)).torrents == 6
-            while past._helpers[0].runs:  # noqa: ASYNC110  # the end of a process sets no trio event
-                await trio.sleep(0.01)
+        helper = past._helpers[0]
+        assert (await past.ask(Moment(seq=5), ReadModel.stats)).torrents == 6
+        first = process_of(past)
+        while not helper.fresh:  # noqa: ASYNC110  # the start of a process sets no trio event
+            await trio.sleep(0.01)
+        assert process_of(past) != first
+        os.kill(process_of(past), signal.SIGKILL)
+        os.waitid(os.P_PID, process_of(past), os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222  # it was killed
+        assert (await past.ask(Moment(seq=5), ReadModel.stats)).torrents == 6
+        monkeypatch.setattr(question_pipe, "REST_SECONDS", 0.1)
+        while helper.runs:  # noqa: ASYNC110  # likewise
+            await trio.sleep(0.01)
 
 
 async def exists(past: PastReads, moment: Moment) -> bool:

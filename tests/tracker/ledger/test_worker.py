@@ -482,8 +482,9 @@ async def test_many_questions_at_once(folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_an_idle_process_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An idle process ends, and the next question starts another one."""
-    monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
+    """An idle process ends after a rest, and the next question starts another one."""
+    for name in ("IDLE_SECONDS", "REST_SECONDS"):
+        monkeypatch.setattr(question_pipe, name, 0.1)
     reads = LogLedgers(StillLog(folder), None)
     async with asking(reads):
         with pytest.raises(NoMomentError):
