@@ -42,6 +42,8 @@ OPEN: Final = ("/sign-in", "/static/")
 """Beginnings of the paths that need no session."""
 MOST_SENT: Final = 1 << 20
 """Most bytes of a form, which may have a long list in it."""
+_ONCE: Final = re.compile(r"[A-Za-z0-9_-]{0,64}")
+"""The number of a form that is sent once; "" = it may be sent again."""
 TRY_AGAIN_SECONDS: Final = 5
 """After so many seconds a page about a tracker that does not answer tries again."""
 
@@ -115,6 +117,9 @@ class Console:
         form = Form(fields=fields)
         if not may(session.scope, action.needs):
             raise ProblemError(403, "Not with this token", _too_little(session, action.needs))
+        if not _ONCE.fullmatch(form.get("once")):
+            detail = "once: expected what the form on the page has. Open the page again"
+            raise ProblemError(422, "The form is not complete", detail)
         reason = _reason(form.fields) if action.reason else ""
         asked = Asked(names, {}, time.time(), reason, Works(self.crew, session.works))
         api = self._api(session).saying(reason, form.get("once"))

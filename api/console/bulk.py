@@ -212,6 +212,9 @@ def _action(name: str, many: Many) -> Action:
         async def step(begin: int, part: list[str]) -> list[str]:
             return await many.make(api.saying(asked.reason, f"{key}-{begin}-{len(part)}"), part)
 
+        if not key:
+            detail = "once: expected what the form of the preview has. Preview the list again"
+            raise ProblemError(422, "The form is not complete", detail)
         asked.works.start(key, Work(many.words, lines, step, many.size))
         raise ElsewhereError(f"/bulk/lists/{key}")
 

@@ -45,8 +45,7 @@ def _types(asked: Asked) -> list[str]:
 def _row(event: dict[str, Any]) -> Data:
     """Makes a row; `where` is the author's address, which tokens of scope full see."""
     by = event.get("by") or {}
-    row = {**change(event), "where": by.get("address"), "account": event.get("account")}
-    return {**row, "owner": event.get("owner"), "info_hash": event.get("info_hash")}
+    return {**change(event), "where": by.get("address")}
 
 
 def staff_kinds() -> list[tuple[str, str]]:

@@ -79,12 +79,14 @@ def _over_the_log(found: Data | None) -> Data:
         "part": {name: found[name] for name in ("first", "last", "announces")},
         "refused": [{"reason": name, "count": each} for name, each in found["refused"].items()],
         "load": [
-            {"what": words, "recorded": then[name], "now": now[name],
+            {"what": words, "kind": "bytes" if name.endswith("bytes") else "number",
+             "recorded": then[name], "now": now[name],
              "change": now[name] - then[name]}
             for name, words in _LOAD.items()
         ],
         "credit": [
-            {"what": name, "recorded": credit["recorded"][name],
+            {"what": name, "kind": "span" if name.endswith("seconds") else "bytes",
+             "recorded": credit["recorded"][name],
              "now": credit["recorded"][name] + credit["change"][name],
              "change": credit["change"][name]}
             for name in _CREDIT

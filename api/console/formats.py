@@ -59,9 +59,13 @@ def exact_bytes(count: int | None) -> str:
 
 
 def number(count: float | None) -> str:
-    """Writes a number with commas between thousands: `1,234,567`. Halves keep one decimal."""
+    """Writes a number with commas between thousands: `1,234,567`. Halves keep one decimal, and what
+    is less than one two digits: `0.013`.
+    """
     if count is None:
         return UNKNOWN
+    if 0 < abs(count) < 1:
+        return _minus(f"{count:.2g}")
     return _minus(
         f"{count:,.0f}" if float(count).is_integer() or abs(count) >= 100 else f"{count:,.1f}"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from api.console import bulk, cases, changes, formats, judged, log
-from api.console.svg import Lane, Line, Stay, lanes, line_chart
+from api.console.svg import Lane, Line, Stay, lanes, line_chart, sparkline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _LANES: Final = 40
 """Lanes of a picture at most: those of the newest stays."""
+_RATES_HEIGHT: Final = 150  # units of a picture of rates
 _DAY_US: Final = 86_400_000_000
 
 
@@ -154,6 +155,22 @@ def _curve(days: list[Data], now: str, last: int) -> list[Line]:
     return lines
 
 
+def rates_chart(rows: list[Data], name: str, title: str) -> Markup:
+    """Draws a rate in pieces of time, and the one of a week before on the same axis."""
+    times = [formats.microseconds(row["from"]) or 0 for row in rows]
+    lines = [
+        Line(words, [(at, row[one]) for at, row in zip(times, rows, strict=True)])
+        for words, one in (("now", name), ("a week before", f"{name}_last_week"))
+    ]
+    return line_chart(lines, title, (times[0], times[-1]), height=_RATES_HEIGHT)
+
+
+def hour_picture(row: Data) -> Markup:
+    """Draws how often requests were refused for a reason in this hour, and in that of last week."""
+    title = f"Refused in this hour: {formats.words(row['reason'])}"
+    return sparkline(row["hour"], title, row["hour_last_week"])
+
+
 def add_to(environment: Environment) -> None:
     """Gives these functions to an environment of templates."""
     for one in (
@@ -164,6 +181,8 @@ def add_to(environment: Environment) -> None:
         stay_lanes,
         torrent_curve,
         curve_values,
+        rates_chart,
+        hour_picture,
         with_query,
         seconds,
         log.draw_kinds,

@@ -22,6 +22,7 @@ _KEYS: Final = 100
 _TORRENTS: Final = 1000
 _NOTES: Final = 30
 _DAY: Final = 86_400
+_ABSENT: Final = "The member is in no swarm now, and its newest announce was not refused"
 _UNSAID: Final = ("account", "owner", "key_hash")
 """Members of events that a member's notes leave out, because they are about this member."""
 
@@ -39,6 +40,7 @@ async def load(api: Api, asked: Asked) -> Data:
         stays=sessions(api, (begin, reach.ago(asked.now, _DAY)), account=number),
         outages=api.get("/api/v2/outages", {"from": begin, "limit": 100}),
     )
+    keys = (found["keys"] or {}).get("keys", [])
     standing = [
         one
         for one in (found.pop("sanctions") or {}).get("sanctions", [])
@@ -54,7 +56,8 @@ async def load(api: Api, asked: Asked) -> Data:
         if standing
         else {},
         "limits": found["limits"],
-        "keys": (found["keys"] or {}).get("keys", []),
+        "keys": [{**one, "page": f"/keys/{one['key_ref']}"} for one in keys],
+        "verdict": _verdict(page, found["keys"] and keys),
         "sessions": [],
         "sessions_from": begin,
         "more_sessions": False,
@@ -62,6 +65,29 @@ async def load(api: Api, asked: Asked) -> Data:
         "outages": (found["outages"] or {}).get("outages", []),
         "troubles": troubles,
     }
+
+
+def _verdict(page: Data, keys: list[Data] | None) -> Data:
+    """Answers "the tracker is broken" in a sentence, from the keys, the last announce and the
+    newest refusal. `keys`: None = not known. `tone` is as notices have it.
+    """
+    last, refusal = page["last_announce"], next(iter(page["refusals"]), None)
+    if keys is not None and not any(one["state"] == "valid" for one in keys):
+        return _said("bad", "No key of this member is in force: every announce is refused.")
+    if refusal and (not last or refusal["time"] > last["time"]):
+        why = refused.in_words(refusal["reason"])
+        return _said("bad", f"Its newest announce was refused: {why}.")
+    if not page["seeding"] and not page["leeching"]:
+        return _said(
+            "warn", f"{_ABSENT}: its client is off, does not reach the tracker, or has another URL."
+        )
+    if refusal:
+        return _said("warn", "The tracker serves this member now. It was refused in the last day.")
+    return _said("good", "The tracker serves this member, and refused nothing in the last day.")
+
+
+def _said(tone: str, text: str) -> Data:
+    return {"tone": tone, "text": text}
 
 
 def _network(one: Data) -> Data:

@@ -14,6 +14,7 @@ from api.console.keys import KEYS
 from api.console.log import KINDS, LOG
 from api.console.member import MEMBER
 from api.console.page import Screens
+from api.console.rates import RATES
 from api.console.search import SEARCH
 from api.console.settings import SETTINGS
 from api.console.stays import STAYS
@@ -22,7 +23,7 @@ from api.console.torrent import TORRENTS
 
 SCREENS: Final = Screens(
     pages=(
-        *(TODAY, *CASES.pages, *JUDGED.pages, LOG, KINDS, EVENT, STAYS, CHANGES),
+        *(TODAY, RATES, *CASES.pages, *JUDGED.pages, LOG, KINDS, EVENT, STAYS, CHANGES),
         *(HEALTH, SEARCH),
         *MEMBER.pages,
         *TORRENTS.pages,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
-from api.console import kinds
+from api.console import kinds, rates
 from api.console.api import ProblemError
-from api.console.asking import end_of, newest, seq_at, together
+from api.console.asking import newest, together
 from api.console.page import Asked, Data, Page
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     from api.console.api import Api
 
-_MINUTES: Final = 10
-"""Minutes over which rates are counted."""
-_WEEK: Final = 7 * 86_400
+_PIECES: Final = 5
+"""Pieces of two minutes over which the rates of now are counted."""
 _CASES: Final = 20
 _ROWS: Final = 20
 _CHANGES: Final = 10
@@ -49,14 +49,19 @@ async def load(api: Api, asked: Asked) -> Data:
         last_seeder_left=_last_seeder_left(api, now),
         violated=_violated(api, now),
         changes=_changes(api),
-        events=_events(api, now),
-        refusals=_refusals(api, now),
+        rates=_rates(api, now),
     )
     gauges = _gauges(found.pop("metrics"))
     hooks = (found.pop("webhooks") or {}).get("webhooks", [])
+    cases = found.pop("cases") or {"rows": [], "all": 0}
+    counted = found.pop("rates") or {"a_second": None, "a_second_last_week": None}
     return {
-        **{name: [] if rows is None else rows for name, rows in found.items() if name != "events"},
-        "events": found["events"],
+        **{name: [] if rows is None else rows for name, rows in found.items()},
+        "cases": cases["rows"],
+        "all_cases": cases["all"],
+        "announces": {name: counted[name] for name in ("a_second", "a_second_last_week")},
+        "hour": counted.get("hour", []),
+        "refusals": counted.get("refusals", []),
         "gauges": gauges,
         "webhooks": [_hook(one) for one in hooks],
         "troubles": troubles,
@@ -66,15 +71,17 @@ async def load(api: Api, asked: Asked) -> Data:
 # Cases.
 
 
-async def _cases(api: Api) -> list[Data]:
-    """Returns the cases that are not closed, oldest first, with the names of their members."""
+async def _cases(api: Api) -> Data:
+    """Returns the oldest cases that are not closed, with the names of their members, and how many
+    there are in all.
+    """
     found = (await api.get("/api/v2/cases", {"limit": 1000}))["cases"]
     oldest = sorted(found, key=lambda one: one["first"] or one["since"])[:_CASES]
     members = {one["account"] for one in oldest}
     accounts, _ = await together(
         **{str(each): api.get("/api/v2/accounts/{account}", account=each) for each in members}
     )
-    return [
+    rows = [
         {
             **{name: one[name] for name in ("grade", "account", "detector", "state", "holder")},
             "owner": (accounts[str(one["account"])] or {}).get("owner"),
@@ -85,60 +92,40 @@ async def _cases(api: Api) -> list[Data]:
         }
         for one in oldest
     ]
+    return {"rows": rows, "all": len(found)}
 
 
 # Numbers of now, and of the same hour last week.
 
 
-async def _events(api: Api, now: float) -> Data:
-    """Counts events a second, most of which are announces, over some minutes, and over the same
-    hour last week.
+async def _rates(api: Api, now: float) -> Data:
+    """Counts announces a second, and refused requests a minute by reason, over some minutes, and
+    over the same hour last week; with the course of both hours.
     """
-    before = now - _WEEK
-    found, _ = await together(
-        since=seq_at(api, _time(now - _MINUTES * 60)),
-        end=end_of(api),
-        first=seq_at(api, _time(before - 1800)),
-        last=seq_at(api, _time(before + 1800)),
+    end_us = int(now * 1_000_000)
+    hour, before = rates.HOUR_US, end_us - rates.WEEK_US
+    found, troubles = await together(
+        now=rates.counted(api, end_us, hour, rates.PIECES),
+        before=rates.counted(api, before, hour, rates.PIECES),
     )
-    return {
-        "a_second": _rate(found["since"], found["end"], _MINUTES * 60),
-        "a_second_last_week": _rate(found["first"], found["last"], 3600),
-    }
-
-
-def _rate(first: int | None, end: int | None, seconds: int) -> float | None:
-    """Returns events a second; None where there were none, as before the log began."""
-    return round((end - first) / seconds, 2) if first is not None and end and end > first else None
-
-
-async def _refusals(api: Api, now: float) -> list[Data]:
-    """Counts refused requests a minute by reason, now and at this time last week."""
-    counted, _ = await together(
-        now=_refused(api, now), last_week=_refused(api, now - _WEEK + _MINUTES * 30)
-    )
-    here, before = counted["now"] or {}, counted["last_week"] or {}
-    rows = [
-        {"reason": name, "a_minute": here.get(name, 0) / _MINUTES,
-         "a_minute_last_week": before.get(name, 0) / _MINUTES}
-        for name in {*here, *before}
+    if "now" in troubles:
+        raise ProblemError(503, "Rates could not be read", troubles["now"])
+    here = found["now"]
+    there = found["before"] or rates.Pieces(before - hour, before, [None] * rates.PIECES)
+    since = rfc3339(here.begin_us)
+    lines = urlencode({"type": ["announce_refused", "counted"], "from": since}, doseq=True)
+    reasons = [
+        {"reason": name, "a_minute": here.a_minute(name, _PIECES),
+         "a_minute_last_week": there.a_minute(name), "lines": f"/log?{lines}",
+         "hour": here.refused.get(name, []), "hour_last_week": there.refused.get(name, [])}
+        for name in {*here.refused, *there.refused}
     ]  # fmt: skip
-    return sorted(rows, key=lambda row: (-row["a_minute"], row["reason"]))
-
-
-async def _refused(api: Api, end: float) -> dict[str, int]:
-    query = {"type": "counted", "from": _time(end - _MINUTES * 60), "to": _time(end), "limit": 1000}
-    counts: dict[str, int] = {}
-    after = None
-    while True:
-        page = await api.get("/api/v2/events", {**query, "after": after})
-        for event in page["events"]:
-            if event["counter"] == "refused_requests":
-                name = kinds.refusal(event["label"])
-                counts[name] = counts.get(name, 0) + event["delta"]
-        after = page["next"]
-        if after is None:
-            return counts
+    return {
+        "a_second": here.a_second(_PIECES),
+        "a_second_last_week": there.a_second(),
+        "hour": rates.rows(here, there),
+        "refusals": sorted(reasons, key=lambda row: (-(row["a_minute"] or 0), row["reason"])),
+    }
 
 
 def _gauges(answer: Data | None) -> dict[str, float | None]:
@@ -193,14 +180,19 @@ async def _changes(api: Api) -> list[Data]:
 
 
 def change(event: dict[str, Any]) -> Data:
-    """Makes the row of a change by staff: when, who, what, why."""
+    """Makes the row of a change by staff: when, who, what and about whom, why."""
     by = event.get("by") or {}
+    linked = {name: event.get(name) for name in ("account", "owner", "info_hash")}
+    if linked["info_hash"]:
+        linked["label"] = event.get("label")
+    said = {name: each for name, each in event.items() if name not in linked}
     return {
         "seq": event["seq"],
         "time": event["time"],
         "who": by.get("token"),
         "what": event["type"],
-        "which": kinds.in_words(event),
+        **linked,
+        "which": kinds.in_words(said),
         "why": by.get("reason"),
     }
 
@@ -214,7 +206,16 @@ TODAY: Final = Page(
     title="Today",
     template="today.html",
     load=load,
-    tables=("cases", "changes", "refusals", "last_seeder_left", "violated", "outages", "webhooks"),
+    tables=(
+        "cases",
+        "changes",
+        "hour",
+        "refusals",
+        "last_seeder_left",
+        "violated",
+        "outages",
+        "webhooks",
+    ),
     command="tracker cases list; tracker events --last 10; tracker stats",
     call="GET /api/v2/cases",
     menu="Today",

@@ -1,4 +1,4 @@
-"""Writes the log of three days of a small private site, for the pictures in the docs."""
+"""Writes the log of eight days of a small private site, for the pictures in the docs."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ GIB = 1 << 30
 MINUTE_US = 60_000_000
 STEP_US = 30 * MINUTE_US
 STEPS = 144  # three days
+EARLIER = 240  # steps of the five days before, in which others download
 OWNERS = ("anna", "bert", "carla", "dora", "emil", "frida", "gustav", "hanna", "ivan", "judith")
 LABELS = {
     1: ("Debian 13.2 amd64 DVD", 4 * GIB), 2: ("Fedora Workstation 44", 3 * GIB),
@@ -55,7 +56,7 @@ class Part:
 
     member: int
     torrent: int
-    first: int = 0
+    first: int = -EARLIER
     rate: int = 0
     last: int = STEPS
     up: int = 0
@@ -86,7 +87,8 @@ def parts() -> list[Part]:
         Part(3, 1, 30, 500 * mib, 48), Part(3, 4, 70, 410 * mib), Part(3, 3, 136, 333 * mib),
         Part(6, 2, 12, 200 * mib), Part(6, 5, 60, 650 * mib), Part(6, 4, 130, 180 * mib),
         Part(7, 3, 90, 480 * mib, 112), Part(7, 1, 134, 290 * mib), Part(8, 4, 44, 350 * mib),
-        Part(10, 2, 66, 270 * mib, 76), Part(10, 1, 128, 150 * mib), Part(10, 5, 50, 120 * mib),
+        Part(5, 3, -200, 300 * mib, -90), Part(8, 1, -230, 120 * mib, -150),
+        Part(3, 2, -120, 150 * mib, -20), Part(10, 2, 66, 270 * mib, 76), Part(10, 1, 128, 150 * mib), Part(10, 5, 50, 120 * mib),
     ]  # fmt: skip
 
 
@@ -94,11 +96,11 @@ def write(folder: Path) -> None:
     """Writes the log and the secrets of a tracker that was not started yet."""
     keyring = keys_of(folder / "secrets")
     log = open_log(folder / "log", codec.RECORD_SIZES, keyring.tags, encryptor=keyring)
-    begin = time.time_ns() // 1000 - STEPS * STEP_US - 4 * MINUTE_US
-    clock = HandTime(wall=begin)
+    begin = time.time_ns() // 1000 - STEPS * STEP_US - MINUTE_US
+    clock = HandTime(wall=begin - EARLIER * STEP_US)
 
     async def main() -> None:
-        async with running(log):
+        async with running(log, 60):
             service = Service(log, State(), clock.log_clock(), SELECTION_KEY)
             service.append(TrackerStarted("0.1.0", log.epoch))
             settings = Settings(private=True, accounting=2, max_peer_timeout=2700, interval=1800)
@@ -107,20 +109,22 @@ def write(folder: Path) -> None:
             service.append(HitAndRunRuleSet(RULE), by)
             holders = [issued(service, number, by) for number in range(1, len(OWNERS) + 1)]
             playing = parts()
-            for step in range(STEPS + 1):
-                for part in playing:
-                    clock.advance(MINUTE_US // 60)
-                    move(part, playing, step)
-                    service.begin()
-                    announce(service, part, step, holders[part.member - 1])
-                    service.end()
+            for step in range(-EARLIER, STEPS + 1):
                 for minute in range(1, 31 if step < STEPS else 2):
+                    for part in playing:
+                        if (part.member * 7 + part.torrent * 3) % 30 == minute % 30:
+                            clock.advance(MINUTE_US // 60)
+                            move(part, playing, step)
+                            service.begin()
+                            announce(service, part, step, holders[part.member - 1])
+                            service.end()
                     clock.advance(begin + step * STEP_US + minute * MINUTE_US - clock.wall)
                     service.tick()
                     while not service.state.sweep.done:
                         service.tick(goes_on=True)
                     # Detectors take a pause of ten minutes between two frames for an outage.
-                    await log.wait_durable(service.state.seq - 1)
+                    if minute % 5 == 1:
+                        await log.wait_durable(service.state.seq - 1)
             high_water_mark.note(folder / "secrets", log, service.state.time_us)
 
     trio.run(main)
@@ -155,7 +159,7 @@ def announce(service: Service, part: Part, step: int, holder: Holder) -> None:
         if part.was < 0 or not part.here(step - 1):
             return
         event = events.STOPPED
-    elif not part.here(step - 1) or step == 0:
+    elif not part.here(step - 1):
         event = events.STARTED
     else:
         event = events.COMPLETED if part.was > 0 and part.left == 0 else events.NONE

@@ -9,6 +9,7 @@ from __future__ import annotations
 TORRENT = "/torrents/" + "01" * 20
 SCREENS = [
     ("/today", "Last changes by staff"),
+    ("/today/rates?hours=1", "Refusals a minute"),
     ("/cases?state=open,taken,waiting,confirmed,harmless,mistaken", "in all"),
     ("/hit-and-run", "Downloads that are judged"),
     ("/changes", "From where"),
@@ -39,3 +40,5 @@ SCREENS = [
     (f"{TORRENT}/handed?account=1", "What did a member receive?"),
     (f"{TORRENT}/time?span=all&with=now", "Moment within the log"),
 ]
+FULL_SCREENS = [("/settings/dry-run?key=policy.max_peers&value=3", "By this value")]
+"""Screens that need a token of scope full."""

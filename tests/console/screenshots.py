@@ -1,4 +1,4 @@
-"""Takes the pictures of the console in docs/console/, of a site that lived for three days."""
+"""Takes the pictures of the console in docs/console/, of a site that lived for eight days."""
 
 from __future__ import annotations
 

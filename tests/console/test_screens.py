@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.console.screens import SCREENS
+from tests.console.screens import FULL_SCREENS, SCREENS
 from tests.console.site import TOKENS
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ SCHEMES = ["light", "dark"]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize(("path", "said"), SCREENS)
+@pytest.mark.parametrize(("path", "said"), [*SCREENS, *FULL_SCREENS])
 def test_is_accessible_and_narrow(
     new_page: Callable[..., Page], path: str, said: str, scheme: str
 ) -> None:

@@ -65,9 +65,9 @@ def append(log: EventLog, *records: bytes) -> int:
 
 
 @asynccontextmanager
-async def running(log: EventLog) -> AsyncIterator[EventLog]:
-    """Run the log, and close it in order at the end."""
-    with trio.fail_after(20):
+async def running(log: EventLog, seconds: float = 20) -> AsyncIterator[EventLog]:
+    """Run the log for so many seconds at most, and close it in order at the end."""
+    with trio.fail_after(seconds):
         async with trio.open_nursery() as nursery:
             await nursery.start(log.run)
             yield log

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _WIDTH: Final = 640
-_HEIGHT: Final = 200
+_HEIGHT: Final = 200  # units, unless a page wants it lower
 _LEFT: Final = 64  # units for the texts of the axis at the left
 _TOP: Final = 24  # units for the legend
 _BOTTOM: Final = 20  # units for the times
@@ -31,7 +31,12 @@ class Line:
 
 
 def line_chart(
-    lines: Sequence[Line], title: str, within: tuple[int, int], *, binary: bool = False
+    lines: Sequence[Line],
+    title: str,
+    within: tuple[int, int],
+    *,
+    binary: bool = False,
+    height: int = _HEIGHT,
 ) -> Markup:
     """Draws lines over the time `within` (Unix microseconds), from 0 up.
 
@@ -41,10 +46,10 @@ def line_chart(
     words = formats.size if binary else formats.number
     marks = value_marks(max(values, default=0), binary=binary)
     across = Axis(*within, _LEFT, _WIDTH - 8)
-    down = Axis(0, marks[-1], _HEIGHT - _BOTTOM, _TOP)
+    down = Axis(0, marks[-1], height - _BOTTOM, _TOP)
     drawn = [
         *grid(down, marks, words, _LEFT, _WIDTH - 8),
-        *time_axis(across, _HEIGHT - _BOTTOM, _TOP),
+        *time_axis(across, height - _BOTTOM, _TOP),
     ]
     for at, line in enumerate(lines):
         drawn.extend(_drawn(line, at, across, down))
@@ -52,7 +57,7 @@ def line_chart(
         drawn.append(element("line", x1=x, x2=x + 18, y1=9, y2=9, class_=f"curve series-{at}"))
         drawn.append(text(x + 24, 13, line.name, class_="mark"))
     said = "; ".join(f"{line.name}: at most {words(_highest(line))}" for line in lines)
-    return picture(_WIDTH, _HEIGHT, title, said or "no values", *drawn, kind="chart")
+    return picture(_WIDTH, height, title, said or "no values", *drawn, kind="chart")
 
 
 def _drawn(line: Line, at: int, across: Axis, down: Axis) -> list[Markup]:

@@ -115,6 +115,7 @@ def _time_text(time_us: int, step_us: int) -> str:
 
 def value_marks(high: float, *, binary: bool = False, most: int = 4) -> list[float]:
     """Chooses round values from 0 to `high` or a little above: 1, 2 and 5 of each power of ten.
+    From 1 on they are whole.
 
     `binary`: of each power of 1024, because sizes are written in binary units.
     """
@@ -126,7 +127,7 @@ def value_marks(high: float, *, binary: bool = False, most: int = 4) -> list[flo
     rough = high / unit / most
     power = 10.0 ** floor(log10(rough)) if rough > 0 else 1.0
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough) * unit
-    if not binary:
+    if not binary and high >= 1:
         step = max(step, 1.0)
     return [step * at for at in range(ceil(high / step) + 1)]
 

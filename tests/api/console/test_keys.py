@@ -229,3 +229,16 @@ async def test_who_may() -> None:
     form = {"reason": "ticket 7", "lines": " "}
     assert (await browser.ask("POST", "/bulk/revoke", form)).status_code == 422
     assert json.loads(await browser.text("/bulk.json"))["lines"] == []
+
+
+@pytest.mark.parametrize("once", ["", "a/b", "k" * 65])
+async def test_a_form_without_its_number_is_refused(once: str) -> None:
+    """A list would be at no path of the console."""
+    api = FakeApi()
+    browser = Browser(api)
+    await browser.sign_in()
+    form = {"reason": "x", "lines": "5", "once": once}
+    answer = await browser.ask("POST", "/bulk/revoke", form)
+    assert answer.status_code == 422
+    assert "The form is not complete" in await answer.get_data(as_text=True)
+    assert api.sent == []

@@ -78,7 +78,7 @@ async def shown(token: str, path: str = "/members/7", **more: Any) -> tuple[str,
 
 async def test_what_stands_above_the_fold() -> None:
     page, api = await shown("full")
-    for text in ("0.500", "4.00 GiB missing to 1.0", "1 of 5 slots", "leech off",
+    for text in ("0.500", "Missing to 1.0", "4,294,967,296 bytes", "1 of 5 slots", "leech off",
                  "the key has expired", "raw 5.00 GiB", 'href="/members/7/hit-and-run?state=violated"',
                  "in use", "/members/7/ledger", "<svg", 'href="/members/12"'):  # fmt: skip
         assert text in page
@@ -92,6 +92,29 @@ async def test_what_stands_above_the_fold() -> None:
     assert [target for _, target, reason, _ in api.asked if reason == "ticket 7"] == [
         "/api/v2/accounts/7/page"
     ]
+
+
+VERDICTS: list[tuple[dict[str, Any], str, str]] = [
+    ({}, "valid", "refused in the last day"),
+    ({"refusals": []}, "valid", "serves this member, and refused nothing"),
+    ({"refusals": [PAGE["refusals"][0] | {"time": LATER}]}, "valid", "refused: the key has expired"),
+    ({"last_announce": None}, "valid", "refused: the key has expired"),
+    ({"last_announce": None, "refusals": [], "seeding": 0, "leeching": 0}, "valid", "another URL"),
+    ({}, "revoked", "No key of this member is in force"),
+]  # fmt: skip
+"""What is unlike `PAGE`, the state of the only key, and what the page says then."""
+
+
+@pytest.mark.parametrize(("unlike", "state", "said"), VERDICTS)
+async def test_it_says_whether_the_member_is_served(
+    unlike: dict[str, Any], state: str, said: str
+) -> None:
+    more = {
+        "/api/v2/accounts/7/page": PAGE | unlike,
+        "/api/v2/keys": {"keys": [KEY | {"state": state}]},
+    }
+    page = json.loads((await shown("full", "/members/7.json", **more))[0])
+    assert said in page["verdict"]["text"]
 
 
 async def test_buttons_are_for_those_who_may() -> None:

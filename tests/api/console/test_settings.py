@@ -202,9 +202,12 @@ async def test_a_dry_run_changes_nothing() -> None:
         3,
     )
     assert shown["load"][0] == {
+        "kind": "number",
         "what": "announces that are served", "recorded": 7, "now": 5, "change": -2,
     }  # fmt: skip
-    assert shown["credit"][0] == {"what": "uploaded", "recorded": 9, "now": 5, "change": -4}
+    assert shown["credit"][0] == {
+        "what": "uploaded", "kind": "bytes", "recorded": 9, "now": 5, "change": -4,
+    }  # fmt: skip
     assert 'name="value" value="7"' in page
 
 
