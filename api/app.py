@@ -12,10 +12,12 @@ import trio
 from quart import g, request
 from quart.routing import QuartRule
 from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
 
 from api import auth, errors
 from api.caller import request_id
+from api.connection import SHARED_TURNS
 from api.endpoint import Endpoint, answer, install
 from api.legacy.endpoints import legacy
 from api.limits import MAX_BODY
@@ -27,12 +29,16 @@ from api.v2 import auth as v2_auth
 from api.v2 import problems
 from api.v2.endpoints import version_2
 from tracker.ports import BusyError, NoMomentError, UnreadableLogError
+from tracker.turns import in_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
+    from quart import Request
     from quart.ctx import RequestContext
     from quart.typing import ResponseReturnValue
+    from quart.wrappers import Response as QuartResponse
+    from werkzeug.wrappers import Response as WerkzeugResponse
 
     from api.auth import Tokens
     from api.ports import Ports
@@ -81,19 +87,42 @@ class _Rule(QuartRule):
         return build
 
 
+class _Exchange(TrioASGIHTTPConnection):
+    """A request and its response. Announces are served between two steps of it."""
+
+    async def handle_messages(self, *arguments: Any) -> None:
+        await self._in_steps(super().handle_messages(*arguments))
+
+    async def handle_request(self, *arguments: Any) -> None:
+        await self._in_steps(super().handle_request(*arguments))
+
+    async def _in_steps(self, work: Coroutine[Any, Any, None]) -> None:
+        turns = self.scope.get("state", {}).get(SHARED_TURNS)
+        await (work if turns is None else in_steps(work, turns))
+
+
 class _App(QuartTrio):
     response_class = Response
+    asgi_http_class = _Exchange
     url_rule_class = _Rule  # type: ignore[assignment]  # as in Quart itself
+
+    async def handle_request(self, request: Request) -> QuartResponse | WerkzeugResponse:
+        response = await super().handle_request(request)
+        await trio.lowlevel.checkpoint()
+        return response
 
     async def dispatch_request(
         self, request_context: RequestContext | None = None
     ) -> ResponseReturnValue:
         """Limits the time to read and handle a request. Sending the response has its own limits."""
+        await trio.lowlevel.checkpoint()
         with trio.move_on_after(REQUEST_TIMEOUT) as g.time_limit:
-            return await super().dispatch_request(request_context)
-        if problems.is_ours(request.path):
-            return problems.answer(problems.Problem(408))
-        return empty(408)
+            result = await super().dispatch_request(request_context)
+        if g.time_limit.cancelled_caught:
+            ours = problems.is_ours(request.path)
+            return problems.answer(problems.Problem(408)) if ours else empty(408)
+        await trio.lowlevel.checkpoint()
+        return result
 
 
 def _configure(app: QuartTrio) -> None:
@@ -130,6 +159,7 @@ def _install_hooks(
     app: QuartTrio, tokens: Tokens, scopes: dict[str, str], ports: Ports, proxies: Proxies
 ) -> None:
     async def identify() -> None:
+        await trio.lowlevel.checkpoint()
         g.request_id = request_id(request)
         g.client_address = client_address(proxies, request)
         if request.path in OPEN:

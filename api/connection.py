@@ -36,18 +36,22 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from tracker.turns import in_steps
+
 if TYPE_CHECKING:
     from hypercorn.config import Config
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import AppWrapper, H11SendableEvent
 
-    from tracker.turns import InTurn, Turns
+    from tracker.turns import Turns
 
-    Stream = trio.SocketStream | trio.SSLStream[InTurn]
+    Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 RECEIVED_AT_ONCE: Final = 2048
 """Bytes, because a body may come in chunks of a byte, and each of those takes 30 us."""
 SEND_TIMEOUT: Final = 10.0  # the longest time to send one chunk, in seconds
+SHARED_TURNS: Final = "turns"
+"""The name, in a connection's state, of the turns of all connections."""
 LINGER: Final = 1.0  # seconds that a client gets to close after the last response
 
 _V4_MAPPED = bytes(10) + b"\xff\xff"
@@ -78,6 +82,7 @@ class Http1(H11Protocol):
             await self._send_error_response(400)
             await self.send(Closed())
             return
+        await trio.lowlevel.checkpoint()
         await super()._create_stream(_without_upgrade(request))
 
 
@@ -119,7 +124,7 @@ class Connection(TCPServer):
         stream: Stream,
         turns: Turns,
     ) -> None:
-        """`turns`: those of all connections, for each piece that one receives."""
+        """`turns`: those of all connections, for each step."""
         # Hypercorn declares TLS streams only, but takes both kinds.
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._socket = stream
@@ -138,6 +143,9 @@ class Connection(TCPServer):
         return b""
 
     async def run(self) -> None:
+        await in_steps(self._run(), self._turns)
+
+    async def _run(self) -> None:
         # The scope surrounds the group, because Hypercorn's group lets its own cancellation escape.
         with self.scope:
             if await self._handshake():
@@ -183,7 +191,7 @@ class Connection(TCPServer):
             self.config,
             self.context,
             self._task_group,
-            ConnectionState(self.state),
+            ConnectionState(self.state | {SHARED_TURNS: self._turns}),
             tls,
             parse_socket_addr(socket.family, socket.getpeername()),
             parse_socket_addr(socket.family, socket.getsockname()),
@@ -242,15 +250,10 @@ class Connection(TCPServer):
     async def _receive(self) -> bytes:
         """Returns bytes from the client; b"" = the client ended."""
         try:
-            data = bytes(await self.stream.receive_some(RECEIVED_AT_ONCE))
-            # What came in time does not end because it has to wait for its turn.
-            deadline, self._reading.deadline = self._reading.deadline, inf
-            await self._turns.turn(_plain(self._socket).socket)
-            self._reading.deadline = deadline
-            return data
+            return bytes(await self.stream.receive_some(RECEIVED_AT_ONCE))
         except _GONE:
             return b""
 
 
 def _plain(stream: Stream) -> trio.SocketStream:
-    return stream if isinstance(stream, trio.SocketStream) else stream.transport_stream.transport
+    return stream if isinstance(stream, trio.SocketStream) else stream.transport_stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict, frozen
@@ -14,7 +15,8 @@ from api.endpoint import Endpoint, Parameter
 from api.errors import bad_request, invalid_query
 from api.openapi import shapes
 from api.params import single
-from api.replies import JSON, TEXT, encode, json_text, text
+from api.replies import JSON, TEXT, text
+from api.streams import json_object, shaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +56,7 @@ class Metrics:
         metrics = self.gauges.metrics()
         if wanted_format() == AS_JSON:
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            return json_text(encode({"metrics": [_as_json(metric, now) for metric in metrics]}))
+            return await json_object({"metrics": await shaped(metrics, partial(_as_json, now=now))})
         return text(exposition(metrics))
 
 

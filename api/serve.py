@@ -22,7 +22,7 @@ from api.auth import PROVED
 from api.connection import Connection
 from api.limits import MAX_BODY, Limited
 from tracker.places import Places
-from tracker.turns import InTurn, Turns
+from tracker.turns import Turns
 
 if TYPE_CHECKING:
     import ssl
@@ -44,8 +44,8 @@ READERS: Final = 128
 are left for administrators.
 """
 TURNS: Final = 1
-"""Requests and pieces of TLS handshakes in one pass of the event loop; most requests take one or
-two milliseconds, and an announce waits for those of its pass.
+"""Steps of connections, TLS handshakes and requests in one pass of the event loop. Most take a
+quarter of a millisecond, and an announce waits for those of its pass.
 """
 
 
@@ -144,8 +144,7 @@ class _Server:
         context = self._ssl_context
         if context is None:
             return transport
-        in_turn = InTurn(transport, self._turns)
-        return trio.SSLStream(in_turn, context, server_side=True, https_compatible=True)
+        return trio.SSLStream(transport, context, server_side=True, https_compatible=True)
 
     async def stop(self, connections: trio.CancelScope) -> None:
         await self._context.terminated.set()

@@ -1,9 +1,8 @@
-"""Sends JSON arrays of any length without stalling the loop.
+"""Sends JSON of any length without stalling the loop.
 
-A short array is one body with a length. A long array is sent in chunks, with a checkpoint before
-each chunk, so that announces are served in between. However many arrays are being sent, the loop
-works on only one of them between two checkpoints. If a client leaves or stops reading, its stream
-ends.
+A short array is one body with a length. A long array is sent in chunks. Either is made in pieces,
+and announces are served between two of them (`tracker.turns.in_steps`). If a client leaves or stops
+reading, its stream ends.
 """
 
 from __future__ import annotations
@@ -14,27 +13,39 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
-from api.replies import json_text, opened
+from api.replies import encode, json_text, opened
 from tracker.ports import LISTED_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from api.replies import Response
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
-# Items of a chunk. They take about a millisecond to find and encode, and make 20 KB of body.
 BATCH: Final = LISTED_AT_ONCE
-
-SHAPED: Final = 32
-"""Items such as events, which have twenty members each, that take a millisecond to encode."""
-
-_TURN: Final = trio.Lock()
-"""Held for about a millisecond of work at a time. Waiting for it lets other tasks run."""
+"""Items of a chunk, which make 20 KB of body."""
+PIECE: Final = 10
+"""Items that are found, shaped or encoded in one step. That takes up to a quarter of a millisecond,
+for events with their twenty members.
+"""
 
 Items = Iterable[Item | None] | AsyncGenerator[list[Item], None]
 """Live items one by one, where None is a place to pause; or items of the past, in lists."""
+
+
+async def json_object(body: Mapping[str, object]) -> Response:
+    """Responds with an object. Its lists may be long."""
+    members = []
+    for name, value in body.items():
+        text = encode(value) if not isinstance(value, list) else await _array(value)
+        members.append(f"{encode(name)}:{text}")
+    return json_text("{" + ",".join(members) + "}")
+
+
+async def _array(items: list[object]) -> str:
+    return "[" + ",".join(await shaped(items, encode)) + "]"
 
 
 async def json_array(
@@ -48,17 +59,18 @@ async def json_array(
     first = await anext(batches)
     if len(first) < BATCH:
         await batches.aclose()
-        return json_text(head + ",".join(map(shape, first)) + tail)
+        return json_text(head + ",".join(await shaped(first, shape)) + tail)
     return json_text(_chunks(first, batches, shape, opened(head), tail))
 
 
-async def shaped(items: Sequence[Item], shape: Callable[[Item], str]) -> list[str]:
-    """Returns the JSON texts of items that take long to make, `SHAPED` of them in a turn."""
-    texts: list[str] = []
-    for begin in range(0, len(items), SHAPED):
-        async with _TURN:
-            texts += map(shape, items[begin : begin + SHAPED])
-    return texts
+async def shaped(items: Sequence[Item], shape: Callable[[Item], Made]) -> list[Made]:
+    """Returns what `shape` makes of each item, `PIECE` of them in a step."""
+    made: list[Made] = []
+    for begin in range(0, len(items), PIECE):
+        if begin:
+            await trio.lowlevel.checkpoint()
+        made += map(shape, items[begin : begin + PIECE])
+    return made
 
 
 async def in_batches(items: Items[Item]) -> AsyncGenerator[list[Item], None]:
@@ -86,22 +98,18 @@ async def _chunks(
     separator = head
     async with aclosing(rest):
         while batch:
-            async with _TURN:
-                chunk = (separator + ",".join(map(shape, batch))).encode()
-            yield chunk
+            yield (separator + ",".join(await shaped(batch, shape))).encode()
             separator, batch = ",", await anext(rest, [])
     yield tail.encode()
 
 
 async def _batch(items: Iterator[Item | None]) -> list[Item]:
     taken: list[Item] = []
-    while True:
-        async with _TURN:
-            for item in items:
-                if item is None:
-                    break
-                taken.append(item)
-                if len(taken) == BATCH:
-                    return taken
-            else:
-                return taken
+    for item in items:
+        if item is not None:
+            taken.append(item)
+            if len(taken) == BATCH:
+                break
+        if item is None or not len(taken) % PIECE:
+            await trio.lowlevel.checkpoint()
+    return taken

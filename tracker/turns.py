@@ -1,15 +1,23 @@
-"""Bounds how much connections do in one pass of the event loop, so that they hold nobody else up.
+"""Bounds how much tasks do in one pass of the event loop, so that they hold nobody else up.
 
 In one pass trio runs every task that can go on. Thousands of connections can make as many tasks go
 on at once, by sending their requests or TLS handshakes together, and everything else waits until
-all of them are done. Here some go on in each pass, in the order of their arrival.
+all of them are done. Here some go on in each pass, in the order in which they became ready.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
+from types import coroutine
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+
+T = TypeVar("T")
 
 
 class Turns:
@@ -21,68 +29,65 @@ class Turns:
         self._most = most
         self._left = most
         self._renewing = False  # a task waits for the next pass, to give out turns again
-        self._waiting: OrderedDict[trio.lowlevel.Task, trio.socket.SocketType] = OrderedDict()
+        self._waiting: OrderedDict[trio.lowlevel.Task, None] = OrderedDict()
 
-    async def turn(self, connection: trio.socket.SocketType) -> None:
+    async def turn(self) -> None:
         """Waits for a turn. Where there is one it returns at once, and is no checkpoint.
 
-        Raises `ClosedResourceError` if the connection was closed meanwhile.
+        A task that is cancelled meanwhile goes on without a turn, because all it does is to end.
+        The next checkpoint tells it so; here it would lose what it has just waited for.
         """
         while not self._left:
             if self._renewing:
-                await self._wait(connection)
+                try:
+                    await self._wait()
+                except trio.Cancelled:
+                    return
                 continue
-            self._renewing, takes_one = True, False
-            try:
-                await trio.lowlevel.checkpoint()
-                takes_one = True
-            finally:
-                self._renewing = False
-                self._left = self._most
-                self._wake(self._most + (not takes_one))
+            self._renewing = True
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            self._renewing = False
+            self._left = self._most
+            self._wake(self._most)
         self._left -= 1
 
     def _wake(self, count: int) -> None:
-        """Wakes one task more than there are turns left, and that one renews the turns again.
-
-        Connections that gave way to others are woken too, because they would hold memory.
+        """Wakes tasks. With the one that renewed the turns they are one more than there are turns,
+        and that one renews them again.
         """
-        while count and self._waiting:
-            task, connection = self._waiting.popitem(last=False)
+        for _ in range(min(count, len(self._waiting))):
+            task, _ = self._waiting.popitem(last=False)
             trio.lowlevel.reschedule(task)
-            count -= connection.fileno() >= 0
 
-    async def _wait(self, connection: trio.socket.SocketType) -> None:
+    async def _wait(self) -> None:
         task = trio.lowlevel.current_task()
 
         def abort(_: object) -> trio.lowlevel.Abort:
             del self._waiting[task]
             return trio.lowlevel.Abort.SUCCEEDED
 
-        self._waiting[task] = connection
+        self._waiting[task] = None
         await trio.lowlevel.wait_task_rescheduled(abort)
-        if connection.fileno() < 0:
-            self._wake(1)  # in its place
-            raise trio.ClosedResourceError
 
 
-class InTurn(trio.abc.Stream):
-    """A connection below TLS, which works on each piece of its bytes in turn."""
+async def in_steps(work: Coroutine[Any, Any, T], turns: Turns) -> T:
+    """Runs `work`, and waits for a turn before each of its steps, whatever it waited for.
 
-    def __init__(self, transport: trio.SocketStream, turns: Turns) -> None:
-        self.transport = transport
-        self._turns = turns
+    A step ends where `work` gives the loop to others.
+    """
+    return await _in_steps(work, turns)
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        data = await self.transport.receive_some(max_bytes)
-        await self._turns.turn(self.transport.socket)
-        return data
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self.transport.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.transport.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        await self.transport.aclose()
+@coroutine
+def _in_steps(work: Coroutine[Any, Any, T], turns: Turns) -> Generator[Any, Any, T]:
+    resume = partial(work.send, None)
+    try:
+        while True:
+            yield from turns.turn().__await__()
+            try:
+                waits_for = resume()
+            except StopIteration as end:
+                return cast("T", end.value)
+            resume = partial(work.send, (yield waits_for))
+    finally:
+        work.close()

@@ -13,7 +13,7 @@ from quart import request
 from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.reads import SEQ_MAX
-from api.replies import encode, json_text
+from api.streams import json_object
 from api.v2 import looks, params
 from api.v2.events import PART, part
 from api.v2.looks import WHY, Looks
@@ -80,7 +80,7 @@ class Announces:
         """Explains an announce, also a refused one, by the number of its event."""
         params.only(request.args)
         found = await self.reads.explain(params.whole("seq", seq, SEQ_MAX))
-        return json_text(encode(await self.looks.shown(found)))
+        return await json_object(await self.looks.shown(found))
 
     async def handed(self) -> Response:
         """Lists the replies that listed an address, ascending.
@@ -94,7 +94,7 @@ class Announces:
         query = HandedQuery(part(given), address=address, port=port)
         page = await self.reads.handed(query, params.limit(given))
         await self.looks.note(looks.counted(page.replies), ["address"], page.sought)
-        return json_text(encode(_page_json(page)))
+        return await json_object(_page_json(page))
 
     async def received(self, account: str) -> Response:
         """Lists the replies to an account that listed peers, ascending.
@@ -107,7 +107,7 @@ class Announces:
             raise Problem(404, "there is no such account")
         query = HandedQuery(part(given), account=number)
         page = await self.reads.handed(query, params.limit(given))
-        return json_text(encode(await self.looks.shown(_page_json(page))))
+        return await json_object(await self.looks.shown(_page_json(page)))
 
 
 def _page_json(page: HandedPage) -> dict[str, Any]:

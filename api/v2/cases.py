@@ -15,6 +15,7 @@ from api.caller import actor
 from api.endpoint import REASON, Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.replies import encode, json_text
+from api.streams import json_object
 from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.ledgers import allow_time
@@ -129,7 +130,7 @@ class Cases:
         following = page.following and f"{page.following[0]}:{page.following[1]}"
         shown = [case_json(one) for one in page.cases]
         body = {"cases": shown, "next": following, "seq": page.seq}
-        return json_text(encode(named(body, self.live.now())))
+        return await json_object(named(body, self.live.now()))
 
     async def one(self, account: str, detector: str) -> Response:
         """Shows a case, its newest findings, and what staff said about it, in the log's order."""
@@ -141,7 +142,7 @@ class Cases:
             "history": [_change_json(one) for one in told.history],
             "seq": told.seq,
         }
-        return json_text(encode(named(body, self.live.now())))
+        return await json_object(named(body, self.live.now()))
 
     async def _known(self, account: str, detector: str) -> CaseTold:
         number = params.number(account, "account")

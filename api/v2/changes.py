@@ -10,7 +10,7 @@ from quart import request
 
 from api.endpoint import Parameter
 from api.openapi import shapes
-from api.replies import encode, json_text
+from api.streams import json_object
 from api.v2 import params
 from api.v2.problems import Problem
 from tracker.ports import ChangesQuery
@@ -62,12 +62,12 @@ class Changes:
         were read.
         """
         page = await self._page(self.changes.accounts)
-        return self._shown("accounts", page, list(map(shape, page.items)))
+        return await self._shown("accounts", page, list(map(shape, page.items)))
 
     async def torrents(self) -> Response:
         """Lists counts, also those of torrents that have no peers any more, in no order."""
         page = await self._page(self.changes.torrents)
-        return self._shown("torrents", page, list(map(_torrent_json, page.items)))
+        return await self._shown("torrents", page, list(map(_torrent_json, page.items)))
 
     async def _page(
         self, ask: Callable[[ChangesQuery], Awaitable[ChangesPage[ports.changes.Item] | None]]
@@ -98,10 +98,12 @@ class Changes:
             )
         return int(found[3])
 
-    def _shown(self, name: str, page: ChangesPage[object], items: Sequence[object]) -> Response:
+    async def _shown(
+        self, name: str, page: ChangesPage[object], items: Sequence[object]
+    ) -> Response:
         following = None if page.following is None else "{}.{}".format(*page.following)
         position = f"{self.changes.log_id}:{self.changes.epoch}:{page.seq}"
-        return json_text(encode({name: items, "next": following, "position": position}))
+        return await json_object({name: items, "next": following, "position": position})
 
 
 def _cursor(text: str) -> tuple[int, int]:

@@ -20,6 +20,8 @@ from api.replies import empty, encode, json_text
 from api.streams import json_array
 from api.times import rfc3339
 from api.v2 import bodies, changes, looks, params
+from api.v2.events import EVENTS_TIMEOUT
+from api.v2.ledgers import allow_time
 from api.v2.lists import RATIO, SEARCH, SECONDS, TEXT, TIME, WHOLE, Listing, listed
 from api.v2.looks import WHY
 from api.v2.pages import gather, page
@@ -96,7 +98,7 @@ class Factors:
         after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
         listed = self.reads.each(ReadModel.factors, after)
         found, more = await gather(listed, params.limit(given), lambda _: True)
-        return page(
+        return await page(
             "factors", [self._shown(one) for one in found], found[-1].number if more else None
         )
 
@@ -226,6 +228,7 @@ class Accounts:
 
         An event that was removed, or is not durable yet, cannot be looked at, and is taken.
         """
+        allow_time(EVENTS_TIMEOUT)
         page = await self.log.read(LogPart(first=seq, last=seq), EventFilter(), 1)
         kinds = [event["type"] for event in page.events if event["seq"] == seq]
         if kinds and kinds[0] not in _CORRECTABLE:

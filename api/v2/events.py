@@ -18,7 +18,7 @@ from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.reads import AT
 from api.replies import Response, encode, json_text
-from api.streams import json_array, shaped
+from api.streams import json_array, json_object, shaped
 from api.v2 import looks, params
 from api.v2.ledgers import allow_time
 from api.v2.looks import WHY
@@ -236,7 +236,7 @@ class Rejections:
         page = await self.log.read(part(given), wanted, params.MAX_LIMIT)
         following = None if page.following is None else page.following - 1
         keys = named(_by_key(page.events), self.reads.live.now())
-        return json_text(encode({"keys": keys, "next": following, "end": page.end}))
+        return await json_object({"keys": keys, "next": following, "end": page.end})
 
 
 async def _up_to_moment(reads: Reads, given: dict[str, str]) -> None:

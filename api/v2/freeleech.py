@@ -68,7 +68,7 @@ class Freeleech:
             self.reads.each(ReadModel.freeleech_tokens, after), limit, wanted
         )
         shown = [self._shown(one) for one in found]
-        return page("freeleech", shown, found[-1].number if more else None)
+        return await page("freeleech", shown, found[-1].number if more else None)
 
     async def one(self, token: str) -> Response:
         params.only(request.args, "at")

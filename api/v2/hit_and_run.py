@@ -16,6 +16,7 @@ from api.endpoint import REASON, Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.reads import AT, moment_in_query, note_outage
 from api.replies import encode, json_text
+from api.streams import json_object
 from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.ledgers import allow_time
@@ -191,7 +192,7 @@ class HitAndRun:
             note_outage(page.outage)
         following = page.following and f"{page.following[0]}:{page.following[1].hex()}"
         body = {"downloads": self._shown(page), "next": following, "seq": page.seq}
-        return json_text(encode(body))
+        return await json_object(body)
 
     async def history(self, account: str, info_hash: str) -> Response:
         """Shows a download and its transitions, the oldest first; none if it is not judged."""
@@ -236,7 +237,7 @@ class HitAndRun:
         )  # fmt: skip
         allow_time()
         page = await self.log.judged(query, None)
-        return json_text(encode({"seq": None, "downloads": self._shown(page)}))
+        return await json_object({"seq": None, "downloads": self._shown(page)})
 
     async def void(self) -> Response:
         """Lets downloads not be judged: all of a torrent that have begun, or one account's."""

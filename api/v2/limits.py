@@ -67,7 +67,7 @@ class Limits:
         listed = self.reads.each(ReadModel.own_limits, after)
         found, more = await gather(listed, params.limit(given), lambda _: True)
         following = found[-1].account if more else None
-        return page("limits", [limits_json(one) for one in found], following)
+        return await page("limits", [limits_json(one) for one in found], following)
 
     async def one(self, account: str) -> Response:
         params.only(request.args, "at")

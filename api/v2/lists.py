@@ -16,6 +16,7 @@ from api import times
 from api.endpoint import Parameter
 from api.openapi import shapes
 from api.reads import AT
+from api.streams import shaped
 from api.v2 import params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem
@@ -153,7 +154,7 @@ async def listed(
     cursor = None
     if more:
         cursor = ListCursor(query.value(found[-1]), getattr(found[-1], named))
-    return page(name, [shape(one) for one in found], following(cursor, query))
+    return await page(name, await shaped(found, shape), following(cursor, query))
 
 
 def following(cursor: ListCursor | None, query: ListQuery) -> int | str | None:

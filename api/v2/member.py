@@ -10,8 +10,7 @@ from quart import request
 
 from api.endpoint import Endpoint, answer
 from api.openapi import shapes
-from api.replies import encode, json_text
-from api.streams import in_batches
+from api.streams import in_batches, json_object
 from api.times import rfc3339
 from api.v2 import params
 from api.v2.cases import case_json
@@ -91,7 +90,7 @@ class Member:
         await self._networks(number, body)
         await self._cases(number, body)
         shown = named(body, self.reads.live.now())
-        return json_text(encode(await self.looks.shown(shown)))
+        return await json_object(await self.looks.shown(shown))
 
     async def _present(self, account: int, body: dict[str, Any]) -> None:
         """Counts swarms, because several peers of an account in one swarm are one."""

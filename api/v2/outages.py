@@ -10,7 +10,7 @@ from quart import request
 from api.endpoint import Endpoint, answer
 from api.openapi import shapes
 from api.reads import SEQ_MAX
-from api.replies import encode, json_text
+from api.streams import json_object
 from api.v2 import params
 from api.v2.events import PART, ends
 
@@ -44,4 +44,4 @@ class Outages:
         first, last = ends(given)
         page = await self.reads.outages(first, last, after, params.limit(given))
         shown = {"outages": [one.shown() for one in page.outages], "next": page.following}
-        return json_text(encode(shown))
+        return await json_object(shown)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from api.replies import encode, json_text
-from api.streams import in_batches
+from api.streams import in_batches, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +33,9 @@ async def gather(
     return taken, False
 
 
-def page(name: str, items: list[object], following: object) -> Response:
+async def page(name: str, items: list[object], following: object) -> Response:
     """Sends `{name: items, "next": following}`.
 
     `following` is the `after` of the next page; None = this is the last page.
     """
-    return json_text(encode({name: items, "next": following}))
+    return await json_object({name: items, "next": following})

@@ -15,7 +15,7 @@ from quart import request
 
 from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
-from api.replies import encode, json_text
+from api.streams import json_object
 from api.times import rfc3339
 from api.v2 import params, torrents
 from api.v2.ledgers import allow_time
@@ -163,7 +163,7 @@ class ReadyLists:
             "since": page.since,
             "seq": page.seq,
         }
-        return json_text(encode(named(body, self.reads.live.now())))
+        return await json_object(named(body, self.reads.live.now()))
 
     def _row(self, row: SeededTorrent) -> dict[str, Any]:
         found = self.reads.live.now().summary(row.info_hash)
@@ -204,7 +204,7 @@ class ReadyLists:
         shown = [_refused(*row) for row in rows[: params.MAX_LIMIT]]
         after = None if page.following is None else page.following - 1
         body = {"torrents": shown, "next": after, "end": page.end}
-        return json_text(encode(named(body, self.reads.live.now())))
+        return await json_object(named(body, self.reads.live.now()))
 
     def _count(self, found: dict[bytes, dict[int, RefusedTimes]], page: RefusedPage) -> None:
         """Adds the counts of a page by torrent and account."""

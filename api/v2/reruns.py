@@ -14,7 +14,7 @@ from quart import request
 
 from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
-from api.replies import encode, json_text
+from api.streams import json_object
 from api.v2 import params
 from api.v2.events import PART, moment
 from api.v2.ledgers import allow_time
@@ -87,7 +87,7 @@ class Reruns:
         allow_time()
         with _valid():
             found = await self.log.check(first, last, trace=trace)
-        return json_text(encode(found))
+        return await json_object(found)
 
     async def what_if(self) -> Response:
         """Replays a part by other settings. A looser rule shows too little, because what was
@@ -101,7 +101,7 @@ class Reruns:
         allow_time()
         with _valid():
             found = await self.log.what_if(first, last, settings)
-        return json_text(encode(found))
+        return await json_object(found)
 
 
 @contextmanager

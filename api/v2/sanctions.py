@@ -164,7 +164,7 @@ class Sanctions:
         listed = self.reads.each(ReadModel.sanctions, after)
         found, more = await gather(listed, params.limit(given), lambda _: True)
         following = found[-1].account if more else None
-        return page("sanctions", [_account_json(one) for one in found], following)
+        return await page("sanctions", [_account_json(one) for one in found], following)
 
     async def impose(self, what: str, account: str) -> Response:
         """Imposes it at once, or again with another reason or end. `until`: null = until lifted."""
@@ -186,7 +186,9 @@ class Sanctions:
         listed = self.reads.each(ReadModel.blacklist, after)
         found, more = await gather(listed, params.limit(given), lambda _: True)
         following = found[-1].info_hash.hex() if more else None
-        return page("blacklist", self._named([_blacklisted_json(one) for one in found]), following)
+        return await page(
+            "blacklist", self._named([_blacklisted_json(one) for one in found]), following
+        )
 
     async def blacklisted(self, info_hash: str) -> Response:
         params.only(request.args, "at")
@@ -220,7 +222,7 @@ class Sanctions:
         shown: list[object] = [
             {"network": one.network, **_sanction_json(one.sanction)} for one in found
         ]
-        return page("blocks", shown, found[-1].network if more else None)
+        return await page("blocks", shown, found[-1].network if more else None)
 
     async def block(self, address: str, bits: str) -> Response:
         """Blocks a network at once. `until`: null = until lifted. `public`: as above."""
@@ -242,7 +244,7 @@ class Sanctions:
         listed = self.reads.each(ReadModel.client_rules, after)
         found, more = await gather(listed, params.limit(given), lambda _: True)
         shown: list[object] = [_client_rule_json(one) for one in found]
-        return page("client_rules", shown, found[-1].number if more else None)
+        return await page("client_rules", shown, found[-1].number if more else None)
 
     async def client_use(self) -> Response:
         """Counts the peers, members and torrents that a rule with these terms would concern."""

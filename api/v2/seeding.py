@@ -11,7 +11,7 @@ from quart import request
 from api import times
 from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
-from api.replies import encode, json_text
+from api.streams import json_object
 from api.v2 import params
 from api.v2.problems import Problem
 from tracker.ports import named
@@ -66,9 +66,8 @@ class Seeding:
         following = None
         if len(rows) > limit:
             following = f"{shown[-1]['account']}:{shown[-1]['info_hash']}"
-        return json_text(
-            encode({"seeding": named(shown, self.reads.live.now()), "next": following})
-        )
+        body = {"seeding": named(shown, self.reads.live.now()), "next": following}
+        return await json_object(body)
 
 
 def _json(one: SeedingRow) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from api.endpoint import REASON, Endpoint, answer
 from api.openapi import shapes
 from api.reads import AT, SEQ_MAX
 from api.replies import encode, json_text
+from api.streams import json_object, shaped
 from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.pages import gather
@@ -68,8 +69,8 @@ class Settings:
         """
         params.only(request.args, "at")
         found = await self.reads.one(ReadModel.settings)
-        keys = [_key_json(one) for one in found.keys]
-        return json_text(encode({"seq": found.seq, "settings": found.data, "keys": keys}))
+        keys = await shaped(found.keys, _key_json)
+        return await json_object({"seq": found.seq, "settings": found.data, "keys": keys})
 
     async def change(self) -> Response:
         """Changes settings, by their keys in the configuration. `dry_run`: only tells what would
@@ -100,7 +101,7 @@ class Settings:
         after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
         found = self.reads.each(ReadModel.settings_changes, after)
         taken, more = await gather(found, params.limit(given), lambda _: True)
-        return _changes(taken, following=taken[-1].seq if more else None)
+        return await _changes(taken, following=taken[-1].seq if more else None)
 
     async def _last(self, given: dict[str, str], last: int) -> Response:
         """Lists the last changes; the state remembers a thousand, so all are looked at."""
@@ -108,14 +109,14 @@ class Settings:
         found = self.reads.each(ReadModel.settings_changes, -1)
         every, _ = await gather(found, SEQ_MAX, lambda one: one.seq < before)
         taken = every[-last:]
-        return _changes(taken, previous=taken[0].seq if len(every) > last else None)
+        return await _changes(taken, previous=taken[0].seq if len(every) > last else None)
 
 
-def _changes(
+async def _changes(
     taken: list[SettingsChanged], *, following: int | None = None, previous: int | None = None
 ) -> Response:
-    shown = [_change_json(one) for one in taken]
-    return json_text(encode({"changes": shown, "next": following, "previous": previous}))
+    shown = await shaped(taken, _change_json)
+    return await json_object({"changes": shown, "next": following, "previous": previous})
 
 
 def _key_json(one: SettingInForce) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.reads import AT, SEQ_MAX
 from api.replies import encode, json_text
+from api.streams import json_object
 from api.v2 import params
 from api.v2.events import PART, moment
 from api.v2.looks import WHY, Looks
@@ -82,7 +83,7 @@ class States:
         given = params.only(request.args, "after", "limit", "at")
         after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
         found = await self.reads.swarm(params.info_hash(info_hash), after, params.limit(given))
-        return json_text(encode(await self.looks.shown(found)))
+        return await json_object(await self.looks.shown(found))
 
     async def summary(self) -> Response:
         params.only(request.args, "at")
@@ -97,4 +98,4 @@ class States:
         swarm = params.info_hash(given["info_hash"]) if "info_hash" in given else None
         after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else 0
         found = await self.reads.diff(first, last, swarm, after, params.limit(given))
-        return json_text(encode(await self.looks.shown(found)))
+        return await json_object(await self.looks.shown(found))

@@ -10,7 +10,7 @@ from quart import request
 from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.reads import SEQ_MAX
-from api.replies import encode, json_text
+from api.streams import json_object
 from api.v2 import looks, params
 from api.v2.events import PART, ends
 from api.v2.looks import WHY, Looks
@@ -100,5 +100,5 @@ class Stays:
         }  # fmt: skip
         if sought:
             await self.looks.note(len(page.stays), sought, page.sought)
-            return json_text(encode(shown))
-        return json_text(encode(await self.looks.shown(shown)))
+            return await json_object(shown)
+        return await json_object(await self.looks.shown(shown))

@@ -11,7 +11,7 @@ from quart import request
 from api.endpoint import Endpoint, answer
 from api.openapi import shapes
 from api.reads import SEQ_MAX
-from api.replies import encode, json_text
+from api.streams import json_object
 from api.times import rfc3339
 from api.v2 import looks, params
 from api.v2.events import EVENTS_TIMEOUT
@@ -84,7 +84,7 @@ class Swarms:
         if open_to:
             await self.looks.note(looks.counted(rows))
         body = {**shown, "peers": named(rows, self.reads.live.now()), "next": following}
-        return json_text(encode(body))
+        return await json_object(body)
 
 
 def _peer_json(

@@ -12,6 +12,7 @@ from api.endpoint import NO_CONTENT, REASON, Endpoint, answer
 from api.openapi import shapes
 from api.params import U64_MAX
 from api.replies import empty, encode, json_text
+from api.streams import json_object
 from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.problems import Problem, commanded
@@ -74,7 +75,7 @@ class Tokens:
         """
         params.only(request.args)
         found = [_token_json(one) for one in self.live.now().tokens()]
-        return json_text(encode({"tokens": found}))
+        return await json_object({"tokens": found})
 
     async def own(self) -> Response:
         """Tells label, scope and right to addresses, also of a token of the configuration file."""

@@ -17,7 +17,7 @@ from quart import request
 
 from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
-from api.replies import encode, json_text
+from api.streams import json_object
 from api.v2 import params
 from api.v2.hit_and_run import POSITION, STATE, transition_json
 from api.v2.ledgers import allow_time
@@ -74,7 +74,7 @@ class Transitions:
         _, page = await self._page(given.get("after"), params.limit(given))
         shown = self._shown(page)
         following = shown[-1]["id"] if shown and page.more else None
-        return json_text(encode({"transitions": shown, "next": following, "seq": page.seq}))
+        return await json_object({"transitions": shown, "next": following, "seq": page.seq})
 
     async def follow(self) -> Response:
         """Sends what the book gets from now on, or what comes after the client's last `id`."""

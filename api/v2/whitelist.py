@@ -12,6 +12,7 @@ from api.endpoint import NO_CONTENT, Endpoint, answer
 from api.openapi import shapes
 from api.reads import AT
 from api.replies import empty, encode, json_text
+from api.streams import json_object
 from api.v2 import bodies, params
 from api.v2.pages import gather
 from api.v2.problems import Problem, commanded
@@ -62,7 +63,7 @@ class Whitelist:
         items, names = [info_hash.hex() for info_hash in found], self.reads.live.now()
         labels = {each.hex(): label for each in found if (label := names.label(each)) is not None}
         following = items[-1] if more else None
-        return json_text(encode({"whitelist": items, "labels": labels, "next": following}))
+        return await json_object({"whitelist": items, "labels": labels, "next": following})
 
     async def one(self, info_hash: str) -> Response:
         params.only(request.args, "at")

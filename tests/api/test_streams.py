@@ -1,4 +1,4 @@
-"""Tests JSON arrays that are made a batch at a time."""
+"""Tests JSON arrays that are made a piece at a time."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import json
 
 import trio
 
-from api.streams import BATCH, json_array
+from api.streams import BATCH, PIECE, json_array
+from tracker.turns import Turns, in_steps
 
 ARRAYS = 8
 ITEMS = 3 * BATCH + 7
 
 
 async def test_arrays_take_turns():
-    """The loop gets its turn after every batch, however many arrays are made at once."""
+    """The loop gets its turn after every piece, however many arrays are made at once."""
     since = worst = 0
-    made = []
+    made, turns = [], Turns(1)
 
     def items():
         nonlocal since
@@ -37,10 +38,10 @@ async def test_arrays_take_turns():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(others)
             for _ in range(ARRAYS):
-                nursery.start_soon(one)
+                nursery.start_soon(in_steps, one(), turns)
     assert made == [list(range(ITEMS))] * ARRAYS
     # The order within a turn is random: an array may be last in one and first in the next.
-    assert 0 < worst <= 2 * BATCH
+    assert 0 < worst <= 2 * PIECE
 
 
 async def test_pauses_within_a_batch():

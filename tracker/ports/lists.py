@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Get = Callable[[Any, str], Any]
 
-AT_ONCE = 1000
+AT_ONCE = 250
 """Rows of which the best ones are chosen at a time."""
 
 

@@ -209,7 +209,7 @@ def _settle_collector() -> None:
     """
     gc.freeze()
     gc.enable()
-    gc.set_threshold(5_000, 20, 1_000)
+    gc.set_threshold(1_000, 20, 5_000)
 
 
 def _report_recovery(recovery: Recovery) -> None:

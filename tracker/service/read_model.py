@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 _EVENTS = ("None", "Completed", "Started", "Stopped", "None")
 # The most items handled between two pauses, which takes about a millisecond each:
-_SORTED_AT_ONCE = 4096  # info hashes sorted
+_SORTED_AT_ONCE = 1024  # info hashes sorted
 _COPIED_AT_ONCE = 50_000  # info hashes copied from a bucket
-_LOOKED_AT_ONCE = 1000  # torrents looked at by number
-_SKIPPED_AT_ONCE = 1000  # torrents skipped before the offset
+_LOOKED_AT_ONCE = 250  # torrents looked at by number
+_SKIPPED_AT_ONCE = 250  # torrents skipped before the offset
 _KEYS_AT_ONCE = 50_000  # key numbers searched for an account
-_PEERS_AT_ONCE = 1000  # peers of a swarm passed over, because they were shown already
-_SHOWN_AT_ONCE = 20  # peers of a swarm shown with their addresses and pseudonyms
+_PEERS_AT_ONCE = 250  # peers of a swarm passed over, because they were shown already
+_SHOWN_AT_ONCE = 10  # peers of a swarm shown with their addresses and pseudonyms
 _LEFT_SHOWN = 2**63 - 1
 """The `left` shown if it is unknown, in bytes: the largest number that API clients can read."""
 
