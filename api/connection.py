@@ -1,4 +1,4 @@
-"""Serves one connection of the API with Hypercorn's trio server, and changes eight of its habits.
+"""Serves one connection of the API with Hypercorn's trio server, and changes nine of its habits.
 
 - It serves only HTTP/1.1. It ignores an `Upgrade` header (RFC 9110, section 7.8), `h2c` as well as
   `websocket`, because a WebSocket upgrade makes Hypercorn 0.18 raise out of the connection (its
@@ -13,6 +13,7 @@
 - A response whose length is known goes out in one piece. Hypercorn sends its head, its body and its
   empty end, and each of them costs two passes of the loop.
 - Closing waits for nothing, also under TLS: the caller closes the socket.
+- Its own answers, to what is no request, have the headers that every answer must have.
 - A request with `Content-Length` and `Transfer-Encoding` gets 400 and the connection is closed (RFC
   9112, section 6.1). h11 takes it as chunked, where a proxy in front may have gone by the length:
   then the two disagree about where the next request begins.
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Final
 
 import h11
 import trio
+from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
@@ -39,7 +41,6 @@ from hypercorn.utils import parse_socket_addr
 from tracker.turns import in_steps
 
 if TYPE_CHECKING:
-    from hypercorn.config import Config
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import AppWrapper, H11SendableEvent
 
@@ -58,10 +59,17 @@ _V4_MAPPED = bytes(10) + b"\xff\xff"
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
 
+class Served(Config):
+    every: tuple[tuple[bytes, bytes], ...] = ()  # headers that every answer must have
+
+
 class Http1(H11Protocol):
+    config: Served
     _head = b""  # of a response, until its body comes
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        if isinstance(event, h11.Response) and self.config.every:
+            event = _with_headers(event, self.config.every)
         try:
             data = self.connection.send(event)
         except h11.LocalProtocolError:
@@ -84,6 +92,13 @@ class Http1(H11Protocol):
             return
         await trio.lowlevel.checkpoint()
         await super()._create_stream(_without_upgrade(request))
+
+
+def _with_headers(response: h11.Response, more: tuple[tuple[bytes, bytes], ...]) -> h11.Response:
+    """Adds those headers that a response does not have."""
+    there = {name for name, _ in response.headers}
+    headers = [*response.headers, *(one for one in more if one[0] not in there)]
+    return h11.Response(status_code=response.status_code, headers=headers)
 
 
 def _has_length(response: h11.Response) -> bool:
@@ -119,7 +134,7 @@ class Connection(TCPServer):
     def __init__(
         self,
         app: AppWrapper,
-        config: Config,
+        config: Served,
         context: WorkerContext,
         stream: Stream,
         turns: Turns,

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Final
 import trio
 from attrs import field, frozen
 from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
 from api.auth import PROVED
-from api.connection import Connection
+from api.connection import Connection, Served
 from api.limits import MAX_BODY, Limited
 from tracker.places import Places
 from tracker.turns import Turns
@@ -54,6 +53,7 @@ class Settings:
     idle_timeout: float = 5.0  # seconds; also for the head of a request and for a TLS handshake
     graceful_timeout: float = 3.0  # seconds that requests in flight get at a stop
     max_body: int = MAX_BODY  # bytes
+    every: tuple[tuple[bytes, bytes], ...] = ()  # headers that every answer must have
     places: Places = field(factory=lambda: Places(512, 256))
     turns: Turns = field(factory=lambda: Turns(TURNS))
 
@@ -153,8 +153,9 @@ class _Server:
         connections.deadline = trio.current_time() + self._settings.graceful_timeout
 
 
-def _hypercorn_config(settings: Settings) -> Config:
-    config = Config()
+def _hypercorn_config(settings: Settings) -> Served:
+    config = Served()
+    config.every = settings.every
     config.accesslog = None
     config.errorlog = _log
     config.include_server_header = False

@@ -94,8 +94,8 @@ class Console:
                 title=_filled(page.title, shown),
                 data=data,
                 asked=asked,
-                path=request.path,
-                here=request.full_path.rstrip("?"),
+                path=guard.own_path(request),
+                here=guard.here(request),
                 said=page.said(asked, shown),
                 notice=notice,
                 once=secrets.token_urlsafe(16),
@@ -156,7 +156,7 @@ class Console:
             return None
         if guard.from_elsewhere(request) and request.method == "GET" and _form() == "":
             # The cookie is strict: a link from elsewhere comes without it, a page's own with it.
-            onward = guard.local_path(request.full_path.rstrip("?"))
+            onward = guard.local_path(guard.here(request))
             return _html(self.views.show("again.html", None, onward=onward))
         return self._sign_in_first()
 
@@ -221,7 +221,7 @@ class Console:
             since=since,
             seconds=TRY_AGAIN_SECONDS if again else 0,
             back=request.method != "GET",
-            path=request.path,
+            path=guard.own_path(request),
         )
         response = _html(text, error.status)
         if fragment:
@@ -341,7 +341,7 @@ def _form() -> str:
 def _next() -> str:
     from urllib.parse import urlencode
 
-    return urlencode({"next": guard.local_path(request.full_path.rstrip("?"))})
+    return urlencode({"next": guard.local_path(guard.here(request))})
 
 
 def _csv(page: Page, data: dict[str, Any], asked: Asked) -> Response:

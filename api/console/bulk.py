@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _HASH: Final = re.compile(r"[0-9a-fA-F]{40}")
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{10,64}")
-_NUMBER: Final = re.compile(r"\d{1,19}")
+_NUMBER: Final = re.compile(r"[0-9]{1,19}")
 _COLUMNS: Final = ("key", "owner", "label")
 _WHITELISTED: Final = "/api/v2/whitelist/{info_hash}"
 _KEY_REF: Final = "/api/v2/keys/{key}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.console import formats, given
 from api.console.api import ProblemError, target_of
-from api.console.page import Action, Asked, Data, Form, Page, Screens
+from api.console.page import Action, Asked, Data, Form, Page, Screens, options
 from api.console.today import SENTENCES
 
 if TYPE_CHECKING:
@@ -164,10 +164,12 @@ def choices_of_cases() -> dict[str, Any]:
 
 
 def _command(asked: Asked) -> str:
-    told = asked.given("state", "grade", "detector").items()
-    words = [f"--{name} {shlex.quote(text)}" for name, text in told]
-    account = asked.given("account").values()
-    return " ".join(["tracker cases list", *map(shlex.quote, account), *words])
+    words = options(
+        asked.given("state", "grade", "detector"),
+        {"state": "--state", "grade": "--grade", "detector": "--detector"},
+    )
+    account = asked.get("account").removeprefix("owner:")
+    return " ".join(["tracker cases list", *([shlex.quote(account)] if account else []), *words])
 
 
 def _call(asked: Asked) -> str:

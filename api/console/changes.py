@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from api.console import given, kinds
 from api.console.api import ProblemError, target_of
 from api.console.asking import newest_before
-from api.console.page import Asked, Data, Page
+from api.console.page import Asked, Data, Page, options
 from api.console.today import change
 
 if TYPE_CHECKING:
@@ -54,19 +54,16 @@ def staff_kinds() -> list[tuple[str, str]]:
 
 
 def _command(asked: Asked) -> str:
-    options = {"account": "--account", "info_hash": "--info-hash"}
-    words = [f"--type {shlex.quote(name)}" for name in asked.each("type") or ("KIND",)]
-    words += [
-        f"{options[name]} {shlex.quote(text)}" for name, text in asked.given(*_FILTERS).items()
-    ]
-    before = asked.get("before")
-    words += [f"--to {int(before) - 1}"] if before.isdecimal() and int(before) else []
+    words = [f"--type {shlex.quote(name)}" for name in _types(asked)]
+    words += options(asked.given(*_FILTERS), {"account": "--account", "info_hash": "--info-hash"})
+    before = given.whole(asked, "before")
+    words += [f"--to {before - 1}"] if before else []
     return " ".join(["tracker events", *words, f"--last {_ROWS}"])
 
 
 def _call(asked: Asked) -> str:
     given_ones = asked.given("before", *_FILTERS)
-    query = {"type": asked.each("type") or "KIND", "last": _ROWS, **given_ones}
+    query = {"type": _types(asked), "last": _ROWS, **given_ones}
     return target_of("GET /api/v2/events", query, {})
 
 

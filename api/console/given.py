@@ -30,7 +30,7 @@ def whole(form: Form | Asked, name: str) -> int | None:
     text = form.get(name)
     if not text:
         return None
-    if not re.fullmatch(r"\d{1,19}", text):
+    if not re.fullmatch(r"[0-9]{1,19}", text):
         raise _wrong(name, text, "a whole number")
     return int(text)
 
@@ -64,6 +64,20 @@ def moment(form: Form | Asked, name: str, now: float, *, ahead: bool) -> str | N
         return times.rfc3339(times.parse_typed(text, int(now * 1_000_000), ahead=ahead))
     except ValueError:
         raise _wrong(name, text, "a time such as 2026-12-31 20:00, +14d or 2 hours ago") from None
+
+
+def place(asked: Asked, name: str) -> str:
+    """Reads a place in the log, the number of an event or a time, as the API has it; "" = the field
+    is empty.
+    """
+    text = asked.get(name)
+    if not text or re.fullmatch(r"[0-9]{1,19}", text):
+        return text
+    try:
+        return times.rfc3339(times.parse_typed(text, int(asked.now * 1_000_000), ahead=False))
+    except ValueError:
+        wanted = "the number of an event, or a time such as 2026-11-30 20:15 or 2h ago (UTC)"
+        raise _wrong(name, text, wanted) from None
 
 
 def _wrong(name: str, text: str, wanted: str) -> ProblemError:

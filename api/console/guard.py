@@ -5,7 +5,7 @@ something.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 if TYPE_CHECKING:
     from quart import Request
@@ -23,6 +23,12 @@ HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+
+EVERY: Final = tuple(
+    (name.encode(), text.encode())
+    for name, text in {**HEADERS, "cache-control": "no-store"}.items()
+)
+"""What every answer has, as the server writes it: also those to what is no request."""
 
 
 def is_own(request: Request) -> bool:
@@ -64,6 +70,17 @@ def cookie_name(request: Request) -> str:
     port = request.host.rpartition(":")[2]
     name = f"console-{port}" if port.isdecimal() else "console"
     return f"__Host-{name}" if is_secure(request) else name
+
+
+def own_path(request: Request) -> str:
+    """Returns the path of a request as URLs have it: a name in it may have any character."""
+    return quote(request.path, safe="/:@!$&'()*+,;=~")
+
+
+def here(request: Request) -> str:
+    """Returns the path and query of a request, to lead a browser there again."""
+    query = request.query_string.decode("latin-1")
+    return f"{own_path(request)}?{query}" if query else own_path(request)
 
 
 def local_path(text: str, default: str = "/") -> str:

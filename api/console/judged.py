@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from api.console import given
 from api.console.api import target_of
 from api.console.asking import together
-from api.console.page import Action, Asked, Data, Form, Page, Screens
+from api.console.page import Action, Asked, Data, Form, Page, Screens, options
 
 if TYPE_CHECKING:
     from api.console.api import Api
@@ -21,10 +21,8 @@ _PREVIEW: Final = "preview of a pardon"
 
 async def load(api: Api, asked: Asked) -> Data:
     """Lists downloads by member and torrent. `at`: as it was after an event, or at a time."""
-    filters = asked.given("state", "info_hash", "at", "after")
-    found, troubles = await together(
-        page=api.get(_LIST, {**filters, "limit": _ROWS}), rule=api.get(f"{_LIST}/rule")
-    )
+    query = {**_wanted(asked), "limit": _ROWS, **asked.given("after")}
+    found, troubles = await together(page=api.get(_LIST, query), rule=api.get(f"{_LIST}/rule"))
     page = found["page"] or {"downloads": [], "next": None}
     return {
         "downloads": list(map(_row, page["downloads"])),
@@ -32,6 +30,11 @@ async def load(api: Api, asked: Asked) -> Data:
         "rule": (found["rule"] or {}).get("rule"),
         "troubles": troubles,
     }
+
+
+def _wanted(asked: Asked) -> dict[str, str]:
+    at = given.place(asked, "at")
+    return {**asked.given("state", "info_hash"), **({"at": at} if at else {})}
 
 
 def _row(one: Data) -> Data:
@@ -75,24 +78,27 @@ def states_of_downloads() -> list[tuple[str, str]]:
 
 
 def _command(asked: Asked) -> str:
-    options = {"state": "--state", "info_hash": "--torrent", "at": "--at"}
-    words = (f"{options[name]} {shlex.quote(text)}" for name, text in asked.given(*options).items())
-    return " ".join(["tracker hit-and-run list", *words])
+    names = {"state": "--state", "info_hash": "--torrent", "at": "--at"}
+    return " ".join(["tracker hit-and-run list", *options(asked.given(*names), names)])
 
 
 def _call(asked: Asked) -> str:
-    return target_of(f"GET {_LIST}", asked.given("state", "info_hash", "at"), {})
+    return target_of(f"GET {_LIST}", _wanted(asked), {})
 
 
 def _pardon_command(asked: Asked) -> str:
-    options = {
+    names = {
         "account": "--account",
         "info_hash": "--torrent",
         "from": "--from",
         "until": "--until",
     }
-    words = (f"{options[name]} {shlex.quote(text)}" for name, text in asked.given(*options).items())
-    return " ".join(["tracker hit-and-run pardon --preview", *words])
+    words = options(asked.given(*names), names)
+    return " ".join(["tracker hit-and-run pardon --preview --reason preview", *words])
+
+
+def _pardon_call(asked: Asked) -> str:
+    return f"POST {_LIST}/pardons {json.dumps({**_what(asked, asked.now), 'preview': True})}"
 
 
 JUDGED: Final = Screens(
@@ -100,7 +106,7 @@ JUDGED: Final = Screens(
         Page(path="/hit-and-run", title="Hit and run", template="judged.html", load=load,
              tables=("downloads",), command=_command, call=_call, menu="Hit and run"),
         Page(path="/hit-and-run/pardon", title="Pardon", template="pardon.html", load=load_pardon,
-             tables=("downloads",), command=_pardon_command, call=f"POST {_LIST}/pardons",
+             tables=("downloads",), command=_pardon_command, call=_pardon_call,
              needs="full"),
     ),
     actions=(Action(path="/hit-and-run/pardons", act=_pardon),),

@@ -7,10 +7,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from api.console import kinds
+from api.console import given, kinds
 from api.console.api import ProblemError, target_of
 from api.console.asking import newest_before, seq_at, together
-from api.console.page import Asked, Data, Page
+from api.console.page import Asked, Data, Page, options
 from api.console.svg.histogram import Bar, histogram
 from tracker import times
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from api.console.api import Api
 
 _ROWS: Final = 100
+_OPTIONS: Final = {
+    "info_hash": "--info-hash", "account": "--account", "key_ref": "--key", "from": "--from",
+    "until": "--to",
+}  # fmt: skip
+"""The options of `tracker events` that ask the same."""
 _BARS: Final = 12
 _COUNTED: Final = 5
 """Pages of 1,000 events that the histogram counts by kind; of the rest it knows the number only."""
@@ -44,7 +49,7 @@ async def load(api: Api, asked: Asked) -> Data:
         rows = rows[::-1] if poll else rows
         data["older"] = rows[0]["seq"] if rows and not poll else None
     else:
-        before = _number(asked, "before")
+        before = given.whole(asked, "before")
         rows, end = await newest_before(api, _ROWS, before, **wanted)
         data |= {"live": before is None, "after": end - 1}
         data["older"] = rows[-1]["seq"] if rows and rows[-1]["seq"] else None
@@ -73,47 +78,29 @@ def _place(asked: Asked) -> dict[str, str]:
     """Reads where to begin: a number of an event, or any time that a person types."""
     if after := asked.get("after"):
         return {"after": after}
-    return {"from": _moment(asked.get("from"), asked)}
-
-
-def _moment(text: str, asked: Asked) -> str:
-    if text.isdecimal():
-        return text
-    try:
-        return times.rfc3339(times.parse_typed(text, int(asked.now * _SECOND), ahead=False))
-    except ValueError:
-        detail = "Give the number of an event, or a time such as 2026-11-30 20:15 or 2h ago (UTC)"
-        raise ProblemError(400, "This is no place in the log", detail) from None
-
-
-def _number(asked: Asked, name: str) -> int | None:
-    text = asked.get(name)
-    if text and not (text.isdecimal() and len(text) < 19):
-        raise ProblemError(400, "This is no event", f"{name}: expected the number of an event")
-    return int(text) if text else None
+    return {"from": given.place(asked, "from")}
 
 
 def _command(asked: Asked) -> str:
     words = [f"--type {shlex.quote(each)}" for each in asked.each("type")]
-    options = {"info_hash": "--info-hash", "account": "--account", "key_ref": "--key"}
-    words += [
-        f"{options[name]} {shlex.quote(text)}" for name, text in asked.given(*_FILTERS).items()
-    ]
-    place, before = asked.get("from"), asked.get("before")
-    words.append(f"--from {shlex.quote(place)}" if place else f"--last {_ROWS}")
-    if not place:
-        words.append(
-            f"--to {int(before) - 1}" if before.isdecimal() and int(before) else "--follow"
-        )
+    words += options(asked.given(*_FILTERS), _OPTIONS)
+    after, before = given.whole(asked, "after"), given.whole(asked, "before")
+    if after is not None:
+        words.append(f"--from {after + 1}")
+    elif asked.get("from"):
+        words += options(asked.given("from"), _OPTIONS)
+    else:
+        words += [f"--last {_ROWS}", f"--to {before - 1}" if before else "--follow"]
     return " ".join(["tracker events", *words])
 
 
 def _call(asked: Asked) -> str:
-    query = {**_wanted(asked), **asked.given("after", "from")}
-    if asked.get("before") and not asked.get("from"):
-        query |= {"last": _ROWS, **asked.given("before")}
-    plain = asked.get("from") or asked.get("before")
-    return target_of("GET /api/v2/events" if plain else "GET /api/v2/events/stream", query, {})
+    query = _wanted(asked)
+    if asked.get("after") or asked.get("from"):
+        return target_of("GET /api/v2/events", {**query, **_place(asked)}, {})
+    if before := asked.get("before"):
+        return target_of("GET /api/v2/events", {**query, "last": _ROWS, "before": before}, {})
+    return target_of("GET /api/v2/events/stream", query, {})
 
 
 # The histogram.
@@ -155,8 +142,7 @@ def _range(asked: Asked) -> tuple[int, int]:
 
 
 def _microseconds(asked: Asked, name: str, default: int) -> int:
-    text = asked.get(name)
-    found = times.parse(_moment(text, asked)) if text else default
+    found = times.parse(given.place(asked, name)) if asked.get(name) else default
     if found is None:
         raise ProblemError(400, "This is no time", f"{name}: expected a time, not an event")
     return found
@@ -186,6 +172,16 @@ def _counts(
     if seq is not None and end is not None and (others := end - seq - sum(counts.values())) > 0:
         counts[_OTHERS] = others
     return counts
+
+
+def _count_command(asked: Asked) -> str:
+    return " ".join(["tracker events", *options(asked.given("from", "until"), _OPTIONS)])
+
+
+def _count_call(asked: Asked) -> str:
+    query = {"from": given.place(asked, "from"), "to": given.place(asked, "until")}
+    known = {name: text for name, text in query.items() if text}
+    return target_of("GET /api/v2/events", known, {})
 
 
 def draw_kinds(data: Data) -> Any:
@@ -224,6 +220,6 @@ KINDS: Final = Page(
     template="log_kinds.html",
     load=count,
     tables=("bars",),
-    command="tracker events",
-    call="GET /api/v2/events",
+    command=_count_command,
+    call=_count_call,
 )

@@ -143,6 +143,17 @@ class Screens:
     actions: tuple[Action, ...] = field(default=())
 
 
+def options(given: Mapping[str, str], names: Mapping[str, str]) -> list[str]:
+    """Returns the options of a command that ask what a query asks. `names`: the option of each
+    parameter. Commands take an owner's name without `owner:`.
+    """
+    made = []
+    for name, text in given.items():
+        value = text.removeprefix("owner:") if name == "account" else text
+        made.append(f"{names[name]}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}")
+    return made
+
+
 def may(scope: str, needed: str) -> bool:
     """Tells whether a token's scope suffices."""
     return SCOPES.index(scope) >= SCOPES.index(needed) if scope in SCOPES else False

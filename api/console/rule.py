@@ -4,6 +4,7 @@ compared with it before it is set.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from api.console import formats
@@ -87,7 +88,7 @@ def _rule_of(form: Form | Asked) -> Data:
             rule[name] = _read(form, name, times.seconds_of, "a length such as 72h or 3d")
     for name in _PARTS:
         if form.get(name):
-            rule[name] = _read(form, name, float, "a number such as 0.1 or 1.05")
+            rule[name] = _read(form, name, _part, "a number such as 0.1 or 1.05")
     if form.get("seed_by_size"):
         rows = _read(form, "seed_by_size", _by_size, "SIZE:LENGTH, such as 50000000000:120h")
         rule["seed_by_size"] = rows
@@ -102,8 +103,16 @@ def _read(form: Form | Asked, name: str, read: Any, wanted: str) -> Any:
         raise ProblemError(422, "This cannot be read", detail) from None
 
 
+def _part(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text):
+        raise ValueError(text)
+    return float(text)
+
+
 def _by_size(text: str) -> list[Data]:
-    pairs = (one.partition(":") for one in text.split())
+    pairs = [one.partition(":") for one in text.split()]
+    if not all(re.fullmatch("[0-9]{1,19}", size) for size, _, _ in pairs):
+        raise ValueError(text)
     return [{"size": int(size), "seconds": times.seconds_of(length)} for size, _, length in pairs]
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _HASH: Final = re.compile(r"[0-9a-f]{40}")
 _NUMBER: Final = re.compile(r"[0-9]{1,19}")
 _NAMED: Final = re.compile(
-    r"(account|member|key|event|seq|torrent|client|peer_id|address|owner|label|time|at)[ :#]\s*(\S.*)"
+    r"(account|member|key|event|seq|torrent|client|peer_id|address|owner|label|time|at)[ :#]\s*(\S.*)",
+    re.IGNORECASE,
 )
 _PEER_ID: Final = re.compile(
     r"-[A-Za-z]{2}[0-9A-Za-z.-]{2,5}-.{0,12}|[MTQROS][0-9A-Za-z.-]{5}-{2,}.{0,12}"
@@ -35,7 +36,7 @@ _EVENTS: Final = "/api/v2/events"
 _ACCOUNTS: Final = "/api/v2/accounts"
 _TORRENTS: Final = "/api/v2/torrents"
 _NUMBERED: Final = {"key": "/keys/{}", "event": "/events/{}", "member": "/members/{}"}
-_SAME: Final = {"account": "member", "owner": "name", "label": "name", "seq": "event", "at": "time"}
+_SAME: Final = {"account": "member", "seq": "event", "at": "time"}
 
 
 @frozen
@@ -60,7 +61,7 @@ def where(text: str, now_us: int) -> tuple[Candidate, ...]:
         return ()
     named = _NAMED.fullmatch(text)
     if named:
-        kind = _SAME.get(named[1], named[1])
+        kind = _SAME.get(named[1].lower(), named[1].lower())
         found = tuple(_as(kind, named[2], now_us))
         if found:
             return found
@@ -96,6 +97,10 @@ def _as(kind: str, text: str, now_us: int) -> list[Candidate]:
         except ValueError:
             return []
         return [Candidate(f"the log at {at}", f"/log?{urlencode({'from': at})}")]
+    if kind == "owner":
+        return [_owner(text)]
+    if kind == "label":
+        return [_labelled(text)]
     if kind == "name":
         return [_owner(text), *_labels(text)]
     return []
@@ -119,13 +124,16 @@ def _owner(text: str) -> Candidate:
 
 
 def _labels(text: str) -> list[Candidate]:
-    exact = Candidate(f"torrent {text}", "/torrents", _TORRENTS, (("label", text),))
     alike = (("search", text), ("limit", "20"))
     return [
-        exact,
+        _labelled(text),
         Candidate("torrent", "/torrents", _TORRENTS, alike),
         Candidate("member", "/members", _ACCOUNTS, alike),
     ]
+
+
+def _labelled(text: str) -> Candidate:
+    return Candidate(f"torrent {text}", "/torrents", _TORRENTS, (("label", text),))
 
 
 def _there(what: str, query: dict[str, str]) -> Candidate:

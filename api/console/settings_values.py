@@ -13,6 +13,6 @@ def json_of(value: object) -> str:
 def value_of(text: str) -> object:
     """Reads what a person typed: JSON, or a word without quotes."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=str)  # NaN and the like are no JSON
     except (ValueError, RecursionError):
         return text

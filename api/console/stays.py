@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from api.console import formats, given
 from api.console.api import target_of
 from api.console.asking import together
-from api.console.page import Asked, Data, Page
+from api.console.page import Asked, Data, Page, options
 from api.console.reach import reach_of
 
 if TYPE_CHECKING:
@@ -97,9 +96,8 @@ def _row(one: Data, *, by_torrent: bool) -> Data:
 
 
 def _command(asked: Asked) -> str:
-    options = {**_OPTIONS, "from": "--from", "to": "--to"}
     given_ = {**_filters(asked), **asked.given("from", "to")}
-    words = (f"{options[name]}={shlex.quote(text)}" for name, text in given_.items())
+    words = options(given_, {**_OPTIONS, "from": "--from", "to": "--to"})
     return " ".join(["tracker stays", *words])
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from api.console import formats
-from api.console.api import ProblemError
+from api.console import formats, given
+from api.console.api import ProblemError, target_of
 from api.console.asking import together
-from api.console.page import Asked, Data, Page, Screens
+from api.console.page import Asked, Data, Page, Screens, options
 from api.console.torrent_changes import ACTIONS
 from api.console.torrent_time import TIME
 from tracker.times import rfc3339
@@ -201,7 +202,7 @@ async def load_handed(api: Api, asked: Asked) -> Data:
     search for an address is a look.
     """
     head = await _head(api, asked)
-    query = {"limit": _ROWS, **asked.given("after", "from", "to")}
+    query = {"limit": _ROWS, **asked.given("after"), **_part(asked)}
     account, address = asked.get("account"), asked.get("address") if asked.reason else ""
     replies: list[Data] = []
     page: Data = {"next": None, "unread": []}
@@ -219,6 +220,25 @@ async def load_handed(api: Api, asked: Asked) -> Data:
     ]  # fmt: skip
     return {**head, "asked": bool(address or account), "handed": rows, "next": page["next"],
             "unread": page["unread"]}  # fmt: skip
+
+
+def _part(asked: Asked) -> dict[str, str]:
+    """Reads from where to where replies are looked for."""
+    part = {name: given.place(asked, name) for name in ("from", "to")}
+    return {name: place for name, place in part.items() if place}
+
+
+def _handed_command(asked: Asked) -> str:
+    words = options(asked.given("from", "to"), {"from": "--from", "to": "--to"})
+    who = asked.get("account").removeprefix("owner:")
+    what = f"received {shlex.quote(who)}" if who else "handed ADDRESS"
+    return " ".join([f"tracker {what}", *words])
+
+
+def _handed_call(asked: Asked) -> str:
+    account = asked.get("account")
+    path = "/api/v2/accounts/{account}/received" if account else "/api/v2/handed"
+    return target_of(f"GET {path}", _part(asked), {"account": account})
 
 
 async def _head(api: Api, asked: Asked) -> Data:
@@ -241,7 +261,7 @@ TORRENTS: Final = Screens(
              call="GET /api/v2/torrents/{info_hash}/accounts?min_snatched=1"),
         Page(path="/torrents/{info_hash}/handed", title="Handed to whom: {named}",
              template="torrent_handed.html", load=load_handed, tables=("handed",),
-             looks=True, command="tracker handed ADDRESS", call="GET /api/v2/handed"),
+             looks=True, command=_handed_command, call=_handed_call),
         TIME,
     ),
     actions=ACTIONS,

@@ -42,6 +42,22 @@ async def test_exact_headers(app):
     assert fields["content-type"] == "application/json"
 
 
+async def test_every_answer_has_the_headers_that_it_must_have(app):
+    """They stand once in answers of the application, of its limits, and of the server itself."""
+    settings = Settings(every=((b"x-policy", b"strict"), (b"content-type", b"never")))
+    async with running(app, settings=settings) as server:
+        for request, types in (
+            (b"GET /api/health_check HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"application/json"),
+            (b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"never"),
+            (b"no request\r\n\r\n", b"never"),
+        ):  # fmt: skip
+            head = (await server.exchange(request)).partition(b"\r\n\r\n")[0].lower().split(b"\r\n")
+            assert head.count(b"x-policy: strict") == 1
+            assert [one for one in head if one.startswith(b"content-type")] == [
+                b"content-type: " + types
+            ]
+
+
 async def test_keep_alive(app):
     """One connection serves two requests, the second pipelined behind the first."""
     async with running(app) as server:

@@ -18,6 +18,7 @@ import sys
 import trio
 
 from api.console.app import MOST_SENT, create_app
+from api.console.guard import EVERY
 from api.console.link import Link, Place
 from api.console.screens import SCREENS
 from api.console.work import Crew
@@ -62,7 +63,7 @@ async def _serve(
     crew = Crew()
     app = create_app(Link(place), options.name, SCREENS, crew)
     tls = certificate.context if certificate else None
-    settings = Settings(idle_timeout=IDLE_SECONDS, max_body=MOST_SENT)
+    settings = Settings(idle_timeout=IDLE_SECONDS, max_body=MOST_SENT, every=EVERY)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(crew.run)
         if certificate is not None:

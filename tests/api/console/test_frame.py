@@ -9,6 +9,7 @@ import io
 import json
 from typing import TYPE_CHECKING
 from unittest.mock import AsyncMock
+from urllib.parse import urlencode
 
 import pytest
 import trio
@@ -276,6 +277,16 @@ async def test_a_link_from_elsewhere_is_followed_again(browser: Browser) -> None
     headers = {"sec_fetch_site": "cross-site", "cookie": "other=1"}
     text = await browser.text("/things/7?a=%22%3E", **headers)
     assert 'content="0; url=/things/7?a=%22%3E"' in text
+
+
+ODD = "/things/50%25%20of%20C%23%3F%20%C3%A9"
+
+
+async def test_a_name_with_odd_characters_is_led_back_to(browser: Browser) -> None:
+    """The sign-in and the way back from another site lead to the same page."""
+    answer = await browser.get(f"{ODD}?a=1")
+    assert answer.headers["location"] == f"/sign-in?{urlencode({'next': f'{ODD}?a=1'})}"
+    assert f"url={ODD}" in await browser.text(ODD, sec_fetch_site="cross-site", cookie="other=1")
 
 
 LOOKS = [

@@ -44,8 +44,8 @@ async def test_lists_are_searched_and_escaped() -> None:
         page = await browser.text(path)
         assert "<script>alert" not in page
     assert [target for _, target, _, _ in api.asked if "search" in target] == [
-        "/api/v2/keys?limit=100&sort=-key_ref&search=anna&state=valid",
-        "/api/v2/torrents?whitelisted=true&limit=100&sort=info_hash&search=debian",
+        "/api/v2/keys?sort=-key_ref&search=anna&state=valid&limit=100",
+        "/api/v2/torrents?whitelisted=true&sort=info_hash&search=debian&limit=100",
     ]
     assert "key_hash" not in await browser.text("/keys.json")
 

@@ -125,7 +125,7 @@ async def test_the_tail_has_no_gap_and_no_double() -> None:
 async def test_no_place_in_the_log(query: str) -> None:
     browser = Browser(FakeLog(size=[5]))
     await browser.sign_in()
-    assert (await browser.get(f"/log?{query}")).status_code == 400
+    assert (await browser.get(f"/log?{query}")).status_code == 422
 
 
 async def test_filters_stay_in_links_and_command() -> None:

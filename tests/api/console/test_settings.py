@@ -266,8 +266,9 @@ async def test_a_rule_is_compared_before_it_is_set() -> None:
 
 @pytest.mark.parametrize(
     ("field", "text"),
-    [("seed_seconds", "soon"), ("ratio", "much"), ("seed_by_size", "big"), ("seed_by_size", "5:x")],
-)
+    [("seed_seconds", "soon"), ("ratio", "much"), ("ratio", "nan"), ("buffer", "1e999"),
+     ("seed_by_size", "big"), ("seed_by_size", "5:x"), ("seed_by_size", "9" * 59)],
+)  # fmt: skip
 async def test_a_rule_that_cannot_be_read(field: str, text: str) -> None:
     browser = Browser(of_rule())
     await browser.sign_in()
