@@ -69,6 +69,8 @@ class Console:
         query = request.args.to_dict(flat=False)
         if request.method == "POST":
             query.update(await _sent())
+        if form:
+            query.setdefault("wait", ["1"])  # data are whole, and never come late
         looks = page.looks and request.method == "POST"
         reason, works = _reason(query) if looks else "", Works(self.crew, session.works)
         asked = Asked(names, query, time.time(), reason, works)

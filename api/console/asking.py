@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
 from api.console.api import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from api.console.api import Api
-    from api.console.page import Data
+    from api.console.page import Asked, Data
+
+QUICK_SECONDS: Final = 0.3
+"""Longest wait of a page for a part that is worked out from the log, in seconds."""
 
 
 async def together(**asked: Awaitable[Any]) -> tuple[Data, dict[str, str]]:
@@ -35,6 +39,22 @@ async def together(**asked: Awaitable[Any]) -> tuple[Data, dict[str, str]]:
 
     await _all(wait(name, answer) for name, answer in asked.items())
     return found, troubles
+
+
+T = TypeVar("T")
+
+
+async def soon(asked: Asked, ask: Callable[[], Awaitable[T]]) -> T | None:
+    """Waits a moment for a part of a page that is worked out from the log; None = it comes late,
+    and the page shows without it.
+
+    `wait` in the page's URL: 1 = wait until it is there, 0 = leave it out. A look waits.
+    """
+    seconds = {"": QUICK_SECONDS, "0": 0.0}.get(asked.get("wait"), inf)
+    with trio.move_on_after(inf if asked.reason else seconds):
+        await trio.lowlevel.checkpoint()  # nothing is asked where nobody waits
+        return await ask()
+    return None
 
 
 async def _all(works: Iterable[Awaitable[None]]) -> None:

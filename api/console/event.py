@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.console import formats, kinds
 from api.console.api import ProblemError
-from api.console.asking import together
+from api.console.asking import soon, together
 from api.console.page import Asked, Data, Page
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ async def load(api: Api, asked: Asked) -> Data:
         raise ProblemError(404, "There is no such event", detail)
     event = page["events"][0]
     found, troubles = await together(
-        explanation=_explanation(asked.looking(api), event),
+        explanation=_explanation(asked.looking(api), asked, event),
         following=_following(api, event),
     )
     told = found["explanation"] or {}
@@ -47,6 +47,9 @@ async def load(api: Api, asked: Asked) -> Data:
         "before": seq - 1 if seq else None,
         "next": seq + 1 if seq + 1 < page["end"] else None,
         "explanation": told or None,
+        "explanation_late": event["type"] in _EXPLAINED
+        and found["explanation"] is None
+        and "explanation" not in troubles,
         "why": _why(told),
         "rules": _rules(told),
         "changes": _changes(told),
@@ -63,10 +66,12 @@ def _number(text: str) -> int:
     return int(text)
 
 
-async def _explanation(api: Api, event: Data) -> Data | None:
+async def _explanation(api: Api, asked: Asked, event: Data) -> Data | None:
+    """Returns what the API explains; None = the event has no explanation, or it comes late."""
     if event["type"] not in _EXPLAINED:
         return None
-    told: Data = await api.get("/api/v2/announces/{seq}/explain", seq=event["seq"])
+    path = "/api/v2/announces/{seq}/explain"
+    told: Data | None = await soon(asked, lambda: api.get(path, seq=event["seq"]))
     return told
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
-import trio
-
 from api.console import formats, kinds
-from api.console.asking import newest, together
+from api.console.asking import newest, soon, together
 from api.console.member import sessions
 from api.console.member_changes import revoked, rotated
 from api.console.page import Action, Asked, Data, Form, Page, Screens
@@ -24,13 +21,11 @@ _ROTATIONS: Final = 100
 _DAY: Final = 86_400
 _DAYS: Final = 7
 """Days before the last use whose sessions are shown."""
-_QUICK_SECONDS: Final = 0.5
-"""Longest wait of the first screen for changes, in seconds: they are read from the log."""
 _ENDS: Final = ("key_revoked", "owner_keys_revoked")
 
 
 async def load(api: Api, asked: Asked) -> Data:
-    """Gathers the key, its changes and its last sessions. `wait`: also changes that come late."""
+    """Gathers the key, its changes and its last sessions."""
     key = await api.get(_ONE, key_ref=asked.get("key_ref"))
     number = key["key_ref"]
     reach = await reach_of(api)
@@ -38,7 +33,7 @@ async def load(api: Api, asked: Asked) -> Data:
     last = asked.now if used_us is None else used_us / 1_000_000
     begin = reach.ago(last, _DAYS * _DAY)
     found, troubles = await together(
-        changes=_changes(api, key, math.inf if asked.get("wait") else _QUICK_SECONDS),
+        changes=soon(asked, lambda: _changes(api, key)),
         stays=sessions(api, (begin, reach.ago(last, _DAY)), key_ref=number),
         outages=api.get("/api/v2/outages", {"from": begin, "limit": 100}),
     )
@@ -61,22 +56,20 @@ async def load(api: Api, asked: Asked) -> Data:
     }
 
 
-async def _changes(api: Api, key: Data, patience: float) -> list[Data] | None:
-    """Returns what staff did with the key, the newest first; None = it did not come in time.
+async def _changes(api: Api, key: Data) -> list[Data]:
+    """Returns what staff did with the key, the newest first.
 
     A rotation is found by the number of its new key. So the one that ended this key is looked for
     among those of the account.
     """
     number = key["key_ref"]
-    with trio.move_on_after(patience):
-        found = await newest(api, _CHANGES, key_ref=number, type=list(kinds.KEY))
-        if key["state"] == "revoked":
-            query = {"account": key["account"], "type": "key_rotated"}
-            moved = await newest(api, _ROTATIONS, **query)
-            found += [one for one in moved if one["old_key_ref"] == number]
-        by_seq = {one["seq"]: one for one in found}
-        return [_change(by_seq[seq], number) for seq in sorted(by_seq, reverse=True)]
-    return None
+    found = await newest(api, _CHANGES, key_ref=number, type=list(kinds.KEY))
+    if key["state"] == "revoked":
+        query = {"account": key["account"], "type": "key_rotated"}
+        moved = await newest(api, _ROTATIONS, **query)
+        found += [one for one in moved if one["old_key_ref"] == number]
+    by_seq = {one["seq"]: one for one in found}
+    return [_change(by_seq[seq], number) for seq in sorted(by_seq, reverse=True)]
 
 
 def _change(event: Data, number: int) -> Data:

@@ -10,7 +10,7 @@ import trio
 
 from api.console import formats, given
 from api.console.api import ProblemError, target_of
-from api.console.asking import together
+from api.console.asking import soon, together
 from api.console.page import Asked, Data, Page, Screens, options
 from api.console.torrent_changes import ACTIONS
 from api.console.torrent_time import TIME
@@ -204,22 +204,21 @@ async def load_handed(api: Api, asked: Asked) -> Data:
     head = await _head(api, asked)
     query = {"limit": _ROWS, **asked.given("after"), **_part(asked)}
     account, address = asked.get("account"), asked.get("address") if asked.reason else ""
-    replies: list[Data] = []
-    page: Data = {"next": None, "unread": []}
+    page: Data | None = {"replies": [], "next": None, "unread": []}
     if address:
         page = await asked.looking(api).get("/api/v2/handed", {**query, "address": address})
-        replies = page["replies"]
     elif account:
-        page = await api.get("/api/v2/accounts/{account}/received", query, account=account)
-        replies = page["replies"]
+        received = "/api/v2/accounts/{account}/received"
+        page = await soon(asked, lambda: api.get(received, query, account=account))
+    late, page = page is None, page or {"replies": [], "next": None, "unread": []}
     rows = [
         {"time": one["time"], "seq": one["seq"], "account": one["account"], "owner": one["owner"],
          "peer": peer.get("address") or peer.get("pseudonym"), "port": peer["port"],
          "client": formats.client(peer["peer_id"]), "by": peer["seq"]}
-        for one in replies if one["info_hash"] == head["info_hash"] for peer in one["peers"]
+        for one in page["replies"] if one["info_hash"] == head["info_hash"] for peer in one["peers"]
     ]  # fmt: skip
     return {**head, "asked": bool(address or account), "handed": rows, "next": page["next"],
-            "unread": page["unread"]}  # fmt: skip
+            "handed_late": late, "unread": page["unread"]}  # fmt: skip
 
 
 def _part(asked: Asked) -> dict[str, str]:

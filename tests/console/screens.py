@@ -17,7 +17,8 @@ SCREENS = [
     ("/log", "Live"),
     ("/log?from=0&type=announced", "The newest"),
     ("/log/kinds?from=1h+ago", "Each bar leads to its events"),
-    ("/events/15", "Peers returned"),
+    ("/events/15?wait=1", "Peers returned"),
+    ("/events/15?wait=0", "The explanation was left out"),
     ("/events/3", "By whom"),
     ("/stays", "Stays, in the order in which they began"),
     ("/stays?address=127.0.0.1", "Nobody was looked for"),
@@ -37,7 +38,7 @@ SCREENS = [
     (TORRENT, "Claimed: up"),
     (f"{TORRENT}/peers", "Last announce"),
     (f"{TORRENT}/snatches", "Nobody has completed it"),
-    (f"{TORRENT}/handed?account=1", "What did a member receive?"),
+    (f"{TORRENT}/handed?account=1&wait=1", "What did a member receive?"),
     (f"{TORRENT}/time?span=all&with=now", "Moment within the log"),
 ]
 FULL_SCREENS = [("/settings/dry-run?key=policy.max_peers&value=3", "By this value")]

@@ -42,7 +42,7 @@ SEGMENT, KEEP = 262_144, 2_097_152  # bytes of a segment, and of the log
 MORE_MEGABYTES = 25  # of resident memory, from the second life's end to the last one's
 MORE_DESCRIPTORS, MORE_THREADS = 3, 1
 FOR_A_HELPER = 3  # descriptors that a helper process takes at most in the tracker
-HELPERS = 4  # the follower, and one process each for events, past moments and ledgers
+HELPERS = 5  # the follower, and one process each for events, past moments, indexes and ledgers
 SETTLED = 15.0  # seconds after which all that the load needed is given back: idle threads last 10
 CERTIFICATE = make("soak")
 POLICY = "[policy]\nmax_torrents = 5000\nmax_peers = 20000\nmax_connection_id_errors = 0\n"

@@ -10,7 +10,7 @@ done.
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
 import trio
@@ -86,6 +86,7 @@ class PastReads:
         command = python("tracker.history.past_worker", str(log.path), str(secrets or "-"), options)
         number = helpers if worker is None else 1
         self._helpers = [_Helper(command, worker) for _ in range(number)]
+        self._indexes = _Helper(command, worker)  # apart, because it replays nothing
         self._log = log
         self._listings = 0
         self._asking = 0
@@ -93,7 +94,7 @@ class PastReads:
 
     async def run(self) -> None:
         """Lets helpers that have no questions rest, until cancelled."""
-        await rest_when_idle(self._helpers)
+        await rest_when_idle([*self._helpers, self._indexes])
 
     async def ask(
         self,
@@ -135,21 +136,21 @@ class PastReads:
     async def explain(self, seq: int) -> Mapping[str, Any]:
         with _in_time():
             async with self._helper(None, seq) as helper:
-                return cast("Mapping[str, Any]", await helper.ask(Question("explain", (seq,))))
+                question = Question("explain", (seq,), kept=True)
+                return cast("Mapping[str, Any]", await helper.ask(question))
 
     async def handed(self, query: HandedQuery, limit: int) -> HandedPage:
         with _in_time():
             async with self._helper(None, query.part.last) as helper:
-                question = Question("handed", (query, limit))
+                question = Question("handed", (query, limit), kept=True)
                 return cast("HandedPage", await helper.ask(question))
 
     async def outages(
         self, first: Moment | None, last: Moment | None, after: int, limit: int
     ) -> OutagesPage:
-        with _in_time():
-            async with self._helper(None, self._log.durable_seq - 1) as helper:
-                question = Question("outages", (first, last, after, limit))
-                return cast("OutagesPage", await helper.ask(question))
+        await self._log.wait_readable_briefly(self._log.durable_seq - 1)
+        question = Question("outages", (first, last, after, limit))
+        return cast("OutagesPage", await self._look_up(question))
 
     async def swarm(
         self,
@@ -188,9 +189,7 @@ class PastReads:
     async def stays(self, query: StaysQuery, limit: int) -> StaysPage:
         if query.network is not None:
             packed_network(query.network)
-        with _in_time():
-            async with self._helper(None) as helper:
-                found = await helper.ask(Question("stays", (query, limit)))
+        found = await self._look_up(Question("stays", (query, limit)))
         if isinstance(found, str):
             raise BusyError(found)
         return cast("StaysPage", found)
@@ -213,16 +212,29 @@ class PastReads:
         `BusyError`.
         """
         seq = seq if moment is None else moment.seq
-        if self._asking >= MAX_ASKING:
-            raise BusyError("too many questions about the past at once")
-        self._asking += 1
-        try:
+        with self._counted():
             if seq is not None:
                 await self._log.wait_readable_briefly(seq)
             helper = await self._choose(moment)
             helper.moment = moment
             with helper.in_use():
                 yield helper
+
+    async def _look_up(self, question: Question) -> object:
+        """Asks the helper that reads indexes, so that no replay is waited for. Raises
+        `BusyError`.
+        """
+        with _in_time(), self._counted(), self._indexes.in_use():
+            return await self._indexes.ask(question)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Counts a question that is open. Raises `BusyError` where there are too many."""
+        if self._asking >= MAX_ASKING:
+            raise BusyError("too many questions about the past at once")
+        self._asking += 1
+        try:
+            yield
         finally:
             self._asking -= 1
             self._freed.unpark_all()

@@ -72,6 +72,7 @@ class PastWorker(Worker):
         self._history: tuple[int, bytes, int] | None = None
         # Two moments and a torrent, the changes, and the outages that the moments lie in.
         self._changes: tuple[object, list[dict[str, Any]], list[Any]] | None = None
+        self._explained: tuple[int, dict[str, Any]] | None = None  # the latest one, by its event
         self._seq = -1  # the model's last event
         self._settled = False  # true = no later event of the log can belong to the moment
         self._listings: dict[int, Iterator[Any]] = {}
@@ -129,10 +130,14 @@ class PastWorker(Worker):
         return ports.OutagesPage(found, None if whole else log.seq - 1)
 
     def explain(self, seq: int) -> dict[str, Any]:
-        """Explains an announce."""
-        self.forget()  # because the process has memory for only one state
-        log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
-        return pseudonyms.named(explain(log, seq), self._needed())
+        """Explains an announce. The explanation is kept, because who did not wait for it asks
+        again.
+        """
+        if self._explained is None or self._explained[0] != seq or seq < first_seq(self._log):
+            self.forget()  # because the process has memory for only one state
+            log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+            self._explained = seq, pseudonyms.named(explain(log, seq), self._needed())
+        return self._explained[1]
 
     def swarm(
         self, moment: ports.Moment, info_hash: bytes, after: int, limit: int
@@ -234,7 +239,7 @@ class PastWorker(Worker):
         return self._keys
 
     def forget(self) -> None:
-        self._walk = self._outages = self._changes = self._seeding = None
+        self._walk = self._outages = self._changes = self._seeding = self._explained = None
         self._replay = self._model = self._moment = None
         self._seq = -1
         self._listings.clear()

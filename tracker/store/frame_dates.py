@@ -33,7 +33,9 @@ def _log_times(frame: Frame) -> list[int]:
     frame = frames.newest(frame)
     if header.kind == events.ADMIN:
         # At least one, because a frame may say that it has records and have none.
-        return [record.time_us for record in codec.decode_admin(frame.plain)] or [header.time_us]
+        return [record.time_us for record in codec.decode_admin(frame.plain, ())] or [
+            header.time_us
+        ]
     size = codec.RECORD_SIZES[header.kind]
     if len(frame.plain) != size * header.records:
         raise codec.CodecError(f"event {header.base_seq} and those after it have another length")

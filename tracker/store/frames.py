@@ -15,7 +15,7 @@ from tracker.domain.events import codec, schemas
 from tracker.domain.events.errors import CodecError, ReplayError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from contextlib import AbstractContextManager
 
     from eventlog import Frame
@@ -81,13 +81,15 @@ def announces(frame: Frame) -> Iterator[tuple[codec.Plain, codec.Private | None]
         yield from codec.decode_announces(frame.plain, frame.protected)
 
 
-def admin(frame: Frame) -> Iterator[tuple[int, AdminRecord]]:
-    """Reads the known admin events of a frame, with their numbers. Raises `CodecError`."""
+def admin(frame: Frame, only: Container[int] | None = None) -> Iterator[tuple[int, AdminRecord]]:
+    """Reads the known admin events of a frame, with their numbers. `only`: as `decode_admin` has
+    it. Raises `CodecError`.
+    """
     if frame.header.kind != events.ADMIN or not readable(frame):
         return
     with reading(frame.header.base_seq):
         plain = bytes(newest(frame).plain)
-        for seq, record in enumerate(codec.decode_admin(plain), frame.header.base_seq):
+        for seq, record in enumerate(codec.decode_admin(plain, only), frame.header.base_seq):
             if record.known:
                 yield seq, record
             elif not frame.header.ignorable:

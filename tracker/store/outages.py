@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog import Frame
+    from tracker.domain.events.codec import AdminRecord
     from tracker.domain.events.registry import AdminEvent
     from tracker.store.address_keys import Keyring
     from tracker.store.frame_index import FrameIndex
@@ -39,6 +40,10 @@ WHY = {
     STEPPED: "the clock stepped forward: the machine slept, or the clock was set",
     SILENT: "a running tracker wrote nothing: the disk was full, or the process was stopped",
 }
+
+
+_OF_RUNS = frozenset(one.number for one in (ClockStepped, TrackerStarted, TrackerStopped))
+"""The types of the events that say when a run began, paused or ended."""
 
 
 class Outages:
@@ -172,21 +177,23 @@ class _Search:
 
     def look(self, frame: Frame) -> Iterator[Outage]:
         """Yields the outages that a frame ends."""
-        header, admin = frame.header, list(frames.admin(frame))
+        header, admin = frame.header, list(frames.admin(frame, _OF_RUNS))
         self._segment = header.epoch
         if self._epoch is None and header.kind != events.ADMIN:
             self._epoch = header.epoch  # the search began within a run: commands log no such event
-        first = admin[0][1].event() if admin else None
+        first = _told(admin[0][1]) if admin else None
         silent = header.epoch == self._epoch and header.date_us - self._us > SILENT_US
         if silent and self._seq is not None and not isinstance(first, ClockStepped):
             yield self._until(SILENT, header.date_us, header.base_seq)
         for seq, record in admin:
             date_us = max(1, record.time_us - header.lead_us)
-            yield from self._enter(seq, record.event(), date_us, header.epoch)
+            yield from self._enter(seq, _told(record), date_us, header.epoch)
         if header.epoch == self._epoch:
             self._seq, self._us = header.next_seq - 1, last_date(frame)
 
-    def _enter(self, seq: int, event: AdminEvent, date_us: int, epoch: int) -> Iterator[Outage]:
+    def _enter(
+        self, seq: int, event: AdminEvent | None, date_us: int, epoch: int
+    ) -> Iterator[Outage]:
         if isinstance(event, TrackerStarted):
             if self._epoch not in (None, epoch):
                 yield self.ended(date_us, seq)
@@ -202,3 +209,8 @@ class _Search:
     def _until(self, why: str, to_us: int, seq: int) -> Outage:
         reason = self._stop.reason if self._stop and why == STOPPED else None
         return Outage(why, reason, self._us, max(self._us, to_us), self._seq, seq)
+
+
+def _told(record: AdminRecord) -> AdminEvent | None:
+    """Returns the event of a record if it tells of runs."""
+    return record.event() if record.type in _OF_RUNS else None

@@ -50,10 +50,14 @@ _READ_BYTES = 1 << 18
 
 @frozen
 class Question:
-    """A call of the worker's method of that name."""
+    """A call of the worker's method of that name.
+
+    `kept`: who asks the same soon after an asker left gets the answer to that asker's question.
+    """
 
     method: str
     arguments: tuple[Any, ...] = ()
+    kept: bool = False
 
 
 class Failed(NamedTuple):
@@ -84,6 +88,7 @@ class Helper:
     used: float = 0.0  # when a task last began or ceased to use it
     owed: int = 0  # answers to come, also to questions whose asker has left
     fresh: bool = False  # the process has read nothing yet
+    _asked: Question | None = None  # the latest one
     _process: Child | None = None
     _received: bytearray = field(factory=bytearray)
     _turn: trio.Semaphore = field(factory=lambda: trio.Semaphore(1))
@@ -109,9 +114,11 @@ class Helper:
             return _said(self.worker.answer(question))
         async with self._turn:
             try:
-                await self._receive_owed()
-                await self._send(_packed(question))
-                self.owed += 1
+                if not (question.kept and self.owed and question == self._asked):
+                    await self._receive_owed()
+                    await self._send(_packed(question))
+                    self._asked = question
+                    self.owed += 1
                 answer = await self._receive()
             except (OSError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
                 await self.end()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import define, field
 
-from api.console import kinds
+from api.console import asking, kinds
 from api.console.api import ProblemError
 from tests.api.console.fakes import Browser, FakeApi
 from tracker.times import parse, rfc3339
@@ -182,6 +182,30 @@ async def test_an_announce_is_explained() -> None:
     looks = [asked[1].partition("?")[0] for asked in fake.asked if asked[2] == "ticket 7"]
     assert looks == ["/api/v2/events", "/api/v2/announces/7/explain"]
     assert (await browser.ask("POST", "/events/7", {"reason": " "})).status_code == 422
+
+
+async def test_an_explanation_comes_late_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes longer than a moment comes by itself, or by a link; who cancels asks nothing."""
+    monkeypatch.setattr(asking, "QUICK_SECONDS", 0.0)
+    fake = FakeApi(
+        {
+            "/api/v2/events": {"events": [announce(7, prev_seq=None)], "next": None, "end": 8},
+            "/api/v2/announces/7/explain": EXPLAINED,
+        }
+    )
+    browser = Browser(fake)
+    await browser.sign_in()
+    text = await browser.text("/events/7")
+    assert 'hx-get="/events/7?wait=1"' in text
+    assert 'href="/events/7?wait=0"' in text
+    assert "What it says" in text
+    fake.asked.clear()
+    text = await browser.text("/events/7?wait=0")
+    assert "hx-get" not in text
+    assert 'href="/events/7?wait=1"' in text
+    assert not [one for one in fake.asked if "explain" in one[1]]
+    for path in ("/events/7?wait=1", "/events/7.json"):
+        assert "It seeds." in await browser.text(path)
 
 
 async def test_an_explanation_that_takes_too_long_leaves_the_event() -> None:

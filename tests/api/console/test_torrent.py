@@ -140,6 +140,8 @@ async def test_snatches_and_replies() -> None:
         f"/torrents/{HASH}/handed?account=7", **{"/api/v2/accounts/7/received": replies}
     )
     assert [(one["peer"], one["by"]) for one in received["handed"]] == [("aa", 4)]
+    left_out = await data(f"/torrents/{HASH}/handed?account=7&wait=0")
+    assert (left_out["handed"], left_out["handed_late"]) == ([], True)
     api = FakeApi(answers(**{"/api/v2/handed": {**replies, "next": 9}}))
     browser = Browser(api)
     await browser.sign_in()

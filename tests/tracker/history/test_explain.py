@@ -13,7 +13,7 @@ from eventlog import Reader
 from tests.golden.test_log_v1 import FOLDER
 from tests.tracker.logged import write_log
 from tracker.cli import main
-from tracker.history import event_json
+from tracker.history import event_json, past_worker
 from tracker.history.explain import NO_SECRETS, explain
 from tracker.history.past_worker import PastWorker
 from tracker.history.pseudonyms import named
@@ -105,13 +105,16 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (shown["peers"], shown["withheld"]) == (None, NO_SECRETS)
 
 
-def test_the_worker(folder: Path) -> None:
+def test_the_worker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process that reads the past explains as well, and answers about moments as before."""
     worker, keys = PastWorker(folder, folder / "secrets"), Keyring(folder / "secrets")
     for seq in (9, 4):
         assert worker.answer(Question("explain", (seq,))) == named(
             explained(folder, seq, keys), keys
         )
+    with monkeypatch.context() as patch:
+        patch.setattr(past_worker, "explain", None)  # it is not worked out twice
+        assert worker.answer(Question("explain", (4,)))
     assert isinstance(worker.answer(Question("explain", (0,))), NoAnnounceError)
 
 

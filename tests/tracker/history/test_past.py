@@ -6,6 +6,7 @@ import os
 import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from unittest.mock import AsyncMock
 
 import pytest
 import trio
@@ -174,6 +175,7 @@ async def test_a_late_answer_comes_when_the_question_is_repeated(
         at = Moment(seq=5)
         await past.ask(at, ReadModel.stats)
         os.kill(process_of(past), signal.SIGSTOP)
+        assert (await past.outages(None, None, -1, 5)).outages == []  # of another process
         monkeypatch.setattr(past_reads, "ANSWER_SECONDS", 0.2)
         with pytest.raises(BusyError, match="ask again"):
             await past.ask(at, ReadModel.settings)
@@ -191,6 +193,22 @@ async def test_a_late_answer_comes_when_the_question_is_repeated(
             os.kill(process_of(past), signal.SIGCONT)
         assert found == [7]
         assert (await past.ask(at, ReadModel.stats)).torrents == 6
+
+
+async def test_who_asks_again_gets_what_the_first_asker_left(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An explanation takes a second, and the page that did not wait for it asks again."""
+    async with serving_past(StillLog(large), 1) as past:
+        expected = await past.explain(9)
+        os.kill(process_of(past), signal.SIGSTOP)
+        with trio.move_on_after(0.05):
+            await past.explain(9)
+        sent = AsyncMock()
+        monkeypatch.setattr(question_pipe.Helper, "_send", sent)
+        os.kill(process_of(past), signal.SIGCONT)
+        assert await past.explain(9) == expected
+        assert not sent.called
 
 
 async def test_a_process_that_was_killed(large: Path) -> None:
