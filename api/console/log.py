@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from itertools import pairwise
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from api.console import given, kinds
 from api.console.api import ProblemError, target_of
-from api.console.asking import newest_before, seq_at, together
+from api.console.asking import newest_before
 from api.console.page import Asked, Data, Page, options
 from api.console.svg.histogram import Bar, histogram
 from tracker import times
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from api.console.api import Api
 
 _ROWS: Final = 100
@@ -24,11 +26,7 @@ _OPTIONS: Final = {
 }  # fmt: skip
 """The options of `tracker events` that ask the same."""
 _BARS: Final = 12
-_COUNTED: Final = 5
-"""Pages of 1,000 events that the histogram counts by kind; of the rest it knows the number only."""
 _FILTERS: Final = ("info_hash", "account", "key_ref")
-_OTHERS: Final = "other_events"
-"""What the histogram calls announces, ticks, counters, and what it did not count by kind."""
 _SECOND: Final = 1_000_000
 _HOUR: Final = 3600 * _SECOND
 
@@ -107,29 +105,31 @@ def _call(asked: Asked) -> str:
 
 
 async def count(api: Api, asked: Asked) -> Data:
-    """Counts events by kind in equal pieces of a range of time, each of which leads to its events.
+    """Counts events by kind in equal pieces of a range of time. Each leads to its events."""
+    query = _counted(asked)
+    pieces: list[Data] = []
+    while True:
+        page = await api.get("/api/v2/events/counts", query)
+        pieces = pieces or page["counts"]
+        if pieces is not page["counts"]:
+            for known, more in zip(pieces, page["counts"], strict=True):
+                known["types"] = dict(Counter(known["types"]) + Counter(more["types"]))
+        query["after"] = page["next"]
+        if page["next"] is None:
+            break
+    total = sum((Counter(one["types"]) for one in pieces), Counter[str]())
+    bars = [{"from": one["from"], "until": one["until"], **one["types"]} for one in pieces]
+    return {"bars": bars, "kinds": [name for name, _ in total.most_common()],
+            "from": query["from"], "until": times.rfc3339(_range(asked)[1])}  # fmt: skip
 
-    Rare kinds are counted one by one; the number of all comes from the numbers of the events.
+
+def _counted(asked: Asked) -> dict[str, Any]:
+    """Returns the question for the counts: pieces of whole seconds, the last of which may be
+    shorter.
     """
     begin, end = _range(asked)
-    step = max((end - begin) // _BARS, _SECOND)
-    starts = [begin + at * step for at in range(_BARS + 1)]
-    seqs, _ = await together(
-        **{str(at): seq_at(api, times.rfc3339(at)) for at in starts},
-        rare=_rare(api, times.rfc3339(begin), times.rfc3339(starts[-1])),
-    )
-    rare = seqs.pop("rare") or []
-    bars: list[Data] = [
-        {"from": times.rfc3339(first), "until": times.rfc3339(last),
-         **_counts(rare, times.rfc3339(first), times.rfc3339(last), seqs[str(first)], seqs[str(last)])}
-        for first, last in pairwise(starts)
-    ]  # fmt: skip
-    found = dict.fromkeys(name for bar in bars for name in bar if name not in ("from", "until"))
-    often = sorted(
-        found, key=lambda name: (name != _OTHERS, -sum(bar.get(name, 0) for bar in bars))
-    )
-    return {"bars": bars, "kinds": often, "from": times.rfc3339(begin), "until": times.rfc3339(starts[-1]),
-            "complete": len(rare) < _COUNTED * 1000}  # fmt: skip
+    step = max(1, -(-(end - begin) // (_BARS * _SECOND)))
+    return {"from": times.rfc3339(begin), "to": times.rfc3339(end - 1), "step": step}
 
 
 def _range(asked: Asked) -> tuple[int, int]:
@@ -148,40 +148,10 @@ def _microseconds(asked: Asked, name: str, default: int) -> int:
     return found
 
 
-async def _rare(api: Api, begin: str, end: str) -> list[dict[str, Any]]:
-    types = [*kinds.STAFF, *kinds.UNASKED, "refusals_counted"]
-    found: list[dict[str, Any]] = []
-    after = None
-    for _ in range(_COUNTED):
-        query = {"type": types, "from": begin, "to": end, "after": after, "limit": 1000}
-        page = await api.get("/api/v2/events", query)
-        found += page["events"]
-        after = page["next"]
-        if after is None:
-            break
-    return found
-
-
-def _counts(
-    rare: list[dict[str, Any]], first: str, last: str, seq: int | None, end: int | None
-) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for event in rare:
-        if first <= event["time"] < last:
-            counts[event["type"]] = counts.get(event["type"], 0) + 1
-    if seq is not None and end is not None and (others := end - seq - sum(counts.values())) > 0:
-        counts[_OTHERS] = others
-    return counts
-
-
-def _count_command(asked: Asked) -> str:
-    return " ".join(["tracker events", *options(asked.given("from", "until"), _OPTIONS)])
-
-
-def _count_call(asked: Asked) -> str:
-    query = {"from": given.place(asked, "from"), "to": given.place(asked, "until")}
-    known = {name: text for name, text in query.items() if text}
-    return target_of("GET /api/v2/events", known, {})
+def _count_command(query: Mapping[str, Any]) -> str:
+    return (
+        f"tracker events --count --from {query['from']} --to {query['to']} --step {query['step']}"
+    )
 
 
 def draw_kinds(data: Data) -> Any:
@@ -220,6 +190,6 @@ KINDS: Final = Page(
     template="log_kinds.html",
     load=count,
     tables=("bars",),
-    command=_count_command,
-    call=_count_call,
+    command=lambda asked: _count_command(_counted(asked)),
+    call=lambda asked: target_of("GET /api/v2/events/counts", _counted(asked), {}),
 )

@@ -20,6 +20,7 @@ from api.v2.changes import Changes
 from api.v2.clients import Clients
 from api.v2.consumers import Consumers
 from api.v2.credit import Accounts, Factors
+from api.v2.event_counts import EventCounts
 from api.v2.events import Events, Rejections, Stream
 from api.v2.exports import Exports
 from api.v2.freeleech import Freeleech
@@ -84,6 +85,7 @@ def version_2(ports: Ports, known: Known, described: Sequence[Endpoint]) -> list
         *Sanctions(reads, commands).endpoints(),
         *Limits(reads, commands).endpoints(),
         *events.endpoints(),
+        *EventCounts(ports.events).endpoints(),
         *Stream(events, streams).endpoints(),
         *Rejections(reads, ports.events).endpoints(),
         *Announces(reads, looks).endpoints(),

@@ -21,8 +21,8 @@ from tracker.cli.moment_options import (
     torrent_hash,
 )
 from tracker.cli.options import address, log_and_keys, log_and_secrets, number
-from tracker.cli.output import CannotError, flush, note, say
-from tracker.cli.time_options import add_part, part_of
+from tracker.cli.output import CannotError, flush, note, say, say_json
+from tracker.cli.time_options import add_part, length, part_of
 from tracker.domain.derived import DERIVED_TYPES
 from tracker.domain.events import announce, codec
 from tracker.domain.events.admin import KeyIssued, KeyRotated, TorrentDescribed
@@ -31,6 +31,7 @@ from tracker.history.event_scan import Filter, Scan
 from tracker.history.last_events import LastScan
 from tracker.ports import EventFilter, LogPart, Moment, NoMomentError, named
 from tracker.store.moments import ForwardReplay, span
+from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     import argparse
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracker.ports import Names
+    from tracker.store.address_keys import Keyring
 
 _MOST_KEYS = 1_000_000  # keys between two that `--follow` sees; a forged log may name any number
 _AT_ONCE = 1000  # events found before they are printed
@@ -76,12 +78,25 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add_part(parser, "begin here; `now` leaves out what is there already", "end here, inclusive")
     parser.add_argument("--limit", metavar="N", type=number, help="the first N only")
     parser.add_argument("--last", metavar="N", dest="newest", type=number, help="the last N only")
+    parser.add_argument(
+        "--count",
+        action="store_true",
+        help="print how many events of each type there are; goes with --from, --to, --at and --step",
+    )
+    parser.add_argument(
+        "--step", metavar="TIME", type=length,
+        help="with --count: in each piece of so much time, for example 2h; needs two times, --from and --to",
+    )  # fmt: skip
     parser.set_defaults(run=print_events)
 
 
 def print_events(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
     read_identity(folder)  # raises an error where there is no log
+    if options.count or options.step is not None:
+        part = part_of(options)
+        _refuse_to_count(options, part)
+        return trust.listed(lambda: _print_counts(options, part, folder, keys), folder, keys)
     if options.address and keys is None:
         raise CannotError("--address needs the keys to the addresses: --secrets FOLDER")
     account_of, account, names = _account(options)
@@ -272,6 +287,42 @@ def _end(part: LogPart, folder: Path) -> int:
     except NoMomentError:  # the part ends before the log begins
         return part.first
     return max(end, part.first)
+
+
+_UNCOUNTED = (
+    "follow", "info_hash", "type", "account", "owner", "key", "address", "client", "names", "limit",
+    "newest",
+)  # fmt: skip
+
+
+def _refuse_to_count(options: argparse.Namespace, part: LogPart) -> None:
+    """Raises `CannotError` for options that do not go together."""
+    if not options.count:
+        raise CannotError("--step: goes with --count only")
+    for name in _UNCOUNTED:
+        if getattr(options, name) not in (None, False):
+            said = {"newest": "last"}.get(name, name.replace("_", "-"))
+            raise CannotError(f"--{said}: does not go with --count")
+    if options.step is not None and not (options.step and part.from_us and part.to_us):
+        raise CannotError("--step: expected a length of time, with two times, --from and --to")
+
+
+def _print_counts(
+    options: argparse.Namespace, part: LogPart, folder: Path, keys: Keyring | None
+) -> None:
+    """Prints a line for each piece of the part."""
+    from tracker.history.kind_count import KindCount
+
+    step_us = None if options.step is None else options.step * 1_000_000
+    counts = KindCount(part, step_us)
+    scan = Scan(folder, part, counts, keys)
+    while not scan.over:
+        scan.step(1)
+    found, begin, end = counts.take(), part.from_us or 0, (part.to_us or 0) + 1
+    for piece, start in enumerate(range(begin, end, step_us) if step_us else (None,)):
+        until = None if start is None or step_us is None else rfc3339(min(start + step_us, end))
+        types = dict(sorted(found.get(piece, {}).items()))
+        say_json({"from": start and rfc3339(start), "until": until, "types": types})
 
 
 def _silent(_done: int, _whole: int) -> None:

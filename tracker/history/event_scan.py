@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from eventlog import Reader, base_seq_of, first_frame_header, list_segments
 from tracker.domain import events
 from tracker.domain.events import announce, codec
+from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.events.records import ClientNamed, Counted, RefusalsCounted, Tick
 from tracker.history import event_json
 from tracker.store import checked_segments, frames
@@ -23,11 +24,12 @@ from tracker.store.moments import split
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from eventlog import Frame
     from tracker import ports
+    from tracker.history.kind_count import KindCount
     from tracker.history.refused_count import RefusedCount
     from tracker.store.address_keys import Keyring
     from tracker.store.frame_index import FrameIndex
@@ -62,7 +64,7 @@ class _Passing:
     closed with the last reference to that.
     """
 
-    def __init__(self, part: ports.LogPart, wanted: Filter | RefusedCount) -> None:
+    def __init__(self, part: ports.LogPart, wanted: Filter | RefusedCount | KindCount) -> None:
         self._part, self._wanted = part, wanted
         self.seq = 0  # the event after the last one that was passed over
 
@@ -98,7 +100,11 @@ class Scan:
     """A walk over a part of the log. Each step may run in another thread, one at a time."""
 
     def __init__(
-        self, folder: Path, part: ports.LogPart, wanted: Filter | RefusedCount, keys: Keyring | None
+        self,
+        folder: Path,
+        part: ports.LogPart,
+        wanted: Filter | RefusedCount | KindCount,
+        keys: Keyring | None,
     ) -> None:
         self._folder = folder
         self._keys = keys
@@ -165,7 +171,7 @@ class Scan:
                 first,
                 keys=self._keys,
                 decrypt=self._wanted.has_sections,
-                picks=Picker(self._keys, self._passing.wanted),
+                picks=Picker(self._keys, self._passing.wanted, whole=self._wanted.placed),
             )
             self._frames = chain(self._kept(self._reader.first_seq), self._reader.frames())
         elif self._frames is None:
@@ -271,20 +277,28 @@ class Filter:
         self._account_of = account_of
         self._hash = wanted.info_hash.hex() if wanted.info_hash else None
         self._kinds = _kinds(wanted.types)
+        self._admin = {one for one, told in ADMIN_EVENTS.items() if told.name in wanted.types}
 
     def frames_in(
         self,
         index: FrameIndex,
         part: ports.LogPart,  # noqa: ARG002  # as `RefusedCount`
-        numbers: range,
+        numbers: Sequence[int],
     ) -> Iterable[int]:
         """Returns which of these frames may have wanted events."""
         kinds, of_kind = self._kinds, index.kinds
+        if kinds is not None and events.ADMIN in kinds:
+            numbers = [
+                one
+                for one in numbers
+                if of_kind[one] != events.ADMIN
+                or any(kind in self._admin for kind, _ in index.types[one])
+            ]
         if not self.narrow:
             if kinds is None:
                 return numbers
             return (one for one in numbers if of_kind[one] == NEEDED or of_kind[one] in kinds)
-        placed = self._placed(index)
+        placed = self._placed(index) if self.placed else None
         return (
             one
             for one in numbers
@@ -343,6 +357,11 @@ class Filter:
     def every(self) -> bool:
         """Tells whether all events are wanted."""
         return not self._wanted.types and not self.narrow
+
+    @property
+    def placed(self) -> bool:
+        """Tells whether frames are found by keys and torrents."""
+        return self.narrow and (self._kinds is None or not self._kinds.isdisjoint(PLACED))
 
     @property
     def narrow(self) -> bool:

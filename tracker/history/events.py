@@ -7,6 +7,7 @@ refusals, are walks in worker threads, in short steps (`event_scan.py`).
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
     from pathlib import Path
 
+    from tracker.history.kind_count import KindsCounted
     from tracker.history.last_events import LastWalked
     from tracker.store.readable_log import ReadableLog
     from tracker.workers.question_pipe import Worker
@@ -159,6 +161,26 @@ class LogEvents:
             if some.over or (late and some.seq < upto):
                 previous = some.seq if some.more else None
                 return ports.EventPage(found[::-1], None, reach, previous)
+
+    async def count(self, part: ports.LogPart, step_us: int | None) -> ports.CountPage:
+        """See `ports.Events`."""
+        await self._log.wait_readable_briefly(self.end - 1)
+        number, seq = next(self._numbers), part.first
+        found: dict[int, Counter[str]] = {}
+        worked, ends = 0.0, trio.current_time() + PAGE_SECONDS
+        while True:
+            question = Question("count", (number, part, seq, step_us or 0))
+            with self._helper.in_use():
+                some = cast("KindsCounted", await self._helper.ask(question))
+            await trio.lowlevel.checkpoint()
+            for piece, counts in some.counts.items():
+                found.setdefault(piece, Counter()).update(counts)
+            seq = some.seq
+            worked += some.seconds
+            late = worked >= READ_SECONDS or trio.current_time() >= ends
+            if some.over or (late and seq > part.first):
+                end = min(self.end, seq) if some.over and some.at_end else self.end
+                return ports.CountPage(found, None if some.over else seq, end)
 
     async def run(self) -> None:
         """Lets the helper process rest when it has no questions, until cancelled."""

@@ -13,10 +13,13 @@ import sys
 import time
 from array import array
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from attrs import evolve
 
 from eventlog import LogPrunedError, first_seq
 from tracker.history.event_scan import Filter, Scan, Walked
+from tracker.history.kind_count import KindCount, KindsCounted
 from tracker.history.last_events import LastScan, LastWalked
 from tracker.history.rates import rates
 from tracker.ports import PrunedMomentError
@@ -26,6 +29,8 @@ from tracker.workers.question_pipe import Worker, serve
 if TYPE_CHECKING:
     from tracker import ports
 
+K = TypeVar("K")
+V = TypeVar("V")
 SLICE_SECONDS = 0.02
 """Longest work for one question, in seconds, because the questions of other pages wait for it."""
 MOST_WALKS = 64
@@ -39,9 +44,11 @@ class EventsWorker(Worker):
         self._keys = Keyring(secrets) if secrets else None
         super().__init__(log, self._keys)
         self._walks: dict[tuple[int, frozenset[int]], Scan | LastScan] = {}
+        self._counting: dict[int, tuple[Scan, KindCount]] = {}
 
     def forget(self) -> None:
         self._walks.clear()
+        self._counting.clear()
 
     def walk(
         self,
@@ -67,7 +74,7 @@ class EventsWorker(Worker):
         except LogPrunedError:
             raise PrunedMomentError(first_seq(self._log)) from None
         if not scan.over:
-            self._keep((number, refs), scan)
+            _keep(self._walks, (number, refs), scan)
         return Walked(scan.take(), scan.seq, scan.over, scan.at_end, now - began)
 
     def last(
@@ -96,8 +103,28 @@ class EventsWorker(Worker):
         found = scan.take(most)
         over = scan.over and not scan.to_take
         if not over:
-            self._keep((number, refs), scan)
+            _keep(self._walks, (number, refs), scan)
         return LastWalked(found, scan.seq, over, scan.more, scan.end, now - began)
+
+    def count(self, number: int, part: ports.LogPart, first: int, step_us: int) -> KindsCounted:
+        """Goes on counting the events of a part from event `first` on, as `walk` does.
+
+        `step_us`: microseconds of a piece; 0 = all is one.
+        """
+        scan, counts = self._counting.pop(number, (None, None))
+        if scan is None or counts is None:
+            counts = KindCount(evolve(part, first=first), step_us or None)
+            scan = Scan(self._log, evolve(part, first=first), counts, self._keys)
+        began = now = time.perf_counter()
+        try:
+            while not scan.over and now - began < SLICE_SECONDS:
+                scan.step(1)
+                now = time.perf_counter()
+        except LogPrunedError:
+            raise PrunedMomentError(first_seq(self._log)) from None
+        if not scan.over:
+            _keep(self._counting, number, (scan, counts))
+        return KindsCounted(counts.take(), scan.seq, scan.over, scan.at_end, now - began)
 
     def _filter(self, wanted: ports.EventFilter, refs: frozenset[int]) -> Filter:
         account_of = array("I", bytes(4 * (max(refs, default=0) + 1)))
@@ -105,15 +132,16 @@ class EventsWorker(Worker):
             account_of[key_ref] = wanted.account or 0
         return Filter(wanted, account_of, self._keys)
 
-    def _keep(self, walk: tuple[int, frozenset[int]], scan: Scan | LastScan) -> None:
-        """Keeps a walk for its next question."""
-        self._walks[walk] = scan
-        if len(self._walks) > MOST_WALKS:
-            del self._walks[next(iter(self._walks))]
-
     def rates(self, seqs: list[int]) -> dict[int, tuple[int, int]]:
         """Returns how fast peers are, by the numbers of their announces."""
         return rates(self._log, seqs, self._keys)
+
+
+def _keep(kept: dict[K, V], number: K, walk: V) -> None:
+    """Keeps a walk for its next question."""
+    kept[number] = walk
+    if len(kept) > MOST_WALKS:
+        del kept[next(iter(kept))]
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ _AT_ONCE = 1000  # events that a step of a scan finds at most
 _FILTERED = 16
 """Times as many events as are missing that the first piece has where not all are wanted."""
 _WIDER = 16
-"""Times as many events each further piece has."""
+"""Times as many events each further piece of a segment has."""
 _WIDEST = 1_000_000  # events of a piece
 
 
@@ -172,6 +172,7 @@ class _Pieces:
                 return start, False
         except FileNotFoundError:  # retention removed it
             self._path, self._index = path, None
+        # In the next segment it may be otherwise, so it begins there with few events again.
         wide, self._wide = missing * self._wide, self._wide * _WIDER
         if self._index is None:
             return max(start, upto - min(wide * self._filtered, _WIDEST)), True
@@ -184,12 +185,15 @@ class _Pieces:
 
     def _enter(self, path: Path, upto: int) -> None:
         following = self._following.get(path)
-        self._index = None if following is None else frame_index.read(path, following, self._keys)
-        self._path = path
+        self._index = None
+        if following is not None:
+            whole = self._wanted.placed
+            self._index = frame_index.read(path, following, self._keys, whole=whole)
+        self._path, self._wide = path, 1
         if self._index is not None:
             within = frames_between(self._index, evolve(self._part, last=upto - 1))
-            whole = range(within.start, min(within.stop + 1, len(self._index.kinds)))
-            self._numbers = list(self._wanted.frames_in(self._index, self._part, whole))
+            numbers = range(within.start, min(within.stop + 1, len(self._index.kinds)))
+            self._numbers = list(self._wanted.frames_in(self._index, self._part, numbers))
 
     def _is_later(self, path: Path) -> bool:
         """Tells whether all dates of a segment are after the part."""

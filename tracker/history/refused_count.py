@@ -33,6 +33,7 @@ class RefusedCount:
     """
 
     has_sections = False
+    placed = True  # as `Filter` has it, because refusals stand behind keys and torrents
 
     def __init__(self, reason: str) -> None:
         self._reason = reason

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     from tracker.ports import (
+        CountPage,
         Derived,
         DerivedPage,
         EventFilter,
@@ -64,6 +65,10 @@ class Mixed:
     async def read_last(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:
         """See `ports.Events`."""
         return await self._events.read_last(part, wanted, limit)
+
+    async def count(self, part: LogPart, step_us: int | None) -> CountPage:
+        """See `ports.Events`."""
+        return await self._events.count(part, step_us)
 
     async def refused(self, part: LogPart, reason: str) -> RefusedPage:
         """See `ports.Events`."""

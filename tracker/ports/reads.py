@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tracker.ports.values import (
         Account,
         Client,
+        CountPage,
         EventFilter,
         EventPage,
         Factor,
@@ -443,6 +444,14 @@ class Events(Protocol):
         has. It is read from the end backwards.
 
         It is shorter, and raises, as `read` is and does.
+        """
+        ...
+
+    async def count(self, part: LogPart, step_us: int | None) -> CountPage:
+        """Counts the events of a part of the log by type, of types that the log has, and by pieces
+        of time of so many microseconds, which begin with the part's; None = all is one.
+
+        It ends early, and raises, as `read` does.
         """
         ...
 

@@ -487,6 +487,17 @@ class EventPage:
     """Of a page of the last events: older ones are before this event; None = there are none."""
 
 
+@frozen
+class CountPage:
+    """How many events of a part of the log there are: by the number of the piece of time, and by
+    type. `following` and `end` as of `EventPage`; the counts of all pages add up.
+    """
+
+    counts: Mapping[int, Mapping[str, int]]
+    following: int | None
+    end: int
+
+
 class RefusedTimes(NamedTuple):
     """How often a key's announces of a torrent were refused, as far as the log has it."""
 

@@ -9,6 +9,7 @@ most of them in a frame alone.
     firsts    8 bytes a frame      its first event
     lasts     8 bytes a frame      log time of its last record, microseconds
     kinds     1 byte a frame       its kind; 0 = whoever reads the log needs it
+    admin     12 bytes each        of frames of admin events: number of the frame, type, how many
     keys      4 bytes a key        `key_ref` of announces and refusals, ascending
     starts    4 bytes a key + 4    where its frames begin in the next array
     places    2 or 4 bytes each    numbers of frames, ascending for each key
@@ -16,9 +17,11 @@ most of them in a frame alone.
     refused   40 bytes each        info hash, `key_ref`, label of the reason, how often, date of the
                                    last one
 
-The MAC in the JSON covers all of it, the log's id and the seal of the segment: a reader that trusts
-the index passes over frames without a look at them. Each file can be deleted at any time: readers
-then read all frames, and the follower writes it again, as it does with a damaged one. Blocking.
+The MAC in the JSON covers it, the arrays up to `admin`, the log's id and the seal of the segment.
+The JSON has the SHA-256 of the arrays after them, so a reader by kinds and times leaves those out:
+they are most of the file. A reader that trusts the index passes over frames without a look at them.
+Each file can be deleted at any time: readers then read all frames, and the follower writes it
+again, as it does with a damaged one. Blocking.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ import re
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from hashlib import sha256
 from hmac import compare_digest
 from itertools import pairwise
@@ -42,9 +45,9 @@ from eventlog import (
     LogError,
     border,
     make_folder,
+    open_file,
     parse_json,
     placed_frames,
-    read_file,
     read_identity,
     seal_path,
     segments_of,
@@ -54,7 +57,7 @@ from eventlog import (
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.events.records import AnnounceRefused
-from tracker.store.frames import current
+from tracker.store.frames import current, known, newest
 from tracker.store.snapshot_file import SPARE_BYTES
 
 if TYPE_CHECKING:
@@ -65,13 +68,16 @@ if TYPE_CHECKING:
     from tracker.store.address_keys import Keyring
 
 FOLDER = "frames"
-FORMAT = 2
+FORMAT = 3
 NEEDED = 0
 """In the place of a kind: the records are of an older schema, so nobody may pass over the frame."""
 _OURS = re.compile(r"[0-9]{20}\.[0-9]{10}(\.[0-9]+)?\.index(\.tmp)?")
 _PURPOSE = b"frames"
-_COUNTS = "frames", "keys", "places", "torrents", "torrent_places"
+_COUNTS = "frames", "admin", "keys", "places", "torrents", "torrent_places"
 """How long arrays are, as the JSON says it."""
+_FRAME_BYTES = 4 + 8 + 8 + 1  # of a frame in the arrays before `admin`
+_ADMIN_BYTES = 12
+_LONGEST_LINE = 1 << 16
 _WORDS = {events.ANNOUNCE: (60 // 4, 8 // 4), AnnounceRefused.kind: (8 // 4, 16 // 4)}
 """Where `key_ref` and the info hash begin in a record, in words, by its kind."""
 PLACED = frozenset(_WORDS)
@@ -112,34 +118,33 @@ class _Places:
 class FrameIndex:
     """The index of one segment, whose MAC was checked."""
 
-    def __init__(self, head: dict[str, Any], body: bytes) -> None:
-        """Raises `FrameIndexError`, `ValueError`."""
-        frames, keys, places, torrents, torrent_places = (int(head[name]) for name in _COUNTS)
-        short = "H" if frames <= _MOST_SHORT else "I"
-        at, found = 0, []
-        for code, count in zip(
-            ("I", "Q", "Q", "B", "I", "I", short, "I", "I", short),
-            ([frames] * 4 + [keys, keys + 1, places, torrents, torrents + 1, torrent_places]),
-            strict=True,
-        ):
-            numbers = array(code)
-            size = numbers.itemsize * count
-            numbers.frombytes(body[at : at + size])
-            if sys.byteorder == "big":
-                numbers.byteswap()
-            found.append(numbers)
-            at += size
-        self._refused = body[at:]
-        if len(self._refused) != _REFUSED.size * int(head["refused"]):
-            raise FrameIndexError("it has another length than it says")
+    def __init__(self, head: dict[str, Any], first: bytes, rest: bytes | None) -> None:
+        """`rest`: the arrays by keys and torrents, and refusals; None = they are not asked for.
+
+        Raises `FrameIndexError`, `ValueError`.
+        """
+        frames, admin, keys, places, torrents, torrent_places = (
+            int(head[name]) for name in _COUNTS
+        )
+        found, _ = _arrays(first, "IQQBI", [*[frames] * 4, 3 * admin])
+        self.offsets, self.firsts, self.lasts, self.kinds, triples = found
+        self.types: dict[int, list[tuple[int, int]]] = {}
+        """Of frames of admin events by number: types of events, and how many there are of each."""
+        for number, kind, count in zip(triples[::3], triples[1::3], triples[2::3], strict=True):
+            self.types.setdefault(number, []).append((kind, count))
+        if rest is not None:
+            short = "H" if frames <= _MOST_SHORT else "I"
+            lengths = [keys, keys + 1, places, torrents, torrents + 1, torrent_places]
+            found, self._refused = _arrays(rest, f"II{short}" * 2, lengths)
+            if len(self._refused) != _REFUSED.size * int(head["refused"]):
+                raise FrameIndexError("it has another length than it says")
+            self._keys, self._torrents = _Places(*found[:3]), _Places(*found[3:])
         first_us, last_us = head["refused_us"]
         self.refused_us = int(first_us), int(last_us)
         """The first and the last date of a refusal; 0 = there is none."""
         least_us, most_us = head["lead_us"]
         self.lead_us = int(least_us), int(most_us)
         """The least and the greatest lead of a frame, in microseconds."""
-        self.offsets, self.firsts, self.lasts, self.kinds = found[:4]
-        self._keys, self._torrents = _Places(*found[4:7]), _Places(*found[7:])
         self.first = self.firsts[0] if frames else 0
         self.end = int(head["end"])
         """The event after the segment."""
@@ -163,15 +168,34 @@ class FrameIndex:
         return self._torrents[int.from_bytes(info_hash[:4], "little")]
 
 
+def _arrays(data: bytes, codes: str, lengths: list[int]) -> tuple[list[array[int]], bytes]:
+    """Reads arrays by their codes and lengths. Returns them, and the bytes after them."""
+    at, found = 0, []
+    for code, count in zip(codes, lengths, strict=True):
+        numbers = array(code)
+        size = numbers.itemsize * count
+        numbers.frombytes(data[at : at + size])
+        if len(numbers) != count:
+            raise FrameIndexError("it is shorter than it says")
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        found.append(numbers)
+        at += size
+    return found, data[at:]
+
+
 def index_path(segment: Path) -> Path:
     return segment.parent.parent / FOLDER / f"{segment.stem}.{FORMAT}.index"
 
 
-def read(segment: Path, following: Path, keys: Keyring | None) -> FrameIndex | None:
+def read(
+    segment: Path, following: Path, keys: Keyring | None, *, whole: bool = True
+) -> FrameIndex | None:
     """Reads the index of a finished segment; None = all of the segment must be read, because there
     is no index that fits, or nobody can tell without `keys`.
 
-    Raises `FileNotFoundError` where a segment was removed, `OSError`.
+    `whole`: also what it has by keys and torrents, and refusals. Raises `FileNotFoundError` where a
+    segment was removed, `OSError`.
     """
     if keys is None:
         return None
@@ -180,30 +204,36 @@ def read(segment: Path, following: Path, keys: Keyring | None) -> FrameIndex | N
         return None
     try:
         with border(FrameIndexError, FrameIndexError):
-            return _read(path, segment, following, keys)
+            return _read(path, segment, following, keys, whole=whole)
     except (FrameIndexError, LogError):
         return None
 
 
-def _read(path: Path, segment: Path, following: Path, keys: Keyring) -> FrameIndex:
+def _read(path: Path, segment: Path, following: Path, keys: Keyring, *, whole: bool) -> FrameIndex:
     try:
-        line, _, body = read_file(path).partition(b"\n")
+        with open_file(path) as file:
+            head: Any = parse_json(file.readline(_LONGEST_LINE))
+            size = _FRAME_BYTES * int(head["frames"]) + _ADMIN_BYTES * int(head["admin"])
+            if not 0 <= size <= path.stat().st_size:
+                raise FrameIndexError("it is shorter than it says")
+            first, rest = file.read(size), file.read() if whole else None
     except OSError as error:
         raise FrameIndexError(str(error)) from None
-    head: Any = parse_json(line)
     mac = bytes.fromhex(head.pop("mac"))
-    signed = _signed(read_identity(segment.parent.parent), segment, head, body)
+    signed = _signed(read_identity(segment.parent.parent), segment, head, first)
     expected = keys.mac_of(bytes.fromhex(head["key"]), _PURPOSE, signed)
     if expected is None or not compare_digest(expected, mac):
         raise FrameIndexError("its MAC does not match")
     if head["format"] != FORMAT or head["seal"] != trusted_mac(segment, following, keys):
         raise FrameIndexError("it is of another format, or of another segment")
-    return FrameIndex(head, body)
+    if rest is not None and sha256(rest).hexdigest() != head["rest"]:
+        raise FrameIndexError("the SHA-256 of its last arrays does not match")
+    return FrameIndex(head, first, rest)
 
 
-def _signed(log_id: bytes, segment: Path, head: dict[str, Any], body: bytes) -> bytes:
+def _signed(log_id: bytes, segment: Path, head: dict[str, Any], first: bytes) -> bytes:
     hasher = sha256(log_id + segment.stem.encode() + json.dumps(head).encode() + b"\n")
-    hasher.update(body)
+    hasher.update(first)
     return hasher.digest()
 
 
@@ -256,34 +286,37 @@ def _write(log: Path, segment: Path, seal: str, keys: Keyring) -> None:
     if room.f_bavail * room.f_frsize < SPARE_BYTES + size // 8:
         raise OSError("too little free space for the index of frames")
     numbers = {"format": FORMAT, "seal": seal, "key": keys.tags.key_id.hex()}
-    more, body = _packed(placed_frames(segment, keys))
-    head = {**numbers, **more}
-    mac = keys.tags.mac(_PURPOSE, _signed(read_identity(log), segment, head, body))
+    more, first, rest = _packed(placed_frames(segment, keys))
+    head = {**numbers, **more, "rest": sha256(rest).hexdigest()}
+    mac = keys.tags.mac(_PURPOSE, _signed(read_identity(log), segment, head, first))
     line = json.dumps({**head, "mac": mac.hex()}).encode() + b"\n"
-    write_new(index_path(segment), line + body)
+    write_new(index_path(segment), line + first + rest)
 
 
-def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, Any], bytes]:
-    """Returns the counts for the JSON, and the arrays."""
+def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, Any], bytes, bytes]:
+    """Returns the counts for the JSON, the arrays up to `admin`, and the others."""
     offsets, firsts, lasts, kinds = array("I"), array("Q"), array("Q"), array("B")
     with_key: defaultdict[int, list[int]] = defaultdict(list)
     with_torrent: defaultdict[int, list[int]] = defaultdict(list)
     refused: dict[tuple[bytes, int, int], tuple[int, int]] = {}
     refused_us: list[int] = []
-    leads_us, end = set[int](), 0
+    leads_us, end, admin = set[int](), 0, array("I")
     for number, (offset, frame) in enumerate(found):
         header, end = frame.header, frame.header.next_seq
-        known = current(frame) and header.kind != events.ADMIN
+        ours = current(frame) and header.kind != events.ADMIN
         offsets.append(offset)
         firsts.append(header.base_seq)
-        lasts.append(_last_us(frame) if known else header.time_us)
-        kinds.append(header.kind if current(frame) else NEEDED)
+        lasts.append(_last_us(frame) if ours else header.time_us)
+        types = _types(frame) if header.kind == events.ADMIN else {}
+        kinds.append(NEEDED if types is None or not current(frame) else header.kind)
+        for each in (types or {}).items():
+            admin.extend((number, *each))
         leads_us.add(header.lead_us)
-        if known and header.kind in PLACED:
-            for places, each in zip((with_key, with_torrent), names_in(frame), strict=True):
-                for name in each:
+        if ours and header.kind in PLACED:
+            for places, names in zip((with_key, with_torrent), names_in(frame), strict=True):
+                for name in names:
                     places[name].append(number)
-        if known and header.kind == AnnounceRefused.kind:
+        if ours and header.kind == AnnounceRefused.kind:
             for time_us, key_ref, label, info_hash in AnnounceRefused.layout.iter_unpack(
                 frame.plain
             ):
@@ -297,18 +330,31 @@ def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, Any], bytes]:
                 )
     with_key.pop(0, None)  # announces without a key are nobody's
     keys, torrents = _Places.of(with_key, len(kinds)), _Places.of(with_torrent, len(kinds))
-    arrays = (offsets, firsts, lasts, kinds, *astuple(keys), *astuple(torrents))
-    body = bytearray()
+    counted = kinds, admin[::3], keys.numbers, keys.frames, torrents.numbers, torrents.frames
+    counts = dict(zip(_COUNTS, map(len, counted), strict=True))
+    first = _bytes(offsets, firsts, lasts, kinds, admin)
+    rest = _bytes(*astuple(keys), *astuple(torrents))
+    rest += b"".join(_REFUSED.pack(*name, *told) for name, told in refused.items())
+    lead_us = [min(leads_us), max(leads_us)] if leads_us else [0, 0]
+    told = {"refused": len(refused), "refused_us": refused_us or [0, 0], "lead_us": lead_us}
+    return {**counts, **told, "end": end}, first, rest
+
+
+def _bytes(*arrays: array[int]) -> bytes:
     for numbers in arrays:
         if sys.byteorder == "big":
             numbers.byteswap()
-        body += numbers.tobytes()
-    body += b"".join(_REFUSED.pack(*name, *told) for name, told in refused.items())
-    counted = kinds, keys.numbers, keys.frames, torrents.numbers, torrents.frames
-    counts = dict(zip(_COUNTS, map(len, counted), strict=True))
-    lead_us = [min(leads_us), max(leads_us)] if leads_us else [0, 0]
-    told = {"refused": len(refused), "refused_us": refused_us or [0, 0], "lead_us": lead_us}
-    return {**counts, **told, "end": end}, bytes(body)
+    return b"".join(numbers.tobytes() for numbers in arrays)
+
+
+def _types(frame: Frame) -> dict[int, int] | None:
+    """Returns how many events of each type a frame of admin events has; None = some are unknown, so
+    nobody may pass over it.
+    """
+    records = list(codec.decode_admin(newest(frame).plain)) if known(frame) else []
+    if not records or not all(one.known for one in records):
+        return None
+    return dict(Counter(one.type for one in records))
 
 
 def names_in(frame: Frame) -> Iterator[set[int]]:
@@ -337,14 +383,20 @@ def frames_at(date_us: int, index: FrameIndex) -> range:
 class Picker:
     """Makes the `picks` of a `Reader`: passes over frames by their index."""
 
-    def __init__(self, keys: Keyring | None, wanted: Callable[[FrameIndex], Iterable[int]]) -> None:
+    def __init__(
+        self,
+        keys: Keyring | None,
+        wanted: Callable[[FrameIndex], Iterable[int]],
+        *,
+        whole: bool = True,
+    ) -> None:
         """`wanted` gets the index of a segment, and returns the numbers of the frames to read,
-        ascending. Whoever seeks events must take all of the kind `NEEDED`.
+        ascending. Whoever seeks events must take all of the kind `NEEDED`. `whole`: as `read` has.
         """
-        self._keys, self._wanted = keys, wanted
+        self._keys, self._wanted, self._whole = keys, wanted, whole
 
     def __call__(self, segment: Path, following: Path) -> Iterator[tuple[int, int]] | None:
-        index = read(segment, following, self._keys)
+        index = read(segment, following, self._keys, whole=self._whole)
         if index is None:
             return None
         return ((index.offsets[one], index.firsts[one]) for one in self._wanted(index))

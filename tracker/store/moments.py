@@ -105,7 +105,7 @@ class ForwardReplay:
         time_us = moment.time_us or 0
         if time_us > self.span.last_us:
             raise self.span.missing(moment, early=False)
-        picks = Picker(self.keys, partial(frames_at, time_us))
+        picks = Picker(self.keys, partial(frames_at, time_us), whole=False)
         found = frame_at(self.folder, time_us, picks)
         if found is None:
             raise self.span.missing(moment, early=True)

@@ -55,7 +55,7 @@ class Outages:
         self.first_seq = first_seq(folder)
         self.seq = self.first_seq  # the event to read next
         self._search = _Search()
-        picks = Picker(keys, self._search.wanted)
+        picks = Picker(keys, self._search.wanted, whole=False)
         self._reader = Reader(folder, self.first_seq, keys=keys, decrypt=False, picks=picks)
         self._frames: Iterator[Frame] = iter(())
 

@@ -140,10 +140,28 @@ async def test_filters_stay_in_links_and_command() -> None:
 
 
 async def test_kinds_lead_to_their_events() -> None:
-    browser = Browser(FakeLog(size=[250]))
+    """The counts of all pages add up."""
+    begin, until = "2026-11-30T09:59:00.000000Z", "2026-11-30T10:05:00.000000Z"
+
+    class Counting(FakeApi):
+        async def get(self, path: str, query: Any = None, **names: object) -> Any:
+            if path != "/api/v2/events/counts":
+                return await super().get(path, query, **names)
+            assert (query["from"], query["to"][:20]) == (begin, "2026-11-30T10:04:59.")
+            assert query["step"] == 30
+            more = query.get("after") is None
+            types = {"announced": 200, "tick": 1} if more else {"announced": 49}
+            counts = [{"from": begin, "until": until, "types": types}]
+            return {"counts": counts, "next": 7 if more else None, "end": 9}
+
+    browser = Browser(Counting())
     await browser.sign_in()
     text = await browser.text("/log/kinds?from=2026-11-30T09:59:00Z&until=2026-11-30T10:05:00Z")
     assert "250 events" in text
+    assert (
+        f"tracker events --count --from {begin} --to 2026-11-30T10:04:59.999999Z --step 30" in text
+    )
+    assert 'href="/log?type=announced&amp;from=2026-11-30T' in text
     assert 'href="/log?from=2026-11-30T' in text
     assert (await browser.get("/log/kinds?from=5m+ago&until=10m+ago")).status_code == 400
 

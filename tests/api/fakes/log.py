@@ -19,6 +19,7 @@ from tracker.ports import (
     CasesQuery,
     CaseTold,
     Client,
+    CountPage,
     Detector,
     EntriesPage,
     EventFilter,
@@ -148,6 +149,10 @@ class FakeLog:
         upto = self.end if part.last is None else part.last + 1
         begin = max(part.first, upto - limit)
         return EventPage(self.events[begin:upto], None, self.end, begin or None)
+
+    async def count(self, part: LogPart, step_us: int | None) -> CountPage:
+        self.asked.append((part, str(step_us)))
+        return CountPage({0: {"tick": 2, "announced": 7}, 2: {"tick": 1}}, None, self.end)
 
     async def rates(self, seqs: Collection[int]) -> dict[int, tuple[int, int]]:
         return {seq: self.known_rates[seq] for seq in seqs if seq in self.known_rates}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from array import array
+from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,6 +130,39 @@ def test_the_first_and_the_last(said: Callable[..., list[Event]], options: list[
             said(*options, "--last", str(number)) == found[len(found) - min(number, len(found)) :]
         )
     assert said(*options, "--last", "5", "--limit", "2") == found[-5:][:2]
+
+
+def test_counts(said: Callable[..., list[Event]]) -> None:
+    """Counts are those of the events that are printed, as a whole and by pieces of time."""
+    for options in ((), ("--from", "9", "--to", "40")):
+        types = Counter(one["type"] for one in said(*options))
+        assert said("--count", *options) == [
+            {"from": None, "until": None, "types": dict(sorted(types.items()))}
+        ]
+    whole = said()
+    first, last = whole[7]["time"], whole[-9]["time"]
+    pieces = said("--count", "--from", first, "--to", last, "--step", "2m")
+    for one in pieces:
+        inside = [each for each in whole if one["from"] <= each["time"] < one["until"]]
+        assert one["types"] == Counter(each["type"] for each in inside)
+    assert (pieces[0]["from"], len(pieces) > 3) == (first, True)
+    assert all(one["until"] == two["from"] for one, two in pairwise(pieces))
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--step", "2h"), "--step: goes with --count only"),
+        (("--count", "--step", "2h"), "--step: expected a length of time, with two times"),
+        (("--count", "--last", "2"), "--last: does not go with --count"),
+        (("--count", "--info-hash", "ab" * 20), "--info-hash: does not go with --count"),
+    ],
+)
+def test_refused_counts(
+    site: Site, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], why: str
+) -> None:
+    assert main(["events", "--log", str(site.log), *options]) != 0
+    assert why in capsys.readouterr().err
 
 
 def test_keys_that_are_issued_meanwhile(capsys: pytest.CaptureFixture[str]) -> None:

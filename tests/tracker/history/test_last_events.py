@@ -1,7 +1,10 @@
-"""The last events, read from the end backwards, are the tail of what is read from the beginning."""
+"""The last events, read from the end backwards, are the tail of what is read from the beginning;
+and counts are those of the events one by one.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import product
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
@@ -11,18 +14,22 @@ import trio
 from attrs import evolve
 
 import eventlog.log
-from eventlog import segments_of
+from eventlog import Reader, base_seq_of, segments_of
 from tests.support import SECOND, StillLog, hash_of, key_text, replayed
 from tests.tracker.upkeep.book.site import Site
-from tracker.history import event_scan, events_worker, last_events
+from tracker.history import event_scan, events_worker, kind_count, last_events
 from tracker.history import events as module
 from tracker.history.events import LogEvents
 from tracker.history.events_worker import EventsWorker
 from tracker.ports import EventFilter, LogPart
 from tracker.store import frame_index, opening_balance
+from tracker.times import parse
 from tracker.upkeep import retention
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from eventlog import Frame
     from tests.support import Rig
 
 FILTERS = (
@@ -165,3 +172,77 @@ def test_a_page_has_an_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
             assert await _backwards(log, LogPart(), wanted, 1000, 10**6) == whole
 
     trio.run(compare)
+
+
+def _counted(events: list[dict[str, Any]], part: LogPart, step_us: int | None) -> Any:
+    """Counts events one by one."""
+    found: dict[int, Counter[str]] = {}
+    for one in events:
+        since_us = (parse(one["time"]) or 0) - (part.from_us or 0)
+        piece = 0 if step_us is None else since_us // step_us
+        found.setdefault(piece, Counter())[one["type"]] += 1
+    return found
+
+
+async def _count(log: LogEvents, part: LogPart, step_us: int | None) -> Any:
+    found: dict[int, Counter[str]] = {}
+    while True:
+        page = await log.count(part, step_us)
+        for piece, types in page.counts.items():
+            found.setdefault(piece, Counter()).update(types)
+        if page.following is None:
+            assert page.end == log.end
+            return found
+        part = evolve(part, first=page.following)
+
+
+async def _compare_counts(site: Site, log: LogEvents) -> None:
+    begin_us, end_us = site.frames[0].header.date_us, site.frames[-1].header.date_us
+    for part in _parts(site):
+        events = await _forwards(log, part, EventFilter())
+        for step_us in (None, 7 * SECOND, 1800 * SECOND):
+            timed = step_us is None or part.from_us is not None
+            counted = part if timed else evolve(part, from_us=begin_us - 1, to_us=end_us)
+            assert await _count(log, counted, step_us) == _counted(events, counted, step_us)
+
+
+def test_counts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts by type and piece of time are those of the events one by one, and most frames are not
+    read for them. A page that ends early is gone on with.
+    """
+    _index(site)
+    trio.run(_compare_counts, site, _log(site))
+    read: list[int] = []
+    told = kind_count._told
+
+    def noted(frame: Frame, piece: Any) -> Any:
+        read.append(frame.header.base_seq)
+        return told(frame, piece)
+
+    monkeypatch.setattr(kind_count, "_told", noted)
+    found = trio.run(_count, _log(site), LogPart(), None)
+    assert 0 < len(read) * 2 < len(list(Reader(site.log, to_end=True).frames()))
+    monkeypatch.setattr(module, "READ_SECONDS", 0.0)
+    monkeypatch.setattr(events_worker, "SLICE_SECONDS", 1e-9)
+    monkeypatch.setattr(event_scan, "STEP_SECONDS", 1e-9)
+    assert trio.run(_count, _log(site), LogPart(), None) == found
+
+
+def test_few_segments_are_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index passes over segments in which nothing is wanted, also by types of administrators'
+    events.
+    """
+    _index(site)
+    made: list[tuple[int, int | None]] = []
+
+    class Counted(event_scan.Scan):
+        def __init__(self, folder: Path, part: LogPart, *rest: Any) -> None:
+            made.append((part.first, part.last))
+            super().__init__(folder, part, *rest)
+
+    monkeypatch.setattr(last_events, "Scan", Counted)
+    issued = EventFilter(types=frozenset({"key_rotated"}))
+    page = trio.run(_log(site).read_last, LogPart(), issued, 1)
+    assert [one["type"] for one in page.events] == ["key_rotated"]
+    unsealed = base_seq_of(segments_of(site.log)[-1])
+    assert len([one for one in made if one[0] < unsealed]) == 1
