@@ -44,6 +44,7 @@ MOST_SENT: Final = 1 << 20
 """Most bytes of a form, which may have a long list in it."""
 _ONCE: Final = re.compile(r"[A-Za-z0-9_-]{0,64}")
 """The number of a form that is sent once; "" = it may be sent again."""
+_TOO_LARGE: Final = f"A form has {MOST_SENT >> 20} MiB at most: send a long list in parts"
 TRY_AGAIN_SECONDS: Final = 5
 """After so many seconds a page about a tracker that does not answer tries again."""
 
@@ -199,7 +200,8 @@ class Console:
     async def on_http(self, error: HTTPException) -> Response:
         if isinstance(error.code, int) and error.code == 404:
             return self._trouble(ProblemError(404, "There is no such page"))
-        return self._trouble(ProblemError(error.code or 500, error.name))
+        detail = _TOO_LARGE if error.code == 413 else ""
+        return self._trouble(ProblemError(error.code or 500, error.name, detail))
 
     async def on_elsewhere(self, error: ElsewhereError) -> Response:
         return _redirect(guard.local_path(error.path))

@@ -50,6 +50,8 @@ class Many:
     """
 
     words: str
+    command: str  # what does the same
+    call: str
     takes: str  # what stands in a line
     form: re.Pattern[str]  # of the first value of a line
     check: Check
@@ -137,19 +139,23 @@ async def _import(api: Api, lines: list[str]) -> list[str]:
 
 MANY: Final = {
     "whitelist": Many(
-        words="Whitelist torrents", takes="an info hash a line", form=_HASH, check=_present,
+        words="Whitelist torrents", command="tracker whitelist add @FILE",
+        call="POST /api/v2/whitelist", takes="an info hash a line", form=_HASH, check=_present,
         make=_whitelist, size=100,
     ),
     "delist": Many(
-        words="Take torrents off the whitelist", takes="an info hash a line", form=_HASH,
+        words="Take torrents off the whitelist", command="tracker whitelist remove @FILE",
+        call="DELETE /api/v2/whitelist/{info_hash}", takes="an info hash a line", form=_HASH,
         check=_absent, make=_delist,
     ),
     "revoke": Many(
-        words="Revoke keys", takes="the number of a key a line", form=_NUMBER, check=_valid,
+        words="Revoke keys", command="tracker key revoke @FILE",
+        call="DELETE /api/v2/keys/{key_ref}", takes="the number of a key a line", form=_NUMBER, check=_valid,
         make=_revoke,
     ),
     "import": Many(
-        words="Import keys", takes="key, owner, label a line; the last two may be missing",
+        words="Import keys", command="tracker key add --key KEY --owner OWNER --label LABEL",
+        call="POST /api/v2/keys/import", takes="key, owner, label a line; the last two may be missing",
         form=_KEY, check=_unknown, make=_import, size=100,
         needs="full",
     ),
@@ -237,14 +243,31 @@ def _work(asked: Asked) -> Work:
     return asked.works.find(asked.get("list"))
 
 
+def _chosen(asked: Asked) -> Many:
+    """Returns the change that a page is about; the first one where none was chosen."""
+    said = (asked.get("what"), asked.shown.get("words"))
+    return next(
+        (one for name, one in MANY.items() if name in said or one.words in said),
+        MANY["whitelist"],
+    )
+
+
+def _command(asked: Asked) -> str:
+    return _chosen(asked).command
+
+
+def _call(asked: Asked) -> str:
+    return _chosen(asked).call
+
+
 BULK: Final = Page(
     path="/bulk",
     title="Many at once",
     template="bulk.html",
     load=load,
     tables=("lines",),
-    command="tracker import whitelist FILE",
-    call="POST /api/v2/whitelist",
+    command=_command,
+    call=_call,
     takes=True,
 )
 LIST: Final = Page(
@@ -253,8 +276,8 @@ LIST: Final = Page(
     template="bulk_list.html",
     load=load_list,
     tables=("lines",),
-    command="tracker import whitelist FILE",
-    call="POST /api/v2/whitelist",
+    command=_command,
+    call=_call,
 )
 ACTIONS: Final = (
     *(_action(name, many) for name, many in MANY.items()),

@@ -47,6 +47,7 @@ async def load(api: Api, asked: Asked) -> Data:
     if not key or not text:
         return data
     part = _part(asked, await reach_of(api))
+    data |= {"begin": part["from"], "end": part["to"]}
     body = {"settings": {key: value_of(text)}, "dry_run": True}
     found, data["troubles"] = await together(
         at_once=api.saying(_PREVIEW).change("PATCH", "/api/v2/settings", body),
@@ -99,17 +100,14 @@ def _over_the_log(found: Data | None) -> Data:
 
 def _command(asked: Asked) -> str:
     said = shlex.quote(f"{asked.get('key') or 'KEY'}={asked.get('value') or 'VALUE'}")
-    part = " ".join(shlex.quote(asked.get(name, now)) for name, now in _ENDS.items())
+    part = shlex.join((asked.shown.get("begin", "1h ago"), asked.shown.get("end", "now")))
     return f"tracker what-if --set {said} {part}"
-
-
-_ENDS: Final = {"from": "1h ago", "until": "now"}
 
 
 def _call(asked: Asked) -> str:
     if not asked.get("key") or not asked.get("value"):
         return f"GET {_WHAT_IF}"
-    part = {"from": asked.get("from", "TIME"), "to": asked.get("until", "TIME")}
+    part = {"from": asked.shown["begin"], "to": asked.shown["end"]}
     query = {**part, "set": f"{asked.get('key')}={asked.get('value')}"}
     return target_of(f"GET {_WHAT_IF}", query, {})
 

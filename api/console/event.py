@@ -39,6 +39,7 @@ async def load(api: Api, asked: Asked) -> Data:
     told = found["explanation"] or {}
     return {
         "seq": seq,
+        "type": event["type"],
         "event": event,
         "fields": _fields(event),
         "by": _fields(event.get("by") or {}),
@@ -157,13 +158,26 @@ def _numbers(told: Data) -> list[Data]:
     ]
 
 
+def _command(asked: Asked) -> str:
+    seq = asked.get("seq")
+    explain = f"; tracker explain {seq}" if asked.shown["type"] in _EXPLAINED else ""
+    return f"tracker events --from {seq} --to {seq}{explain}"
+
+
+def _call(asked: Asked) -> str:
+    seq = asked.get("seq")
+    if asked.shown["type"] in _EXPLAINED:
+        return f"GET /api/v2/announces/{seq}/explain"
+    return f"GET {_EVENTS}?from={seq}&to={seq}"
+
+
 EVENT: Final = Page(
     path="/events/{seq}",
     title="Event {seq}",
     template="event.html",
     load=load,
     tables=("fields", "changes", "rules", "numbers", "peers"),
-    command="tracker events --from {seq} --to {seq}; tracker explain {seq}",
-    call="GET /api/v2/announces/{seq}/explain",
+    command=_command,
+    call=_call,
     looks=True,
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from api.console import cases, formats, given, kinds, refused
+from api.console.api import target_of
 from api.console.asking import newest, seq_at, together
 from api.console.member_changes import ACTIONS
-from api.console.page import Asked, Data, Page, Screens
+from api.console.page import Asked, Data, Page, Screens, options
 from api.console.reach import reach_of
 
 if TYPE_CHECKING:
@@ -262,25 +264,60 @@ def _client(client: Data | None) -> str | None:
     return formats.client(client["peer_id_prefix"], client["user_agent"]) if client else None
 
 
+# What says the same.
+
+_KINDS: Final = " ".join(f"--type {name}" for name in kinds.STAFF)
+
+
+def _ledger_command(asked: Asked) -> str:
+    words = ["tracker ledger", shlex.quote(asked.shown["ledger_of"])]
+    return " ".join([*words, *map(shlex.quote, asked.given("info_hash").values())])
+
+
+def _ledger_call(asked: Asked) -> str:
+    return _of_account(asked, "ledger", asked.given("info_hash", "after"))
+
+
+def _torrents_call(asked: Asked) -> str:
+    return _of_account(asked, "torrents", {"sort": asked.get("sort", "-last_seen")})
+
+
+def _downloads_command(asked: Asked) -> str:
+    words = options(asked.given("state"), {"state": "--state"})
+    return " ".join([f"tracker hit-and-run list {asked.shown['number']}", *words])
+
+
+def _downloads_call(asked: Asked) -> str:
+    return _of_account(asked, "hit-and-run", asked.given("state"))
+
+
+def _notes_call(asked: Asked) -> str:
+    query = {"account": asked.shown["number"], "type": list(kinds.STAFF), "last": _NOTES}
+    return target_of("GET /api/v2/events", query, {})
+
+
+def _of_account(asked: Asked, what: str, query: dict[str, str]) -> str:
+    return target_of(f"GET {ACCOUNT}/{what}", query, {"account": asked.get("account")})
+
+
 MEMBER: Final = Screens(
     pages=(
         Page(path="/members/{account}", title="{named}", template="member.html", load=load,
              tables=("keys", "sessions", "refusals", "networks", "open_cases"), looks=True,
              command="tracker account show {number}", call="GET /api/v2/accounts/{account}/page"),
         Page(path="/members/{account}/ledger", title="Ledger of {named}", template="member_ledger.html",
-             load=load_ledger, tables=("entries",), command="tracker ledger {ledger_of}",
-             call="GET /api/v2/accounts/{account}/ledger"),
+             load=load_ledger, tables=("entries",), command=_ledger_command,
+             call=_ledger_call),
         Page(path="/members/{account}/torrents", title="Torrents of {named}",
              template="member_torrents.html", load=load_torrents, tables=("torrents",),
-             command="tracker ledger --torrents {ledger_of}", call="GET /api/v2/accounts/{account}/torrents"),
+             command="tracker ledger --torrents {ledger_of}", call=_torrents_call),
         Page(path="/members/{account}/hit-and-run", title="Downloads of {named}",
              template="member_downloads.html", load=load_downloads, tables=("downloads",),
-             command="tracker hit-and-run list {number}",
-             call="GET /api/v2/accounts/{account}/hit-and-run"),
+             command=_downloads_command, call=_downloads_call),
         Page(path="/members/{account}/notes", title="Notes about {named}", template="member_notes.html",
              load=load_notes, tables=("notes",),
-             command=f"tracker events --account {{number}} --type KIND --last {_NOTES}",
-             call=f"GET /api/v2/events?account={{account}}&type=KIND&last={_NOTES}"),
+             command=f"tracker events --account {{number}} {_KINDS} --last {_NOTES}",
+             call=_notes_call),
     ),
     actions=ACTIONS,
 )  # fmt: skip

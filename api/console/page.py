@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from api.console.api import Api, target_of
 
@@ -38,7 +38,8 @@ class Asked:
 
     Of a parameter that comes several times `get` has the first. `reason`: of a change; or why
     addresses of peers are looked at, which the API notes as an event; "" = they are not. `works`:
-    the long changes of the session.
+    the long changes of the session. `shown`: texts and numbers of the page's data, for what stands
+    under it.
     """
 
     names: Mapping[str, str]
@@ -46,6 +47,7 @@ class Asked:
     now: float
     reason: str = ""
     works: Works | None = None
+    shown: Mapping[str, str] = field(factory=dict)
 
     def get(self, name: str, default: str = "") -> str:
         if name in self.names:
@@ -97,7 +99,7 @@ class Page:
         """Returns the command and the API call that say the same as the page. `shown`: the texts
         and numbers of its data, which fill the command too.
         """
-        command, call = self.command, self.call
+        command, call, asked = self.command, self.call, evolve(asked, shown=shown)
         quoted = {name: shlex.quote(text) for name, text in {**asked.names, **shown}.items()}
         return {
             "command": command(asked) if callable(command) else command.format(**quoted),

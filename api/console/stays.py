@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from api.console import formats, given
 from api.console.api import target_of
@@ -95,17 +95,19 @@ def _row(one: Data, *, by_torrent: bool) -> Data:
     }
 
 
+def _wanted(asked: Asked) -> dict[str, str]:
+    """Returns what the page asked for: a time outside the log is the nearest end of it."""
+    part = {name: asked.shown[end] for name, end in (("from", "begin"), ("to", "end"))}
+    return {**_filters(asked), **part}
+
+
 def _command(asked: Asked) -> str:
-    given_ = {**_filters(asked), **asked.given("from", "to")}
-    words = options(given_, {**_OPTIONS, "from": "--from", "to": "--to"})
+    words = options(_wanted(asked), {**_OPTIONS, "from": "--from", "to": "--to"})
     return " ".join(["tracker stays", *words])
 
 
 def _call(asked: Asked) -> str:
-    query: dict[str, Any] = {**_filters(asked)}
-    return target_of(
-        f"GET {_STAYS}", {**query, **{name: _moment(asked, name) for name in ("from", "to")}}, {}
-    )
+    return target_of(f"GET {_STAYS}", _wanted(asked), {})
 
 
 STAYS: Final = Page(

@@ -180,12 +180,7 @@ def _balance(days: list[Data], unfinished: list[Data], size: int | None, due: fl
 async def load_snatches(api: Api, asked: Asked) -> Data:
     """Lists who completed the torrent."""
     head = await _head(api, asked)
-    query = {
-        "min_snatched": 1,
-        "limit": _ROWS,
-        "sort": asked.get("sort", "-last_seen"),
-        **asked.given("after"),
-    }
+    query = {**_snatches_wanted(asked), "limit": _ROWS, **asked.given("after")}
     page = await api.get(f"{TORRENT}/accounts", query, info_hash=head["info_hash"])
     rows = [_did(one, head["info_hash"]) for one in page["accounts"]]
     return {**head, "snatches": rows, "next": page["next"]}
@@ -195,6 +190,15 @@ def _did(row: Data, info_hash: str) -> Data:
     client = row["client"]
     shown = formats.client(client["peer_id_prefix"], client["user_agent"]) if client else None
     return {**row, "client": shown, "ledger": _lines(row["account"], info_hash)}
+
+
+def _snatches_wanted(asked: Asked) -> dict[str, str]:
+    return {"min_snatched": "1", "sort": asked.get("sort", "-last_seen")}
+
+
+def _snatches_call(asked: Asked) -> str:
+    names = {"info_hash": asked.get("info_hash")}
+    return target_of(f"GET {TORRENT}/accounts", _snatches_wanted(asked), names)
 
 
 async def load_handed(api: Api, asked: Asked) -> Data:
@@ -256,8 +260,7 @@ TORRENTS: Final = Screens(
              command="tracker torrent peers {info_hash}", call="GET /api/v2/swarms/{info_hash}"),
         Page(path="/torrents/{info_hash}/snatches", title="Snatches of {named}",
              template="torrent_snatches.html", load=load_snatches, tables=("snatches",),
-             command="tracker torrent members {info_hash}",
-             call="GET /api/v2/torrents/{info_hash}/accounts?min_snatched=1"),
+             command="tracker torrent members {info_hash} --snatched", call=_snatches_call),
         Page(path="/torrents/{info_hash}/handed", title="Handed to whom: {named}",
              template="torrent_handed.html", load=load_handed, tables=("handed",),
              looks=True, command=_handed_command, call=_handed_call),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from api.console import formats, given
-from api.console.api import ProblemError
+from api.console.api import ProblemError, target_of
 from api.console.asking import together
 from api.console.page import Asked, Data, Page
 from api.console.reach import reach_of
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from api.console.api import Api
 
 _TORRENT: Final = "/api/v2/torrents/{info_hash}"
+_STAYS_PATH: Final = "/api/v2/stays"
 _STAYS: Final = 1000
 _PEERS: Final = 500
 _CHANGES: Final = 500
@@ -74,7 +75,7 @@ def _window(at: str, span: str, low: str, high: str) -> tuple[str, str]:
 
 async def _stays(api: Api, info_hash: str, begin: str, end: str) -> list[Data]:
     query = {"info_hash": info_hash, "from": begin, "to": end, "limit": _STAYS}
-    page = await api.get("/api/v2/stays", query)
+    page = await api.get(_STAYS_PATH, query)
     return [_stay(one) for one in page["stays"]]
 
 
@@ -126,12 +127,19 @@ async def _changes(api: Api, info_hash: str, at: str, other: str | None) -> list
     ]
 
 
+def _call(asked: Asked) -> str:
+    part = {"from": asked.shown["begin"], "to": asked.shown["end"]}
+    return target_of(
+        f"GET {_STAYS_PATH}", {"info_hash": asked.get("info_hash").lower(), **part}, {}
+    )
+
+
 TIME: Final = Page(
     path="/torrents/{info_hash}/time",
     title="{named} over time",
     template="torrent_time.html",
     load=load,
     tables=("then", "stays", "changes"),
-    command="tracker stays --info-hash {info_hash}",
-    call="GET /api/v2/stays?info_hash={info_hash}",
+    command="tracker stays --info-hash {info_hash} --from {begin} --to {end}",
+    call=_call,
 )

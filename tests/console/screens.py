@@ -30,6 +30,7 @@ SCREENS = [
     ("/settings?key=policy.max_peers", "Changes, the newest first"),
     ("/hit-and-run/rule", "Rules, the newest first"),
     ("/search?q=no+such+thing", "Nothing is called like this"),
+    ("/search?q=4", "It could be each of these"),
     ("/members/1", "Last announce"),
     ("/members/owner:bert/ledger", "How it was counted"),
     ("/members/2/torrents", "What the member did in each torrent"),

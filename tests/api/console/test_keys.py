@@ -87,6 +87,14 @@ async def test_an_imported_key_that_is_known_is_named() -> None:
     assert asked in [target for _, target, _, _ in api.asked]
 
 
+async def test_a_form_that_is_too_large_is_refused() -> None:
+    browser = Browser(FakeApi())
+    await browser.sign_in()
+    answer = await browser.ask("POST", "/bulk", {"what": "import", "text": "k" * (1 << 20)})
+    assert answer.status_code == 413
+    assert b"1 MiB at most: send a long list in parts" in await answer.get_data(as_text=False)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
