@@ -88,7 +88,8 @@ def torrent_lanes(data: Data) -> Markup:
     begin_us, end_us = (formats.microseconds(data[name]) or 0 for name in ("begin", "end"))
     rows = _lanes(data["stays"], lambda one: (one["peer"], one["name"], one["path"]), begin_us)
     title = f"Who was in the swarm of {data['named']}"
-    return lanes(rows, title, (begin_us, end_us), formats.microseconds(data["at"]), _outages(data))
+    at_us, other_us = (formats.microseconds(data[name]) for name in ("at", "with"))
+    return lanes(rows, title, (begin_us, end_us), at_us, _outages(data), other_us)
 
 
 def stay_lanes(data: Data) -> Markup:
@@ -109,8 +110,10 @@ def _lanes(stays: Iterable[Data], named: Any, begin_us: int) -> list[Lane]:
 
 def _bar(one: Data, begin_us: int) -> Stay:
     left = one["left"]
-    end = f"until {formats.moment(left)}, {formats.words(one['why'])}" if left else "still there"
-    words = f"{one['client']}: from {formats.moment(one['joined'])} {end} (UTC)"
+    end = (
+        f"until {formats.moment(left)} UTC, {formats.words(one['why'])}" if left else "still there"
+    )
+    words = f"{one['client']}: from {formats.moment(one['joined'])} UTC, {end}"
     joined_us = formats.microseconds(one["joined"]) or begin_us
     return Stay(joined_us, formats.microseconds(left), words, "", f"/events/{one['seq']}")
 

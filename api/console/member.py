@@ -211,6 +211,29 @@ def _did(row: Data, account: int) -> Data:
     return {**row, "client": _client(row["client"]), "ledger": lines}
 
 
+async def load_now(api: Api, asked: Asked) -> Data:
+    """Lists the member's peers in all swarms now."""
+    account = await _account(api, asked)
+    number = account["account"]
+    peers = (await api.get(f"{ACCOUNT}/peers", account=number))["peers"]
+    kept = (
+        "info_hash",
+        "label",
+        "role",
+        "uploaded",
+        "downloaded",
+        "left",
+        "pseudonym",
+        "last_seen",
+    )
+    rows = [
+        {**{name: one[name] for name in kept}, "client": formats.client(one["peer_id"]),
+         "ledger": f"/members/{number}/ledger?info_hash={one['info_hash']}"}
+        for one in peers
+    ]  # fmt: skip
+    return {**_who(account), "peers": rows}
+
+
 async def load_downloads(api: Api, asked: Asked) -> Data:
     """Lists the member's downloads that hit and run judges."""
     account = await _account(api, asked)
@@ -308,6 +331,9 @@ MEMBER: Final = Screens(
         Page(path="/members/{account}/ledger", title="Ledger of {named}", template="member_ledger.html",
              load=load_ledger, tables=("entries",), command=_ledger_command,
              call=_ledger_call),
+        Page(path="/members/{account}/now", title="Swarms of {named}", template="member_now.html",
+             load=load_now, tables=("peers",), command="tracker account show {number}",
+             call="GET /api/v2/accounts/{account}/peers"),
         Page(path="/members/{account}/torrents", title="Torrents of {named}",
              template="member_torrents.html", load=load_torrents, tables=("torrents",),
              command="tracker ledger --torrents {ledger_of}", call=_torrents_call),

@@ -54,18 +54,20 @@ async def _load(api: Api, asked: Asked, patience: float) -> Data:
         settings=api.get("/api/v2/settings"),
         days=_days(api, info_hash),
         unseeded=_last_seeder(api, info_hash),
-        silent=_unfinished(api, asked, info_hash),
+        unfinished=_unfinished(api, asked, info_hash),
         blacklisted=_blacklisted(api, info_hash),
     )
     interval = (found["settings"] or {}).get("settings", {}).get("interval", 1800)
     days = found["days"] or []
+    silent = _silent(found["unfinished"] or [], torrent, asked.now - interval)
     return {
         **torrent,
         "named": torrent["label"] or formats.short_hash(info_hash),
         "peers": _peers((found["peers"] or {}).get("peers", []), torrent),
         "peers_late": found["peers"] is None and "peers" not in troubles,
         "more_peers": bool(found["peers"] and found["peers"]["next"]),
-        "balance": _balance(days, found["silent"] or [], torrent["size"], asked.now - interval),
+        "balance": _balance(days, silent),
+        "silent": silent,
         "days": days[-DAYS - 1 :],
         "last_seeder": found["unseeded"],
         "blacklisted": found["blacklisted"],
@@ -142,6 +144,8 @@ def _peer(row: Data, torrent: Data, places: int) -> Data:
         "client": formats.client(row["peer_id"], row["client"]),
         "percent": "100 %" if row["left"] == 0 else formats.percent(have, size),
         "places": places if row["account"] is not None else None,
+        "stays": None if row["account"] is None else _stays(row["account"], torrent["info_hash"]),
+        "overdue": (row["overdue_seconds"] or 0) > _LATE_SECONDS,
         "where": row["address"] or row["pseudonym"],
         "seq": row["last_seq"],
         "ledger": _lines(row["account"], torrent["info_hash"]),
@@ -153,24 +157,35 @@ def _lines(account: int | None, info_hash: str) -> str | None:
     return None if account is None else f"/members/{account}/ledger?info_hash={info_hash}"
 
 
+def _stays(account: int, info_hash: str) -> str:
+    return f"/stays?account={account}&info_hash={info_hash}"
+
+
 # The balance.
 
 
-def _balance(days: list[Data], unfinished: list[Data], size: int | None, due: float) -> Data:
-    """Sums what was claimed, and finds who may have taken what nobody says that he received.
-
-    A leecher is silent where it announced last before `due` (Unix seconds) and did not complete.
-    What it had left then may have come from those who claim upload.
+def _silent(unfinished: list[Data], torrent: Data, due: float) -> list[Data]:
+    """Makes a row of each leecher that announced last before `due` (Unix seconds) and did not
+    complete. What it had left then may have come from those who claim upload.
     """
-    up, down = (sum(day[name] for day in days) for name in ("uploaded", "downloaded"))
     late = rfc3339(int((due - _LATE_SECONDS) * 1_000_000))
-    silent = [one for one in unfinished if one["last_seen"] < late]
+    return [
+        {**{name: one[name] for name in ("account", "owner", "downloaded", "last_seen")},
+         "left": max((torrent["size"] or 0) - one["downloaded"], 0),
+         "ledger": _lines(one["account"], torrent["info_hash"])}
+        for one in unfinished if one["last_seen"] < late
+    ]  # fmt: skip
+
+
+def _balance(days: list[Data], silent: list[Data]) -> Data:
+    """Sums what was claimed, and what silent leechers may have taken of it."""
+    up, down = (sum(day[name] for day in days) for name in ("uploaded", "downloaded"))
     return {
         "up": up,
         "down": down,
         "unexplained": max(up - down, 0),
         "silent": len(silent),
-        "silent_left": sum(max((size or 0) - one["downloaded"], 0) for one in silent),
+        "silent_left": sum(one["left"] for one in silent),
     }
 
 
@@ -178,7 +193,7 @@ def _balance(days: list[Data], unfinished: list[Data], size: int | None, due: fl
 
 
 async def load_snatches(api: Api, asked: Asked) -> Data:
-    """Lists who completed the torrent."""
+    """Lists who completed the torrent; with `who=all` everybody who was in it."""
     head = await _head(api, asked)
     query = {**_snatches_wanted(asked), "limit": _ROWS, **asked.given("after")}
     page = await api.get(f"{TORRENT}/accounts", query, info_hash=head["info_hash"])
@@ -193,7 +208,13 @@ def _did(row: Data, info_hash: str) -> Data:
 
 
 def _snatches_wanted(asked: Asked) -> dict[str, str]:
-    return {"min_snatched": "1", "sort": asked.get("sort", "-last_seen")}
+    completed = {} if asked.get("who") == "all" else {"min_snatched": "1"}
+    return {**completed, "sort": asked.get("sort", "-last_seen")}
+
+
+def _snatches_command(asked: Asked) -> str:
+    completed = "" if asked.get("who") == "all" else " --snatched"
+    return f"tracker torrent members {asked.get('info_hash')}{completed}"
 
 
 def _snatches_call(asked: Asked) -> str:
@@ -253,14 +274,14 @@ async def _head(api: Api, asked: Asked) -> Data:
 TORRENTS: Final = Screens(
     pages=(
         Page(path="/torrents/{info_hash}", title="{named}", template="torrent.html", load=load,
-             tables=("peers", "days"), command="tracker torrent peers {info_hash}",
+             tables=("peers", "silent", "days"), command="tracker torrent peers {info_hash}",
              call="GET /api/v2/swarms/{info_hash}"),
         Page(path="/torrents/{info_hash}/peers", title="Peers of {named}", template="torrent.html",
-             load=load_peers, tables=("peers", "days"), looks=True,
+             load=load_peers, tables=("peers", "silent", "days"), looks=True,
              command="tracker torrent peers {info_hash}", call="GET /api/v2/swarms/{info_hash}"),
         Page(path="/torrents/{info_hash}/snatches", title="Snatches of {named}",
              template="torrent_snatches.html", load=load_snatches, tables=("snatches",),
-             command="tracker torrent members {info_hash} --snatched", call=_snatches_call),
+             command=_snatches_command, call=_snatches_call),
         Page(path="/torrents/{info_hash}/handed", title="Handed to whom: {named}",
              template="torrent_handed.html", load=load_handed, tables=("handed",),
              looks=True, command=_handed_command, call=_handed_call),

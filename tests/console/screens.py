@@ -33,6 +33,7 @@ SCREENS = [
     ("/search?q=4", "It could be each of these"),
     ("/members/1", "Last announce"),
     ("/members/owner:bert/ledger", "How it was counted"),
+    ("/members/2/now", "In these swarms now"),
     ("/members/2/torrents", "What the member did in each torrent"),
     ("/members/2/hit-and-run", "Hit and run: bert"),
     ("/members/1/notes", "What staff did and noted"),

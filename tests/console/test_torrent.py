@@ -4,6 +4,7 @@ keyboard and without scripts.
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
@@ -117,6 +118,24 @@ def test_the_slider(new_page: Callable[..., Page], *, scripts: bool) -> None:
     assert "Nobody was in the swarm then" in page.inner_text("main")
     assert page.locator("#changes tbody tr").count() == 2
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+@pytest.mark.usefixtures("gudrun")
+def test_the_slider_says_where_it_is(new_page: Callable[..., Page]) -> None:
+    """The time beside it follows it, in the browser's zone; what it shows comes by itself."""
+    page = new_page()
+    go(page, f"{AT}/time?span=all&with=now")
+    assert re.search(r"from \S+ \S+ \(\S+ \S+ UTC\)", str(page.locator(".stay").first.evaluate(
+        "one => one.parentElement.textContent")))  # fmt: skip
+    slider = page.locator("[type=range]")
+    slider.focus()
+    slider.press("Home")
+    moment = time.gmtime(int(str(slider.get_attribute("min"))) + 9 * 3600)
+    assert page.inner_text("label time") == time.strftime("%Y-%m-%d %H:%M:%S", moment)
+    page.get_by_text("Nobody was in the swarm then").wait_for()
+    assert f"at={slider.get_attribute('min')}" in page.url
+    assert page.locator(".moment.other").count() == 1
+    assert page.evaluate("document.activeElement.name") == "at"
 
 
 @pytest.mark.usefixtures("gudrun")

@@ -49,7 +49,7 @@ def line_chart(
     down = Axis(0, marks[-1], height - _BOTTOM, _TOP)
     drawn = [
         *grid(down, marks, words, _LEFT, _WIDTH - 8),
-        *time_axis(across, height - _BOTTOM, _TOP),
+        time_axis(across, height - _BOTTOM, _TOP),
     ]
     for at, line in enumerate(lines):
         drawn.extend(_drawn(line, at, across, down))

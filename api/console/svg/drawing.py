@@ -144,11 +144,16 @@ def grid(
     return drawn
 
 
-def time_axis(across: Axis, y: float, top: float) -> list[Markup]:
-    """Draws the marks of a time axis below a picture, with thin lines up to `top`."""
+def time_axis(across: Axis, y: float, top: float) -> Markup:
+    """Draws the marks of a time axis below a picture, with thin lines up to `top`.
+
+    They are in UTC. The group says from when to when it is (Unix milliseconds) and where, so that
+    static/console.js can draw the marks of the browser's zone.
+    """
     drawn: list[Markup] = []
     for at, words in time_marks(int(across.low), int(across.high)):
         x = across.at(at)
         drawn.append(element("line", x1=x, x2=x, y1=top, y2=y, class_="grid"))
         drawn.append(text(x, y + 14, words, class_="mark", text_anchor="middle"))
-    return drawn
+    when = f"{across.low / 1000:.0f} {across.high / 1000:.0f}"
+    return element("g", *drawn, data_axis=f"{when} {across.begin:g} {across.end:g} {y:g} {top:g}")

@@ -56,7 +56,7 @@ def histogram(bars: Sequence[Bar], kinds: Sequence[str], title: str) -> Markup:
     down = Axis(0, marks[-1], _HEIGHT - _BOTTOM, _TOP)
     drawn = [
         *grid(down, marks, formats.number, _LEFT, _WIDTH - 8),
-        *time_axis(across, _HEIGHT - _BOTTOM, _HEIGHT - _BOTTOM),
+        time_axis(across, _HEIGHT - _BOTTOM, _HEIGHT - _BOTTOM),
         *(_bar(bar, kinds, across, down) for bar in bars),
     ]
     for at, kind in enumerate(kinds[:_COLOURS]):

@@ -55,21 +55,25 @@ def lanes(
     within: tuple[int, int],
     moment_us: int | None = None,
     outages: Sequence[tuple[int, int]] = (),
+    other_us: int | None = None,
 ) -> Markup:
     """Draws lanes over the time `within` (Unix microseconds).
 
-    `moment_us` is marked by a line over all lanes, `outages` (begin and end each) by bands.
+    `moment_us` is marked by a line over all lanes, `other_us` by a dashed one, `outages` (begin and
+    end each) by bands.
     """
     bottom = _TOP + _LANE * max(len(rows), 1)
     across = Axis(*within, _LEFT, _WIDTH - 8)
-    drawn = [*(_outage(across, *one, bottom) for one in outages), *time_axis(across, bottom, _TOP)]
+    drawn = [*(_outage(across, *one, bottom) for one in outages), time_axis(across, bottom, _TOP)]
     for at, lane in enumerate(rows):
         drawn.extend(_lane(lane, _TOP + at * _LANE, across))
-    if moment_us is not None:
-        x = across.at(moment_us)
-        words = f"the moment {_utc(moment_us)}"
-        line = element("line", x1=x, x2=x, y1=_TOP - 4, y2=bottom, class_="moment")
-        drawn.append(linked(None, words, line))
+    for time_us, words, name in (
+        (other_us, "compared with", "moment other"), (moment_us, "the moment", "moment"),
+    ):  # fmt: skip
+        if time_us is not None and within[0] <= time_us <= within[1]:
+            x = across.at(time_us)
+            line = element("line", x1=x, x2=x, y1=_TOP - 4, y2=bottom, class_=name)
+            drawn.append(linked(None, f"{words} {_utc(time_us)}", line))
     count = sum(len(lane.stays) for lane in rows)
     said = f"{len(rows)} lanes with {count} stays, from {_utc(within[0])} to {_utc(within[1])}"
     return picture(_WIDTH, bottom + _BOTTOM, title, said, *drawn, kind="lanes", linked=True)

@@ -79,7 +79,7 @@ async def shown(token: str, path: str = "/members/7", **more: Any) -> tuple[str,
 async def test_what_stands_above_the_fold() -> None:
     page, api = await shown("full")
     for text in ("0.500", "Missing to 1.0", "4,294,967,296 bytes", "1 of 5 slots", "leech off",
-                 "the key has expired", "raw 5.00 GiB", 'href="/members/7/hit-and-run?state=violated"',
+                 "the key has expired", ">5.00 GiB</span>", 'href="/members/7/hit-and-run?state=violated"',
                  "in use", "/members/7/ledger", "<svg", 'href="/members/12"'):  # fmt: skip
         assert text in page
     assert "<script>alert" not in page

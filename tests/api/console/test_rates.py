@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.console.rates import WEEK_US, Pieces, counted, rows
@@ -57,6 +57,7 @@ class Log(FakeApi):
 some = st.lists(st.integers(0, 40), min_size=36, max_size=36)
 
 
+@settings(max_examples=20, deadline=None)
 @given(announces=some, refused=some)
 async def test_every_announce_and_refusal_is_counted_once(
     announces: list[int], refused: list[int]

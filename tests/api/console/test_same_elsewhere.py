@@ -42,6 +42,8 @@ ROWS = [
      "GET /api/v2/accounts/7/torrents?sort=uploaded"),
     (f"/torrents/{HASH}/snatches", f"tracker torrent members {HASH} --snatched",
      f"GET /api/v2/torrents/{HASH}/accounts?min_snatched=1&sort=-last_seen"),
+    (f"/torrents/{HASH}/snatches?who=all&sort=-uploaded", f"tracker torrent members {HASH}",
+     f"GET /api/v2/torrents/{HASH}/accounts?sort=-uploaded"),
     (f"/torrents/{HASH}/time?span=all", f"tracker stays --info-hash {HASH}{BEGIN}",
      f"GET /api/v2/stays?info_hash={HASH}&from={AT}&to={AT}"),
     ("/bulk?what=revoke", "tracker key revoke @FILE", "DELETE /api/v2/keys/{key_ref}"),

@@ -72,6 +72,12 @@ def test_a_chart_says_its_highest_values() -> None:
     assert "1.00 GiB" in [one.text for one in parts(picture, "text")]
 
 
+def test_a_low_rate_has_marks_of_its_own() -> None:
+    points = [(T0, 0.004), (T0 + HOUR_US, 0.013)]
+    picture = line_chart([Line("now", points)], "Announces", (T0, T0 + HOUR_US), height=150)
+    assert {"0", "0.005", "0.01", "0.015"} <= {one.text for one in parts(picture, "text")}
+
+
 def test_a_lane_shows_its_stays_within_the_time() -> None:
     stays = [
         Stay(T0 - HOUR_US, T0 + HOUR_US, "began before", "leecher", "/events/1"),
@@ -79,14 +85,17 @@ def test_a_lane_shows_its_stays_within_the_time() -> None:
         Stay(T0 - 9 * HOUR_US, T0 - 8 * HOUR_US, "is over"),
     ]
     within = (T0, T0 + 4 * HOUR_US)
-    picture = lanes([Lane("anna", stays)], "Stays", within, T0 + HOUR_US, [(T0, T0 + 1)])
+    another = T0 + 2 * HOUR_US
+    picture = lanes([Lane("anna", stays)], "Stays", within, T0 + HOUR_US, [(T0, T0 + 1)], another)
     bars = list(parts(picture, "rect", "stay"))
     assert [one.get("class") for one in bars] == ["stay leecher", "stay seeder"]
     assert [(one.get("x"), one.get("width")) for one in bars] == [
         ("150.0", "200.5"), ("551.0", "401.0"),
     ]  # fmt: skip
     assert len(list(parts(picture, "rect", "outage"))) == 1
-    assert len(list(parts(picture, "line", "moment"))) == 1
+    assert [one.get("x1") for one in parts(picture, "line", "moment")] == ["551.0", "350.5"]
+    axis = next(one for one in parts(picture, "g") if one.get("data-axis"))
+    assert axis.get("data-axis") == f"{T0 // 1000} {within[1] // 1000} 150 952 32 8"
     # Bars are for a pointer: there may be hundreds, and too small to be hit.
     assert [one.get("tabindex") for one in parts(picture, "a")] == ["-1"]
 

@@ -28,7 +28,7 @@ def peer(account: int | None, seq: int, left: int, **more: Any) -> dict[str, Any
         "account": account, "owner": HOSTILE, "peer_id": b"-qB4630-aaaaaaaaaaaa".hex(),
         "client": "<i>", "uploaded": seq * GIB, "downloaded": 0, "left": left, "last_seq": seq,
         "role": "leecher" if left else "seeder", "last_time": WHEN, "last_announce": WHEN,
-        "due": LATER, "upload_rate": 5, "download_rate": None, "address": None, "pseudonym": "aa",
+        "due": LATER, "overdue_seconds": 0, "upload_rate": 5, "download_rate": None, "address": None, "pseudonym": "aa",
         **more,
     }  # fmt: skip
 
@@ -67,13 +67,17 @@ async def test_peers_as_staff_reads_them() -> None:
     assert (seeder["percent"], leecher["percent"]) == ("100 %", "75 %")
     assert (seeder["upload_rate"], seeder["download_rate"]) == (5, None)
     assert (seeder["places"], seeder["where"]) == (1, "aa")
+    assert (seeder["overdue"], leecher["overdue"]) == (False, False)
+    assert seeder["stays"] == f"/stays?account=7&info_hash={HASH}"
     assert seeder["ledger"] == f"/members/7/ledger?info_hash={HASH}"
     assert not shown["last_seeder"]
 
 
 async def test_the_balance_names_silent_leechers() -> None:
     """One went with 3 of 4 GiB left; another one announced not long ago."""
-    assert (await data())["balance"] == {
+    shown = await data()
+    assert [(one["account"], one["left"]) for one in shown["silent"]] == [(9, 3 * GIB)]
+    assert shown["balance"] == {
         "up": 9 * GIB, "down": 4 * GIB, "unexplained": 5 * GIB, "silent": 1, "silent_left": 3 * GIB,
     }  # fmt: skip
 
