@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from api.console import given, kinds
 from api.console.api import ProblemError, target_of
-from api.console.asking import newest_before
+from api.console.asking import counts, newest_before
 from api.console.page import Asked, Data, Page, options
 from api.console.svg.histogram import Bar, histogram
 from tracker import times
@@ -107,16 +107,7 @@ def _call(asked: Asked) -> str:
 async def count(api: Api, asked: Asked) -> Data:
     """Counts events by kind in equal pieces of a range of time. Each leads to its events."""
     query = _counted(asked)
-    pieces: list[Data] = []
-    while True:
-        page = await api.get("/api/v2/events/counts", query)
-        pieces = pieces or page["counts"]
-        if pieces is not page["counts"]:
-            for known, more in zip(pieces, page["counts"], strict=True):
-                known["types"] = dict(Counter(known["types"]) + Counter(more["types"]))
-        query["after"] = page["next"]
-        if page["next"] is None:
-            break
+    pieces = await counts(api, query["from"], query["to"], query["step"])
     total = sum((Counter(one["types"]) for one in pieces), Counter[str]())
     bars = [{"from": one["from"], "until": one["until"], **one["types"]} for one in pieces]
     return {"bars": bars, "kinds": [name for name, _ in total.most_common()],

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field
 
 from api.console import given, kinds
-from api.console.api import ProblemError
-from api.console.asking import together
+from api.console.api import ProblemError, target_of
+from api.console.asking import counts, together
 from api.console.page import Asked, Data, Page
 from tracker import times
 
@@ -22,14 +22,6 @@ PIECES: Final = 30
 _HOURS: Final = {"1": PIECES, "6": 36, "24": 48}
 """Hours that the page Rates shows, and how many pieces they have."""
 _SECOND_US: Final = 1_000_000
-_TICKS_US: Final = 20 * _SECOND_US
-"""Microseconds within which there is a tick while the tracker runs."""
-_OTHERS: Final = [
-    *kinds.STAFF,
-    *kinds.UNASKED,
-    *(one for one in kinds.RECORDS if one != "announced"),
-]
-"""All kinds but announces: what lies between two events of these kinds is announces."""
 
 
 @define
@@ -70,37 +62,41 @@ class Pieces:
 
 
 async def counted(api: Api, end_us: int, length_us: int, pieces: int) -> Pieces:
-    """Counts what happened until `end_us`, by the numbers of all events but announces.
+    """Counts what happened until `end_us`, in pieces of whole seconds.
 
-    There are few of those: a tick each ten seconds, and with it what was counted since the last.
+    Announces are counted by the API. Refusals are in the counters, of which there are few.
     """
     begin_us = end_us - length_us
+    begin, end = times.rfc3339(begin_us), times.rfc3339(end_us - 1)
+    found, troubles = await together(
+        kinds=counts(api, begin, end, length_us // pieces // _SECOND_US),
+        counters=_counters(api, begin, end),
+    )
+    for trouble in troubles.values():
+        raise ProblemError(503, "Rates could not be read", trouble)
     made = Pieces(begin_us, end_us, [None] * pieces)
-    query = {"type": _OTHERS, "from": times.rfc3339(begin_us - _TICKS_US),
-             "to": times.rfc3339(end_us), "limit": 1000}  # fmt: skip
-    before: int | None = None
+    for at, one in enumerate(found["kinds"]):
+        # A tracker that runs has ticks. Where it did not run nothing is known.
+        made.announces[at] = one["types"].get("announced", 0) if one["types"] else None
+    for event in found["counters"]:
+        passed_us = (times.parse(event["time"]) or 0) - begin_us
+        at = passed_us * pieces // length_us
+        if event["counter"] == "refused_requests" and 0 <= at < pieces:
+            reason = kinds.refusal(event["label"])
+            made.refused.setdefault(reason, [0] * pieces)[at] += event["delta"]
+    return made
+
+
+async def _counters(api: Api, begin: str, end: str) -> list[dict[str, Any]]:
+    query = {"type": "counted", "from": begin, "to": end, "limit": 1000}
+    found: list[dict[str, Any]] = []
     after: int | None = None
     while True:
         page = await api.get("/api/v2/events", {**query, "after": after})
-        for event in page["events"]:
-            _count(made, event, before)
-            before = event["seq"]
+        found += page["events"]
         after = page["next"]
         if after is None:
-            return made
-
-
-def _count(made: Pieces, event: dict[str, Any], before: int | None) -> None:
-    """Counts an event, and the announces between it and the one before it."""
-    passed_us = (times.parse(event["time"]) or 0) - made.begin_us
-    at = passed_us * len(made.announces) // (made.end_us - made.begin_us)
-    if not 0 <= at < len(made.announces):
-        return
-    since = 0 if before is None else event["seq"] - before - 1
-    made.announces[at] = (made.announces[at] or 0) + since
-    if event["type"] == "counted" and event["counter"] == "refused_requests":
-        counts = made.refused.setdefault(kinds.refusal(event["label"]), [0] * len(made.announces))
-        counts[at] += event["delta"]
+            return found
 
 
 def rows(now: Pieces, before: Pieces) -> list[Data]:
@@ -128,14 +124,8 @@ def rows(now: Pieces, before: Pieces) -> list[Data]:
 
 async def load(api: Api, asked: Asked) -> Data:
     """Shows the `hours` until a time, beside those a week before."""
-    hours = asked.get("hours", "24")
-    if hours not in _HOURS:
-        raise ProblemError(
-            422, "This cannot be read", f"hours: expected one of {', '.join(_HOURS)}"
-        )
-    until = given.moment(asked, "until", asked.now, ahead=False)
-    end_us = int(asked.now * _SECOND_US) if until is None else times.parse(until) or 0
-    length_us, pieces = int(hours) * HOUR_US, _HOURS[hours]
+    hours, until = asked.get("hours", "24"), given.moment(asked, "until", asked.now, ahead=False)
+    end_us, length_us, pieces = _part(asked)
     found, troubles = await together(
         now=counted(api, end_us, length_us, pieces),
         before=counted(api, end_us - WEEK_US, length_us, pieces),
@@ -145,12 +135,36 @@ async def load(api: Api, asked: Asked) -> Data:
     return {"hours": hours, "until": until, "rates": rows(now, before), "troubles": troubles}
 
 
+def _part(asked: Asked) -> tuple[int, int, int]:
+    """Returns until when the page counts and for how long, in microseconds, and its pieces."""
+    hours, until = asked.get("hours", "24"), given.moment(asked, "until", asked.now, ahead=False)
+    if hours not in _HOURS:
+        raise ProblemError(
+            422, "This cannot be read", f"hours: expected one of {', '.join(_HOURS)}"
+        )
+    end_us = int(asked.now * _SECOND_US) if until is None else times.parse(until) or 0
+    return end_us, int(hours) * HOUR_US, _HOURS[hours]
+
+
+def _question(asked: Asked) -> dict[str, object]:
+    """Returns the question for the announces."""
+    end_us, length_us, pieces = _part(asked)
+    begin, end = times.rfc3339(end_us - length_us), times.rfc3339(end_us - 1)
+    return {"from": begin, "to": end, "step": length_us // pieces // _SECOND_US}
+
+
+def _command(asked: Asked) -> str:
+    part = "--from {from} --to {to}".format(**_question(asked))
+    step = "{step}".format(**_question(asked))
+    return f"tracker events --count {part} --step {step}; tracker events --type counted {part}"
+
+
 RATES: Final = Page(
     path="/today/rates",
     title="Rates",
     template="rates.html",
     load=load,
     tables=("rates",),
-    command="tracker events --type tick --type counted --from '1 day ago'",
-    call="GET /api/v2/events?type=tick&type=counted",
+    command=_command,
+    call=lambda asked: target_of("GET /api/v2/events/counts", _question(asked), {}),
 )

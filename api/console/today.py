@@ -167,8 +167,8 @@ async def _last_seeder_left(api: Api, now: float) -> list[Data]:
 async def _violated(api: Api, now: float) -> list[Data]:
     """Returns downloads that turned violated since midnight (UTC), the newest first."""
     begin = _time(now - now % 86_400)
-    page = await api.get("/api/v2/hit-and-run", {"state": "violated", "limit": 1000})
-    rows = [one for one in page["downloads"] if one["since"] >= begin]
+    query = {"state": "violated", "violated_from": begin, "limit": 1000}
+    rows = (await api.get("/api/v2/hit-and-run", query))["downloads"]
     kept = ("account", "owner", "info_hash", "label", "since")
     rows = [{name: row[name] for name in kept} for row in rows]
     return sorted(rows, key=lambda row: row["since"], reverse=True)[:_ROWS]

@@ -17,7 +17,7 @@ from api.openapi import shapes
 from api.reads import AT, moment_in_query, note_outage
 from api.replies import encode, json_text
 from api.streams import json_object
-from api.times import rfc3339
+from api.times import parse_in_query, rfc3339
 from api.v2 import bodies, params
 from api.v2.ledgers import allow_time
 from api.v2.problems import Problem, commanded
@@ -89,7 +89,11 @@ class HitAndRun:
             description=f"only these, with commas between them: {', '.join(JUDGED_STATES)}",
         )  # fmt: skip
         torrent = Parameter(name="info_hash", schema=shapes.HASH, description="only this torrent")
-        page = after, params.LIMIT, state, torrent, AT
+        violated = Parameter(
+            name="violated_from", schema=shapes.TIME,
+            description="only those whose latest violation was at this time or later; not with `at`",
+        )  # fmt: skip
+        page = after, params.LIMIT, state, torrent, violated, AT
         needed = (evolve(REASON, required=True),)
         whom = {
             "account": shapes.nullable(shapes.NUMBER),
@@ -177,11 +181,14 @@ class HitAndRun:
         return await self._list(self._known(account))
 
     async def _list(self, account: int | None) -> Response:
-        given = params.only(request.args, "after", "limit", "state", "info_hash", "at")
+        given = params.only(
+            request.args, "after", "limit", "state", "info_hash", "violated_from", "at"
+        )
         query = JudgedQuery(
             account=account,
             info_hash=params.info_hash(given["info_hash"]) if "info_hash" in given else None,
             states=_states(given["state"]) if "state" in given else (),
+            violated_from_us=_violated_from(given),
             after=_after(given["after"]) if "after" in given else None,
             limit=params.limit(given),
         )
@@ -264,6 +271,18 @@ class HitAndRun:
 
 def _done(seq: int) -> Response:
     return json_text(encode({"seq": seq}))
+
+
+def _violated_from(given: dict[str, str]) -> int | None:
+    """Reads the time from which on violations are wanted, in Unix microseconds; None = all are."""
+    if "violated_from" not in given:
+        return None
+    if "at" in given:
+        raise Problem(400, "violated_from: does not go with `at`")
+    time_us = parse_in_query(given["violated_from"])
+    if time_us is None:
+        raise Problem(400, "violated_from: expected a time such as 2027-01-31T23:59:59Z")
+    return time_us
 
 
 def _states(text: str) -> tuple[str, ...]:

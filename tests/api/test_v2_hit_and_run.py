@@ -93,6 +93,10 @@ ASKED = [
         (JudgedQuery(states=("violated", "at_risk"), info_hash=RAW, after=(7, RAW), limit=3), Moment(seq=9)),
     ),
     (MINE, (JudgedQuery(account=7, limit=100), None)),
+    (
+        f"{ALL}?violated_from={TIME}",
+        (JudgedQuery(violated_from_us=NOW_US, limit=100), None),
+    ),
 ]  # fmt: skip
 
 
@@ -114,7 +118,14 @@ async def test_lists(app, live, log, target, asked):
 
 @pytest.mark.parametrize(
     "target",
-    [f"{ALL}?state=begun", f"{ALL}?after=7", f"{ALL}?after=9999999999:{HASH}", f"{ALL}?x=1"],
+    [
+        f"{ALL}?state=begun",
+        f"{ALL}?after=7",
+        f"{ALL}?after=9999999999:{HASH}",
+        f"{ALL}?x=1",
+        f"{ALL}?violated_from=7",
+        f"{ALL}?violated_from={TIME}&at=7",
+    ],
 )
 async def test_lists_that_cannot_be(app, target):
     assert problem(await ask(app, "GET", f"/api/v2{target}"))["status"] == 400

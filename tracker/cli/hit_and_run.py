@@ -23,7 +23,7 @@ from tracker.cli.api_options import (
 from tracker.cli.options import add_many
 from tracker.cli.output import note, say
 from tracker.cli.tables import HASH, NUMBER, TIME, Column, add_list, by_name, say_list
-from tracker.cli.time_options import at, length, when
+from tracker.cli.time_options import at, length, past, when
 from tracker.ports import JUDGED_STATES
 
 if TYPE_CHECKING:
@@ -69,6 +69,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     listing.add_argument(
         "--state", metavar="STATES", type=_states, help="only these, with commas between them"
     )
+    listing.add_argument(
+        "--violated-from", metavar="TIME", type=past,
+        help="only those whose latest violation was then or later; not with --at",
+    )  # fmt: skip
     listing.add_argument(
         "--torrent", metavar="TORRENT", type=line, help=f"only of this one: {TORRENT}"
     )
@@ -136,7 +140,10 @@ def end_rule(options: argparse.Namespace) -> None:
 def list_downloads(options: argparse.Namespace) -> None:
     api = client(options)
     whose = named(api, options)
-    filters = {"state": options.state, "info_hash": whose.get("info_hash"), "at": options.at}
+    filters = {
+        "state": options.state, "info_hash": whose.get("info_hash"), "at": options.at,
+        "violated_from": options.violated_from,
+    }  # fmt: skip
     given = {name: str(value) for name, value in filters.items() if value is not None}
     _list(options, api.judged(whose.get("account"), given))
 
