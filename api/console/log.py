@@ -46,6 +46,8 @@ async def load(api: Api, asked: Asked) -> Data:
         data["next"] = None if poll or page["next"] is None else page["next"]
         rows = rows[::-1] if poll else rows
         data["older"] = rows[0]["seq"] if rows and not poll else None
+        if poll:  # as a page, after a sign-in, it is the live log from there on
+            data["older"] = (given.whole(asked, "after") or 0) + 1
     else:
         before = given.whole(asked, "before")
         rows, end = await newest_before(api, _ROWS, before, **wanted)

@@ -121,6 +121,17 @@ async def test_the_tail_has_no_gap_and_no_double() -> None:
     assert seen == list(range(349, -1, -1))
 
 
+async def test_the_tail_goes_on_after_a_sign_in() -> None:
+    """The address that a poll without session leads back to is a page that goes on from there."""
+    browser = Browser(FakeLog(size=[250]))
+    await browser.sign_in()
+    text = await browser.text("/log?poll=1&after=240")
+    assert shown(text) == [*range(249, 240, -1)]
+    assert tail_after(text) == 249
+    assert "every 2s" in text
+    assert 'href="/log?before=241"' in text
+
+
 @pytest.mark.parametrize("query", ["from=never", "before=x", f"before={'9' * 30}"])
 async def test_no_place_in_the_log(query: str) -> None:
     browser = Browser(FakeLog(size=[5]))
