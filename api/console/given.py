@@ -66,6 +66,12 @@ def moment(form: Form | Asked, name: str, now: float, *, ahead: bool) -> str | N
         raise _wrong(name, text, "a time such as 2026-12-31 20:00, +14d or 2 hours ago") from None
 
 
+def torrent(asked: Asked) -> str:
+    """Returns what names a torrent in a path: its info hash, or `label:Debian` as it stands."""
+    text = asked.get("info_hash")
+    return text if text.startswith("label:") else text.lower()
+
+
 def place(asked: Asked, name: str) -> str:
     """Reads a place in the log, the number of an event or a time, as the API has it; "" = the field
     is empty.

@@ -47,8 +47,8 @@ async def load_peers(api: Api, asked: Asked) -> Data:
 
 
 async def _load(api: Api, asked: Asked, patience: float) -> Data:
-    info_hash = asked.get("info_hash").lower()
-    torrent = await api.get(TORRENT, info_hash=info_hash)
+    torrent = await api.get(TORRENT, info_hash=given.torrent(asked))
+    info_hash = torrent["info_hash"]
     found, troubles = await together(
         peers=_swarm(api, asked, info_hash, patience),
         settings=api.get("/api/v2/settings"),
@@ -267,7 +267,7 @@ def _handed_call(asked: Asked) -> str:
 
 async def _head(api: Api, asked: Asked) -> Data:
     """Returns the torrent's counts and facts, with its name for titles."""
-    torrent: Data = await api.get(TORRENT, info_hash=asked.get("info_hash").lower())
+    torrent: Data = await api.get(TORRENT, info_hash=given.torrent(asked))
     return {**torrent, "named": torrent["label"] or formats.short_hash(torrent["info_hash"])}
 
 

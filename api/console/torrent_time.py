@@ -27,8 +27,8 @@ async def load(api: Api, asked: Asked) -> Data:
     """Shows lanes of stays around a moment, the peers of that moment, and what changed from it to
     another one. `at` and `with` are moments, `span` is the width of the picture.
     """
-    info_hash = asked.get("info_hash").lower()
-    torrent = await api.get(_TORRENT, info_hash=info_hash)
+    torrent = await api.get(_TORRENT, info_hash=given.torrent(asked))
+    info_hash = torrent["info_hash"]
     reach = await reach_of(api)
     low, high = reach.low, reach.high
     at = reach.within(given.moment(asked, "at", asked.now, ahead=False) or high)
@@ -129,9 +129,7 @@ async def _changes(api: Api, info_hash: str, at: str, other: str | None) -> list
 
 def _call(asked: Asked) -> str:
     part = {"from": asked.shown["begin"], "to": asked.shown["end"]}
-    return target_of(
-        f"GET {_STAYS_PATH}", {"info_hash": asked.get("info_hash").lower(), **part}, {}
-    )
+    return target_of(f"GET {_STAYS_PATH}", {"info_hash": given.torrent(asked), **part}, {})
 
 
 TIME: Final = Page(

@@ -103,6 +103,16 @@ async def test_the_first_screen_does_not_wait_for_peers(monkeypatch: pytest.Monk
     assert "qBittorrent" in await browser.text(f"/torrents/{HASH}/peers")
 
 
+@pytest.mark.parametrize("part", ["", "/peers", "/time", "/handed"])
+async def test_a_torrent_by_its_label(part: str) -> None:
+    """A name keeps its capitals; what is asked then goes by the info hash that it has."""
+    torrent = answers()[f"/api/v2/torrents/{HASH}"]
+    browser = Browser(FakeApi(answers() | {"/api/v2/torrents/label%3ADebian%20%C3%89": torrent}))
+    await browser.sign_in()
+    text = await browser.text(f"/torrents/label:Debian%20%C3%89{part}")
+    assert f'href="/torrents/{HASH}/snatches"' in text
+
+
 async def test_a_moment_and_another_one() -> None:
     """The window lies around the moment and within the log; the diff goes forward."""
     joined = {"type": "peer_joined", **peer(7, 5, 0)}
