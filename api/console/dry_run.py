@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.console import given
 from api.console.api import target_of
-from api.console.asking import together
+from api.console.asking import soon, together
 from api.console.page import Asked, Data, Page
 from api.console.reach import reach_of
 from api.console.settings_values import json_of, value_of
@@ -42,7 +42,7 @@ async def load(api: Api, asked: Asked) -> Data:
     data: Data = {
         "key": key, "value": text, "names": [one["key"] for one in current], "troubles": {},
         "changed": [], "part": None, "refused": [], "load": [], "credit": [], "accounts": [],
-        "left_out": [], "not_recorded": 0,
+        "left_out": [], "not_recorded": 0, "late": False,
     }  # fmt: skip
     if not key or not text:
         return data
@@ -51,8 +51,9 @@ async def load(api: Api, asked: Asked) -> Data:
     body = {"settings": {key: value_of(text)}, "dry_run": True}
     found, data["troubles"] = await together(
         at_once=api.saying(_PREVIEW).change("PATCH", "/api/v2/settings", body),
-        over_the_log=api.get(_WHAT_IF, part),
+        over_the_log=soon(asked, lambda: api.get(_WHAT_IF, part)),
     )
+    data["late"] = found["over_the_log"] is None and "over_the_log" not in data["troubles"]
     data["changed"] = [
         {"key": one["key"], "before": json_of(one["before"]), "value": json_of(one["value"])}
         for one in (found["at_once"] or {}).get("changed", [])

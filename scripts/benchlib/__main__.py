@@ -22,6 +22,7 @@ from benchlib import (
     logbench,
     machine,
     memorybench,
+    pagesbench,
     report,
     rivals,
 )
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import argparse
 
 PAGE = ROOT / "docs" / "performance.md"
+CONSOLE = ROOT / "docs" / "console.md"
 
 
 def main() -> int:
@@ -55,6 +57,7 @@ def main() -> int:
             "audit": _bench_audit,
             "lists": _bench_lists,
             "clicks": _bench_clicks,
+            "pages": _bench_pages,
         }
         bench = own.get(options.what, _bench_load)
         return bench(options, folder)
@@ -159,6 +162,14 @@ def _bench_clicks(options: argparse.Namespace, folder: Path) -> int:
     return int(any(turn.errors for turn in turns))
 
 
+def _bench_pages(options: argparse.Namespace, folder: Path) -> int:
+    facts = machine.describe(folder)
+    lines = pagesbench.bench(options.events, options.log, folder, _say)
+    if options.write:
+        _write(options, "pages", pagesbench.block(_command(), facts, lines), CONSOLE)
+    return 0
+
+
 def _generator(options: argparse.Namespace) -> Generator:
     population = Population(
         *(options.torrents, options.peers, options.addresses),
@@ -172,10 +183,10 @@ def _command() -> str:
     return " ".join(["scripts/bench", *(a for a in sys.argv[1:] if a != "--write")])
 
 
-def _write(options: argparse.Namespace, name: str, text: str) -> None:
+def _write(options: argparse.Namespace, name: str, text: str, page: Path = PAGE) -> None:
     name += "-rate" if options.rate else ""
-    PAGE.write_text(report.replace_block(PAGE.read_text(), name, text))
-    _say(f"written to {PAGE.relative_to(ROOT)}")
+    page.write_text(report.replace_block(page.read_text(), name, text))
+    _say(f"written to {page.relative_to(ROOT)}")
 
 
 def _interrupted(*_: object) -> NoReturn:

@@ -31,10 +31,10 @@ def bench(events: int, folder: Path, say: Callable[[str], None]) -> list[str]:
         lines.extend(more)
         say("\n".join(more))
 
-    made = _part("generate", log, events)
+    made = part("generate", log, events)
     show("| What | |", "|---|---|")
     show(_row("Events written by the write path, a second of CPU", made["events"] / made["cpu"]))
-    found = _part("follow", log)
+    found = part("follow", log)
     for problem in found["problems"]:
         say(f"bench: the follower says {problem}")
     show(
@@ -47,7 +47,7 @@ def bench(events: int, folder: Path, say: Callable[[str], None]) -> list[str]:
         f"| Book, bytes an event | {found['book_bytes']:.1f} |",
     )  # fmt: skip
     show("", "| Question | Seconds by the clock | of CPU |", "|---|---|---|")
-    for name, (seconds, cpu) in _part("ask", log).items():
+    for name, (seconds, cpu) in part("ask", log).items():
         show(f"| {name} | {seconds:.3f} | {cpu:.3f} |")
     return lines
 
@@ -56,7 +56,8 @@ def _row(name: str, number: float) -> str:
     return f"| {name} | {number:,.0f} |"
 
 
-def _part(name: str, folder: Path, *numbers: int) -> dict[str, Any]:
+def part(name: str, folder: Path, *numbers: int) -> dict[str, Any]:
+    """Runs a part of `auditparts` in a process of its own. Raises PartError."""
     command = [sys.executable, "-P", "-m", "benchlib.auditparts", name, str(folder)]
     command += map(str, numbers)
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)

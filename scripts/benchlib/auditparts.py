@@ -112,13 +112,16 @@ class Crowd:
         )  # fmt: skip
 
 
-def generate(folder: Path, announces: int) -> Numbers:
-    """Writes the log through the tracker's own write path."""
+def generate(folder: Path, announces: int, end_us: int = 0) -> Numbers:
+    """Writes the log through the tracker's own write path. `end_us`: when it ends, Unix
+    microseconds; 0 = it begins at `BEGIN_US`.
+    """
     log, at = opened_noted(folder), [0]
+    begin_us = end_us - INTERVAL_US * announces // PEERS if end_us else BEGIN_US
 
     async def main() -> None:
         async with running(log.log):
-            clock = LogClock(0, lambda: BEGIN_US + at[0], lambda: at[0])
+            clock = LogClock(0, lambda: begin_us + at[0], lambda: at[0])
             service = Service(log.log, State(), clock, bytes(32))
             service.append(TrackerStarted("bench", log.log.epoch))
             service.change_settings(

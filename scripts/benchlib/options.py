@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchlib.load import Load
 from benchlib.memorybench import SIZES
@@ -25,6 +26,7 @@ Measures the tracker under load, and beside it every other tracker whose binary 
   audit       what the follower and questions about the past cost on a private site's log of --events
   lists       how long staff waits for each list of a site with 20,000 members and 5 million book rows
   clicks      how long announces take while twenty people click through the console
+  pages       how long each page of the console takes on a log of --events, or on one with --log
   flood       how long the health check and administrators wait while UDP and HTTP are flooded together
 """
 END = """\
@@ -40,6 +42,7 @@ ALONE = (
     "audit",
     "lists",
     "clicks",
+    "pages",
 )  # they measure our tracker alone
 HTTP_ONLY = ("keep_alive", "tls", "resume")
 
@@ -150,7 +153,15 @@ def _parser(page: str) -> argparse.ArgumentParser:
     )
     how.add_argument("--seconds", type=float, default=5.0, help="of each timed phase (5)")
     how.add_argument(
-        "--events", type=int, help="log, audit: events in it (log 3,000,000; audit 10,000,000)"
+        "--events",
+        type=int,
+        help="log, audit, pages: events in it (log 3,000,000; else 10,000,000)",
+    )
+    how.add_argument(
+        "--log",
+        type=Path,
+        metavar="FOLDER",
+        help="pages: the log and secrets of an earlier run, to which the tracker writes",
     )
     how.add_argument(
         "--after", type=int, default=500_000, help="log: events after the snapshot (500,000)"
@@ -241,7 +252,7 @@ def _fill_in(options: argparse.Namespace) -> None:
     if options.what == "clicks":
         torrents, peers = 2_000, 20_000
     if options.events is None:
-        options.events = 10_000_000 if options.what == "audit" else 3_000_000
+        options.events = 3_000_000 if options.what == "log" else 10_000_000
     if options.ipv6:
         torrents, peers, addresses = 3_000, IPV6_PEERS, 1
     options.torrents = torrents if options.torrents is None else options.torrents

@@ -90,10 +90,11 @@ def tracker(
     environment: Mapping[str, str] = MappingProxyType({}),
     *,
     whole: bool = False,
+    more: str = "",
 ) -> Iterator[Target]:
     """Runs our tracker with its log in `folder`. Raises ServerError.
 
-    `whole`: with the follower and the console.
+    `whole`: with the follower and the console. `more`: tables at the end of its configuration.
     """
     config, api_port, console_port = folder / "tracker.toml", free_port(), free_port()
     text = CONFIG.format(
@@ -105,7 +106,7 @@ def tracker(
         api_port=api_port,
         token=TOKEN,
     )
-    config.write_text(text + (CONSOLE.format(port=console_port) if whole else ALONE))
+    config.write_text(text + (CONSOLE.format(port=console_port) if whole else ALONE) + more)
     command = [tracker_command(), "serve", "--config", str(config)]
     output = folder / "output"
     with running(command, output, core, environment, more_cores=more_cores) as process:

@@ -43,5 +43,5 @@ SCREENS = [
     (f"{TORRENT}/handed?account=1&wait=1", "What did a member receive?"),
     (f"{TORRENT}/time?span=all&with=now", "Moment within the log"),
 ]
-FULL_SCREENS = [("/settings/dry-run?key=policy.max_peers&value=3", "By this value")]
+FULL_SCREENS = [("/settings/dry-run?key=policy.max_peers&value=3&wait=1", "By this value")]
 """Screens that need a token of scope full."""

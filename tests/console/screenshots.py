@@ -35,7 +35,7 @@ SHOWN = {
     "member": "/members/2",
     "ledger": "/members/2/ledger", "member-torrents": "/members/2/torrents",
     "member-hit-and-run": "/members/3/hit-and-run", "notes": "/members/3/notes",
-    "torrent": DEBIAN, "snatches": f"{DEBIAN}/snatches", "handed": f"{DEBIAN}/handed?account=7&from=6000",
+    "torrent": DEBIAN, "snatches": f"{DEBIAN}/snatches", "handed": f"{DEBIAN}/handed?account=7&from=6000&wait=1",
     "time": f"{DEBIAN}/time?span=all&with=now",
 }  # fmt: skip
 """File names and paths. `event` is the last announce of the ledger, `case` the first of cases."""
@@ -93,7 +93,7 @@ def shoot_all(page: Page) -> None:
         shoot(page, name)
         if name == "ledger":
             lines = page.locator("main tbody a[href^='/events/']")
-            go(page, str(lines.last.get_attribute("href")))
+            go(page, f"{lines.last.get_attribute('href')}?wait=1")
             shoot(page, "event")
         if name == "cases":
             go(page, str(page.locator("main tbody a[href^='/cases/']").first.get_attribute("href")))

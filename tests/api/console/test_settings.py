@@ -195,6 +195,7 @@ async def test_a_dry_run_changes_nothing() -> None:
         asked
         == f"/api/v2/what-if?from={LATER.replace('09:', '08:').replace(':', '%3A')}&to={LATER.replace(':', '%3A')}&set=policy.max_peers%3D7"
     )
+    assert "was left out" in await browser.text(f"/settings/dry-run?{query}&wait=0")
     shown = json.loads(await browser.text(f"/settings/dry-run.json?{query}"))
     assert shown["changed"] == [{"key": "policy.max_peers", "before": "5", "value": "7"}]
     assert (shown["refused"], shown["not_recorded"]) == (
