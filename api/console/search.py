@@ -31,6 +31,14 @@ _PEER_ID: Final = re.compile(
     r"-[A-Za-z]{2}[0-9A-Za-z.-]{2,5}-.{0,12}|[MTQROS][0-9A-Za-z.-]{5}-{2,}.{0,12}"
 )
 _AGENT: Final = re.compile(r"[^\W\d_][\w .+-]*/v?\d[\w.+-]*.*|[^\W\d_][\w+-]* v?\d+(?:\.\d+)+")
+_PROGRAMS: Final = {
+    name.lower(): name
+    for name in ("qBittorrent", "Transmission", "Deluge", "rtorrent", "uTorrent", "BitTorrent",
+                 "BiglyBT", "Azureus", "KTorrent", "aria2", "libtorrent", "Tixati")
+}  # fmt: skip
+"""Clients by whose name alone staff looks for them, as their User-Agents begin."""
+_PLACE: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?|(\d+(?:\.\d+){3}):\d{1,5}")
+"""An address in brackets, or with a port, as programs write it."""
 _KEYS: Final = "/api/v2/keys"
 _EVENTS: Final = "/api/v2/events"
 _ACCOUNTS: Final = "/api/v2/accounts"
@@ -93,7 +101,7 @@ def _as(kind: str, text: str, now_us: int) -> list[Candidate]:
         return [_there(f"client {text}", {"user_agent": text})]
     if kind == "time":
         try:
-            at = times.rfc3339(times.parse_typed(text, now_us, ahead=False))
+            at = times.rfc3339(times.parse_typed(_typed(text), now_us, ahead=False))
         except ValueError:
             return []
         return [Candidate(f"the log at {at}", f"/log?{urlencode({'from': at})}")]
@@ -102,7 +110,9 @@ def _as(kind: str, text: str, now_us: int) -> list[Candidate]:
     if kind == "label":
         return [_labelled(text)]
     if kind == "name":
-        return [_owner(text), *_labels(text)]
+        agent = _PROGRAMS.get(text.lower())
+        program = [_there(f"client {agent}", {"user_agent": agent})] if agent else []
+        return [_owner(text), *_labels(text), *program]
     return []
 
 
@@ -140,10 +150,18 @@ def _there(what: str, query: dict[str, str]) -> Candidate:
     return Candidate(f"who was there: {what}", f"/stays?{urlencode(query)}")
 
 
+def _typed(text: str) -> str:
+    """Writes the words of a time in lower case, as they are read: `Yesterday 20:15`."""
+    return text if re.match(r"\d{4}-", text) else text.lower()
+
+
 def _network(text: str) -> str:
-    """Returns an address or a network in its usual spelling; "" for anything else."""
+    """Returns an address (also with a port) or a network in its usual spelling; "" for anything
+    else.
+    """
+    place = _PLACE.fullmatch(text)
     try:
-        found = ip_network(text, strict=False)
+        found = ip_network((place[1] or place[2]) if place else text, strict=False)
     except ValueError:
         return ""
     return str(found) if "/" in text else str(found.network_address)

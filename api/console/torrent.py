@@ -242,7 +242,9 @@ async def load_handed(api: Api, asked: Asked) -> Data:
          "client": formats.client(peer["peer_id"]), "by": peer["seq"]}
         for one in page["replies"] if one["info_hash"] == head["info_hash"] for peer in one["peers"]
     ]  # fmt: skip
-    return {**head, "asked": bool(address or account), "handed": rows, "next": page["next"],
+    # The command takes an owner, or a key's number.
+    who = (await api.get("/api/v2/accounts/{account}", account=account))["owner"] if account else ""
+    return {**head, "asked": bool(address or account), "who": who or "KEY_REF", "handed": rows, "next": page["next"],
             "handed_late": late, "unread": page["unread"]}  # fmt: skip
 
 
@@ -254,8 +256,8 @@ def _part(asked: Asked) -> dict[str, str]:
 
 def _handed_command(asked: Asked) -> str:
     words = options(asked.given("from", "to"), {"from": "--from", "to": "--to"})
-    who = asked.get("account").removeprefix("owner:")
-    what = f"received {shlex.quote(who)}" if who else "handed ADDRESS"
+    who = shlex.quote(asked.shown["who"])
+    what = f"received {who}" if asked.get("account") else "handed ADDRESS"
     return " ".join([f"tracker {what}", *words])
 
 

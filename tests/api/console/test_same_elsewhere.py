@@ -68,6 +68,7 @@ async def test_what_stands_under_a_page(path: str, command: str, call: str) -> N
         "/api/v2/cases": cases,
         f"/api/v2/torrents/{HASH}": torrent,
         "/api/v2/accounts/7": ACCOUNT,
+        "/api/v2/accounts/owner%3Aanna": ACCOUNT,
     }
     if "/events/" in path:
         kind = "announce_refused" if path.endswith("3") else "tick"
