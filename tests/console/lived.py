@@ -100,7 +100,7 @@ def write(folder: Path) -> None:
     clock = HandTime(wall=begin - EARLIER * STEP_US)
 
     async def main() -> None:
-        async with running(log, 60):
+        async with running(log, 300):
             service = Service(log, State(), clock.log_clock(), SELECTION_KEY)
             service.append(TrackerStarted("0.1.0", log.epoch))
             settings = Settings(private=True, accounting=2, max_peer_timeout=2700, interval=1800)
@@ -123,7 +123,7 @@ def write(folder: Path) -> None:
                     while not service.state.sweep.done:
                         service.tick(goes_on=True)
                     # Detectors take a pause of ten minutes between two frames for an outage.
-                    if minute % 5 == 1:
+                    if minute % 8 == 1:
                         await log.wait_durable(service.state.seq - 1)
             high_water_mark.note(folder / "secrets", log, service.state.time_us)
 
