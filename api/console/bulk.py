@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -36,7 +37,10 @@ MOST: Final = 20_000
 _LONGEST: Final = 4000
 """Characters of a line; longer ones are mostly lists without line breaks."""
 _CHECKED: Final = 1000
-"""Lines that a preview looks up; of the others it checks the form only."""
+"""Lines that a preview looks up at once; a longer list is looked up in the background."""
+_LOOKED_UP: Final = 100
+"""Lines that it looks up at a time then."""
+WILL: Final = "will be done"
 SHOWN: Final = 500
 """Lines that a page shows; the table's CSV has all."""
 
@@ -174,20 +178,47 @@ async def load(api: Api, asked: Asked) -> Data:
         return {"what": "", "lines": [], "good": [], "works": works[::-1]}
     many = MANY[what]
     lines = _lines(asked.get("file") or asked.get("text"), many)
+    if len(lines) > _CHECKED and asked.works:
+        key = secrets.token_urlsafe(16)
+        asked.works.start(key, _preview(api, what, lines))
+        raise ElsewhereError(f"/bulk/lists/{key}")
+    states = await _states(api, many, lines, set())
+    rows = [
+        {"line": number, "given": line, "state": state, "good": state == WILL}
+        for number, (line, state) in enumerate(zip(lines, states, strict=True), 1)
+    ]
+    return {"what": what, "lines": rows, "good": good_lines(rows), "works": works[::-1]}
+
+
+def good_lines(rows: list[Data]) -> list[str]:
+    """Returns the lines of a preview that will be done."""
+    return [row["given"] for row in rows if row["state"] == WILL]
+
+
+def _preview(api: Api, what: str, lines: list[str]) -> Work:
+    """Makes the work that looks up the lines of a long list, and changes nothing."""
+    many, seen = MANY[what], set[str]()
+
+    async def step(_begin: int, part: list[str]) -> list[str]:
+        return await _states(api, many, part, seen)
+
+    return Work(f"Preview: {many.words}", lines, step, _LOOKED_UP, preview=what)
+
+
+async def _states(api: Api, many: Many, lines: list[str], seen: set[str]) -> list[str]:
+    """Returns for each line that it will be done, or why not. `seen`: the first values of the lines
+    before, to which it adds.
+    """
     firsts = [_values(line)[0] for line in lines]
     readable = dict.fromkeys(one for one in firsts if many.form.fullmatch(one))
-    looked_up = list(readable)[:_CHECKED]
-    checked, troubles = await together(**{one: many.check(api, one) for one in looked_up})
-    rows, seen = [], set[str]()
-    for number, (line, one) in enumerate(zip(lines, firsts, strict=True), 1):
-        why = f"not readable: {many.takes}" if one not in readable else checked.get(one, "")
-        why = troubles.get(one, "") if why is None else "twice in the list" if one in seen else why
+    checked, troubles = await together(**{one: many.check(api, one) for one in readable})
+    states = []
+    for one in firsts:
+        why = f"not readable: {many.takes}" if one not in readable else checked[one]
+        why = troubles[one] if why is None else "twice in the list" if one in seen else why
         seen.add(one)
-        rows.append(
-            {"line": number, "given": line, "state": why or "will be done", "good": not why}
-        )
-    good = [row["given"] for row in rows if row["good"]]
-    return {"what": what, "lines": rows, "good": good, "works": works[::-1]}
+        states.append(why or WILL)
+    return states
 
 
 def _lines(text: str, many: Many) -> list[str]:
@@ -228,8 +259,9 @@ def _action(name: str, many: Many) -> Action:
 
 
 async def load_list(_api: Api, asked: Asked) -> Data:
-    """Shows how far a list is, and what was done for each line."""
-    return _work(asked).shown()
+    """Shows how far a list is, and what was done for each line; of a preview what would be."""
+    shown = _work(asked).shown()
+    return {**shown, "good": good_lines(shown["lines"]) if shown["preview"] else []}
 
 
 async def _cancel(_api: Api, asked: Asked, _form: Form) -> str:

@@ -41,6 +41,7 @@ class Work:
     lines: list[str]
     step: Callable[[int, list[str]], Awaitable[list[str]]]
     size: int = 1
+    preview: str = ""  # the change that it looks up the lines for, without making it
     told: list[str] = field(factory=list)  # for each line that was tried
     failed: int = 0  # lines
     ends: str = ""  # why it is over; "" = it runs
@@ -76,6 +77,7 @@ class Work:
         """Returns how far it is."""
         return {
             "words": self.title,
+            "preview": self.preview,
             "all": len(self.lines),
             "tried": len(self.told),
             "failed": self.failed,

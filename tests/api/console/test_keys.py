@@ -239,6 +239,25 @@ async def test_who_may() -> None:
     assert json.loads(await browser.text("/bulk.json"))["lines"] == []
 
 
+async def test_a_long_preview_looks_up_each_line() -> None:
+    """In the background; then its page has the form with the lines that will be done."""
+    known = f"{9:040x}", f"{1050:040x}"
+    api = FakeApi({f"/api/v2/whitelist/{number:040x}": GONE for number in range(1101)})
+    api.answers |= {f"/api/v2/whitelist/{one}": {} for one in known}
+    lines = "\n".join(f"{number:040x}" for number in (*range(1101), 4))
+    async with working(api) as browser:
+        answer = await browser.ask("POST", "/bulk", {"what": "whitelist", "text": lines})
+        path = answer.headers["location"]
+        found = await over(browser, path)
+        page = await browser.text(path)
+    assert (found["tried"], found["ends"], len(found["good"])) == (1102, "done", 1099)
+    states = [one["state"] for one in found["lines"]]
+    assert (states[9], states[1050], states[1101]) == (*["on it already"] * 2, "twice in the list")
+    assert "1,099 of 1,102 lines will be done. Nothing is changed yet." in page
+    assert 'action="/bulk/whitelist"' in page
+    assert api.sent == []
+
+
 @pytest.mark.parametrize("once", ["", "a/b", "k" * 65])
 async def test_a_form_without_its_number_is_refused(once: str) -> None:
     """A list would be at no path of the console."""

@@ -27,8 +27,8 @@ ROWS = [
      "tracker events --count --from 2026-11-30T00:00:00.000000Z --to 2026-11-30T23:59:59.999999Z --step 7200",
      "GET /api/v2/events/counts?from=2026-11-30T00%3A00%3A00.000000Z&to=2026-11-30T23%3A59%3A59.999999Z&step=7200"),
     ("/today/rates?hours=1&until=2026-11-30",
-     "tracker events --count --from 2026-11-29T23:00:00.000000Z --to 2026-11-29T23:59:59.999999Z --step 120; "
-     "tracker events --type counted --from 2026-11-29T23:00:00.000000Z --to 2026-11-29T23:59:59.999999Z",
+     ("tracker events --count --from 2026-11-29T23:00:00.000000Z --to 2026-11-29T23:59:59.999999Z --step 120; "
+     "tracker events --type counted --from 2026-11-29T23:00:00.000000Z --to 2026-11-29T23:59:59.999999Z"),
      "GET /api/v2/events/counts?from=2026-11-29T23%3A00%3A00.000000Z&to=2026-11-29T23%3A59%3A59.999999Z&step=120"),
     ("/hit-and-run?at=2026-11-30", "tracker hit-and-run list --at 2026-11-30",
      "GET /api/v2/hit-and-run?at=2026-11-30T00%3A00%3A00.000000Z"),
