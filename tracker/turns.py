@@ -23,12 +23,12 @@ T = TypeVar("T")
 class Turns:
     """Gives out turns, at most `most` in a pass of the event loop."""
 
-    __slots__ = ("_left", "_most", "_renewing", "_waiting")
+    __slots__ = ("_left", "_most", "_renewer", "_waiting")
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._left = most
-        self._renewing = False  # a task waits for the next pass, to give out turns again
+        self._renewer: trio.lowlevel.Task | None = None  # gives out turns again in the next pass
         self._waiting: OrderedDict[trio.lowlevel.Task, None] = OrderedDict()
 
     async def turn(self) -> None:
@@ -37,31 +37,38 @@ class Turns:
         A task that is cancelled meanwhile goes on without a turn, because all it does is to end.
         The next checkpoint tells it so; here it would lose what it has just waited for.
         """
-        while not self._left:
-            if self._renewing:
-                try:
-                    await self._wait()
-                except trio.Cancelled:
-                    return
-                continue
-            self._renewing = True
-            await trio.lowlevel.cancel_shielded_checkpoint()
-            self._renewing = False
-            self._left = self._most
-            self._wake(self._most)
-        self._left -= 1
-
-    def _wake(self, count: int) -> None:
-        """Wakes tasks. With the one that renewed the turns they are one more than there are turns,
-        and that one renews them again.
-        """
-        for _ in range(min(count, len(self._waiting))):
-            task, _ = self._waiting.popitem(last=False)
-            trio.lowlevel.reschedule(task)
-
-    async def _wait(self) -> None:
+        if self._left:
+            self._left -= 1
+            return
         task = trio.lowlevel.current_task()
+        if self._renewer is None:
+            self._renewer = task
+        else:
+            try:
+                await self._wait(task)
+            except trio.Cancelled:
+                return
+            if self._renewer is not task:
+                return
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        self._renew()
 
+    def _renew(self) -> None:
+        """Gives a turn to this task and, in the next pass, to those that have waited longest. The
+        one after them renews the turns then, so that nobody overtakes it.
+        """
+        self._left = self._most - 1
+        while self._left and self._waiting:
+            self._left -= 1
+            self._wake()
+        self._renewer = self._wake() if self._waiting else None
+
+    def _wake(self) -> trio.lowlevel.Task:
+        task, _ = self._waiting.popitem(last=False)
+        trio.lowlevel.reschedule(task)
+        return task
+
+    async def _wait(self, task: trio.lowlevel.Task) -> None:
         def abort(_: object) -> trio.lowlevel.Abort:
             del self._waiting[task]
             return trio.lowlevel.Abort.SUCCEEDED

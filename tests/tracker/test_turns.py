@@ -76,6 +76,31 @@ def test_a_pass_has_so_many_steps(most: int, tasks: int) -> None:
     assert 0 < worst <= 2 * most
 
 
+@given(most=st.integers(1, 3), tasks=st.integers(1, 9))
+def test_turns_come_in_the_order_of_asking(most: int, tasks: int) -> None:
+    """Tasks with turns in one pass go on in a random order."""
+    waiting: list[int] = []
+    overtaken = 0
+
+    async def work(number: int, turns: Turns) -> None:
+        nonlocal overtaken
+        for _ in range(20):
+            waiting.append(number)
+            await turns.turn()
+            overtaken = max(overtaken, waiting.index(number))
+            waiting.remove(number)
+            await trio.lowlevel.checkpoint()
+
+    async def main() -> None:
+        turns = Turns(most)
+        async with trio.open_nursery() as nursery:
+            for number in range(tasks):
+                nursery.start_soon(work, number, turns)
+
+    trio.run(main)
+    assert overtaken < most
+
+
 async def test_work_in_steps_ends_as_without() -> None:
     sent, received = trio.open_memory_channel[int](0)
 
