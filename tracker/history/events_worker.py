@@ -13,7 +13,7 @@ import sys
 import time
 from array import array
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import evolve
 
@@ -35,6 +35,35 @@ SLICE_SECONDS = 0.02
 """Longest work for one question, in seconds, because the questions of other pages wait for it."""
 MOST_WALKS = 64
 """Largest number of walks that are kept for their next questions."""
+KEPT_SECONDS = 60.0
+"""Longest time that a walk is kept for its next question, in seconds, because most pages end before
+their walk does, and each walk has the index of a segment in memory. Parked ones wait for less.
+"""
+
+
+class Kept(Generic[K, V]):
+    """Keeps walks for their next questions. Those that have none for long are dropped."""
+
+    def __init__(self) -> None:
+        self._walks: dict[K, tuple[float, V]] = {}  # the one used last is the last
+
+    def __len__(self) -> int:
+        return len(self._walks)
+
+    def take(self, number: K) -> V | None:
+        """Returns a walk, and keeps it no longer; None = it is not kept."""
+        return self._walks.pop(number, (0.0, None))[1]
+
+    def keep(self, number: K, walk: V) -> None:
+        now = time.monotonic()
+        self._walks[number] = now, walk
+        for one, (used, _) in list(self._walks.items()):
+            if len(self._walks) <= MOST_WALKS and now - used <= KEPT_SECONDS:
+                break
+            del self._walks[one]
+
+    def clear(self) -> None:
+        self._walks.clear()
 
 
 class EventsWorker(Worker):
@@ -43,8 +72,8 @@ class EventsWorker(Worker):
     def __init__(self, log: Path, secrets: Path | None) -> None:
         self._keys = Keyring(secrets) if secrets else None
         super().__init__(log, self._keys)
-        self._walks: dict[tuple[int, frozenset[int]], Scan | LastScan] = {}
-        self._counting: dict[int, tuple[Scan, KindCount]] = {}
+        self._walks = Kept[tuple[int, frozenset[int]], Scan | LastScan]()
+        self._counting = Kept[int, tuple[Scan, KindCount]]()
 
     def forget(self) -> None:
         self._walks.clear()
@@ -63,7 +92,7 @@ class EventsWorker(Worker):
 
         Raises `PrunedMomentError` if retention removes what the walk reads.
         """
-        scan = self._walks.pop((number, refs), None)
+        scan = self._walks.take((number, refs))
         if not isinstance(scan, Scan):
             scan = Scan(self._log, part, self._filter(wanted, refs), self._keys)
         began = now = time.perf_counter()
@@ -74,7 +103,7 @@ class EventsWorker(Worker):
         except LogPrunedError:
             raise PrunedMomentError(first_seq(self._log)) from None
         if not scan.over:
-            _keep(self._walks, (number, refs), scan)
+            self._walks.keep((number, refs), scan)
         return Walked(scan.take(), scan.seq, scan.over, scan.at_end, now - began)
 
     def last(
@@ -89,7 +118,7 @@ class EventsWorker(Worker):
         """Goes on with a walk backwards that looks for the last `limit` events of a part, as `walk`
         does. Returns `most` of them at most.
         """
-        scan = self._walks.pop((number, refs), None)
+        scan = self._walks.take((number, refs))
         if not isinstance(scan, LastScan):
             wanted_ones = self._filter(wanted, refs)
             scan = LastScan(self._log, part, wanted_ones, self._keys, limit)
@@ -103,7 +132,7 @@ class EventsWorker(Worker):
         found = scan.take(most)
         over = scan.over and not scan.to_take
         if not over:
-            _keep(self._walks, (number, refs), scan)
+            self._walks.keep((number, refs), scan)
         return LastWalked(found, scan.seq, over, scan.more, scan.end, now - began)
 
     def count(self, number: int, part: ports.LogPart, first: int, step_us: int) -> KindsCounted:
@@ -111,7 +140,7 @@ class EventsWorker(Worker):
 
         `step_us`: microseconds of a piece; 0 = all is one.
         """
-        scan, counts = self._counting.pop(number, (None, None))
+        scan, counts = self._counting.take(number) or (None, None)
         if scan is None or counts is None:
             counts = KindCount(evolve(part, first=first), step_us or None)
             scan = Scan(self._log, evolve(part, first=first), counts, self._keys)
@@ -123,7 +152,7 @@ class EventsWorker(Worker):
         except LogPrunedError:
             raise PrunedMomentError(first_seq(self._log)) from None
         if not scan.over:
-            _keep(self._counting, number, (scan, counts))
+            self._counting.keep(number, (scan, counts))
         return KindsCounted(counts.take(), scan.seq, scan.over, scan.at_end, now - began)
 
     def _filter(self, wanted: ports.EventFilter, refs: frozenset[int]) -> Filter:
@@ -135,13 +164,6 @@ class EventsWorker(Worker):
     def rates(self, seqs: list[int]) -> dict[int, tuple[int, int]]:
         """Returns how fast peers are, by the numbers of their announces."""
         return rates(self._log, seqs, self._keys)
-
-
-def _keep(kept: dict[K, V], number: K, walk: V) -> None:
-    """Keeps a walk for its next question."""
-    kept[number] = walk
-    if len(kept) > MOST_WALKS:
-        del kept[next(iter(kept))]
 
 
 def main() -> None:

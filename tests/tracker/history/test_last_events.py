@@ -174,6 +174,22 @@ def test_a_page_has_an_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     trio.run(compare)
 
 
+def test_a_walk_that_nobody_goes_on_with_is_dropped(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "READ_SECONDS", 0.0)
+    monkeypatch.setattr(events_worker, "SLICE_SECONDS", 1e-9)
+    monkeypatch.setattr(last_events, "STEP_SECONDS", 1e-9)
+    log = _log(site)
+    worker = log._helper.worker
+    assert isinstance(worker, EventsWorker)
+    trio.run(_backwards, log, LogPart(), EventFilter(), 1000, 3)
+    assert len(worker._walks) == 3
+    monkeypatch.setattr(events_worker, "KEPT_SECONDS", 0.0)
+    trio.run(_backwards, log, LogPart(), EventFilter(), 1000, 1)
+    assert len(worker._walks) == 1
+
+
 def _counted(events: list[dict[str, Any]], part: LogPart, step_us: int | None) -> Any:
     """Counts events one by one."""
     found: dict[int, Counter[str]] = {}
