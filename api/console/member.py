@@ -38,11 +38,11 @@ async def load(api: Api, asked: Asked) -> Data:
     found, troubles = await together(
         sanctions=api.get("/api/v2/sanctions", {"after": number - 1, "limit": 1}),
         limits=api.get(f"{ACCOUNT}/limits", account=number),
-        keys=api.get("/api/v2/keys", {"account": number, "limit": _KEYS}),
+        keys=api.get("/api/v2/keys", {"account": number, "sort": "-key_ref", "limit": _KEYS}),
         stays=sessions(api, (begin, reach.ago(asked.now, _DAY)), account=number),
         outages=api.get("/api/v2/outages", {"from": begin, "limit": 100}),
     )
-    keys = (found["keys"] or {}).get("keys", [])
+    keys, further = (found["keys"] or {}).get("keys", []), found["keys"] and found["keys"]["next"]
     standing = [
         one
         for one in (found.pop("sanctions") or {}).get("sanctions", [])
@@ -59,7 +59,7 @@ async def load(api: Api, asked: Asked) -> Data:
         else {},
         "limits": found["limits"],
         "keys": [{**one, "page": f"/keys/{one['key_ref']}"} for one in keys],
-        "verdict": _verdict(page, found["keys"] and keys),
+        "verdict": _verdict(page, found["keys"] and keys if further is None else None),
         "sessions": [],
         "sessions_from": begin,
         "more_sessions": False,
@@ -71,7 +71,7 @@ async def load(api: Api, asked: Asked) -> Data:
 
 def _verdict(page: Data, keys: list[Data] | None) -> Data:
     """Answers "the tracker is broken" in a sentence, from the keys, the last announce and the
-    newest refusal. `keys`: None = not known. `tone` is as notices have it.
+    newest refusal. `keys`: None = not all are known. `tone` is as notices have it.
     """
     last, refusal = page["last_announce"], next(iter(page["refusals"]), None)
     if keys is not None and not any(one["state"] == "valid" for one in keys):

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _DAY_US: Final = 86_400_000_000
 _DAYS: Final = 1  # whose refusals and networks are shown
-_MOST: Final = 1000  # downloads, refusals, stays that are looked at
+_MOST: Final = 1000  # downloads and stays that are looked at
 _SHOWN: Final = 20  # of the newest refusals, and of networks
 _OPEN: Final = ("liable", "at_risk", "violated")  # states of downloads that are shown one by one
 _USED: Final = shapes.record(used=shapes.WHOLE, limit=shapes.nullable(shapes.WHOLE))
@@ -145,10 +145,10 @@ class Member:
     async def _refusals(self, account: int, body: dict[str, Any]) -> None:
         part = LogPart(from_us=time.time_ns() // 1000 - _DAYS * _DAY_US)
         wanted = EventFilter(types=frozenset({"announce_refused"}), account=account)
-        page = await self.log.read(part, wanted, _MOST)
+        page = await self.log.read_last(part, wanted, _SHOWN)
         body["refusals"] = [
             {name: one.get(name) for name in ("time", "seq", "reason", "info_hash", "key_ref")}
-            for one in reversed(page.events[-_SHOWN:])
+            for one in reversed(page.events)
         ]
 
     async def _networks(self, account: int, body: dict[str, Any]) -> None:

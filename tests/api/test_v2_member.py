@@ -35,7 +35,7 @@ def member(commands, live, log):
     log.events = [
         {"type": "announce_refused", "seq": at, "time": f"t{at}", "key_ref": 1, "reason": "key_expired",
          "info_hash": OTHER.hex()}
-        for at in range(30)
+        for at in range(1100)
     ]  # fmt: skip
 
 
@@ -56,7 +56,7 @@ async def test_a_page(app, log, past, commands):
     assert [one["label"] for one in body["hit_and_run"]["open"]] == [None, None]
     assert body["last_announce"]["info_hash"] == MINE.hex()
     assert body["last_announce"]["words"] == f"{MINE.hex()}; the member is in its swarm"
-    assert [one["seq"] for one in body["refusals"]] == list(range(29, 9, -1))
+    assert [one["seq"] for one in body["refusals"]] == list(range(1099, 1079, -1))
     assert body["refusals"][0]["info_hash"] == OTHER.hex()
     assert body["networks"] == [{
         "network": None, "pseudonym": STAY["pseudonym"], "stays": 1, "present": True,

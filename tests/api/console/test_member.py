@@ -102,7 +102,7 @@ VERDICTS: list[tuple[dict[str, Any], str, str]] = [
     ({"last_announce": None, "refusals": [], "seeding": 0, "leeching": 0}, "valid", "another URL"),
     ({}, "revoked", "No key of this member is in force"),
 ]  # fmt: skip
-"""What is unlike `PAGE`, the state of the only key, and what the page says then."""
+"""What is unlike `PAGE`, the state of the newest key, and what the page says then."""
 
 
 @pytest.mark.parametrize(("unlike", "state", "said"), VERDICTS)
@@ -111,10 +111,16 @@ async def test_it_says_whether_the_member_is_served(
 ) -> None:
     more = {
         "/api/v2/accounts/7/page": PAGE | unlike,
-        "/api/v2/keys": {"keys": [KEY | {"state": state}]},
+        "/api/v2/keys": {"keys": [KEY | {"state": state}], "next": None},
     }
     page = json.loads((await shown("full", "/members/7.json", **more))[0])
     assert said in page["verdict"]["text"]
+
+
+async def test_keys_that_were_not_read_may_be_in_force() -> None:
+    keys = {"keys": [KEY | {"state": "revoked"}], "next": "3"}
+    page = json.loads((await shown("full", "/members/7.json", **{"/api/v2/keys": keys}))[0])
+    assert "serves this member" in page["verdict"]["text"]
 
 
 async def test_buttons_are_for_those_who_may() -> None:
