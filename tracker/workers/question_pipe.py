@@ -40,6 +40,10 @@ REST_SECONDS = 12 * 3600.0
 """Seconds without a question after which there is no process any more; as long as a session of the
 console lasts.
 """
+KEPT_SECONDS = 60.0
+"""Seconds after a question for which its answer is kept for who asks the same: the log goes on, and
+keys to addresses may be shredded.
+"""
 GIVE_UP_SECONDS = 600.0
 """Seconds after which a process is ended that still works on a question whose asker has left."""
 
@@ -89,6 +93,7 @@ class Helper:
     owed: int = 0  # answers to come, also to questions whose asker has left
     fresh: bool = False  # the process has read nothing yet
     _asked: Question | None = None  # the latest one
+    _asked_at: float = 0.0  # trio's clock
     _process: Child | None = None
     _received: bytearray = field(factory=bytearray)
     _turn: trio.Semaphore = field(factory=lambda: trio.Semaphore(1))
@@ -114,10 +119,10 @@ class Helper:
             return _said(self.worker.answer(question))
         async with self._turn:
             try:
-                if not (question.kept and self.owed and question == self._asked):
+                if not self._comes(question):
                     await self._receive_owed()
                     await self._send(_packed(question))
-                    self._asked = question
+                    self._asked, self._asked_at = question, trio.current_time()
                     self.owed += 1
                 answer = await self._receive()
             except (OSError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
@@ -125,6 +130,11 @@ class Helper:
                 text = "the process that computes this has ended: ask again"
                 raise BusyError(text) from None
         return _said(answer)
+
+    def _comes(self, question: Question) -> bool:
+        """Tells whether the answer to a question is to come, because somebody asked it lately."""
+        lately = trio.current_time() - self._asked_at < KEPT_SECONDS
+        return question.kept and self.owed > 0 and question == self._asked and lately
 
     async def settle(self) -> None:
         """Takes answers whose askers have left.
@@ -169,8 +179,9 @@ class Helper:
         # Shielded because half a question would spoil the next one. A question fits the pipe, so
         # this does not block.
         with trio.CancelScope(shield=True):
-            if self._process is not None and self.fresh and self._process.ended:
-                await self.end()  # while nobody needed it, for example because memory was scarce
+            if (dead := self._process) is not None and self.fresh and dead.ended:
+                self._process = None  # it ended unused, for example because memory was scarce
+                await dead.end()
             process = self._process or self._start()
             self.fresh = False
             await process.input.send_all(message)

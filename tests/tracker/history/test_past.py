@@ -211,6 +211,23 @@ async def test_who_asks_again_gets_what_the_first_asker_left(
         assert not sent.called
 
 
+async def test_an_old_answer_is_not_for_who_asks_again(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log went on meanwhile."""
+    monkeypatch.setattr(question_pipe, "KEPT_SECONDS", 0.0)
+    async with serving_past(StillLog(large), 1) as past:
+        expected = await past.explain(9)
+        os.kill(process_of(past), signal.SIGSTOP)
+        with trio.move_on_after(0.05):
+            await past.explain(9)
+        sent = AsyncMock(wraps=past._helpers[0]._send)
+        monkeypatch.setattr(question_pipe.Helper, "_send", sent)
+        os.kill(process_of(past), signal.SIGCONT)
+        assert await past.explain(9) == expected
+        assert sent.call_count == 1
+
+
 async def test_a_process_that_was_killed(large: Path) -> None:
     """A question to a killed process is refused, and the next question starts a new process."""
     async with serving_past(StillLog(large), 1) as past:
@@ -252,6 +269,7 @@ async def test_an_idle_process_gives_its_memory_back(
         os.kill(process_of(past), signal.SIGKILL)
         os.waitid(os.P_PID, process_of(past), os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222  # it was killed
         assert (await past.ask(Moment(seq=5), ReadModel.stats)).torrents == 6
+        assert helper.moment == Moment(seq=5)
         monkeypatch.setattr(question_pipe, "REST_SECONDS", 0.1)
         while helper.runs:  # noqa: ASYNC110  # likewise
             await trio.sleep(0.01)
