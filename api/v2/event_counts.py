@@ -9,7 +9,7 @@ from quart import request
 
 from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
-from api.replies import encode, json_text
+from api.streams import json_object, shaped
 from api.times import rfc3339
 from api.v2 import params
 from api.v2.events import EVENTS_TIMEOUT, PART, part
@@ -59,12 +59,14 @@ class EventCounts:
         starts = _starts(wanted, step_us)
         allow_time(EVENTS_TIMEOUT)
         page = await self.log.count(wanted, step_us)
-        counts = [
-            {**_piece(wanted, start, step_us), "types": dict(sorted(page.counts.get(number, {}).items()))}
-            for number, start in enumerate(starts)
-        ]  # fmt: skip
+
+        def piece(number: int) -> dict[str, Any]:
+            types = dict(sorted(page.counts.get(number, {}).items()))
+            return {**_piece(wanted, starts[number], step_us), "types": types}
+
+        counts = await shaped(range(len(starts)), piece)
         following = None if page.following is None else page.following - 1
-        return json_text(encode({"counts": counts, "next": following, "end": page.end}))
+        return await json_object({"counts": counts, "next": following, "end": page.end})
 
 
 def _starts(wanted: LogPart, step_us: int | None) -> range:
