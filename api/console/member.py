@@ -73,10 +73,10 @@ def _verdict(page: Data, keys: list[Data] | None) -> Data:
     """Answers "the tracker is broken" in a sentence, from the keys, the last announce and the
     newest refusal. `keys`: None = not all are known. `tone` is as notices have it.
     """
-    last, refusal = page["last_announce"], next(iter(page["refusals"]), None)
+    last, refusal = page["account"]["last_seen"], next(iter(page["refusals"]), None)
     if keys is not None and not any(one["state"] == "valid" for one in keys):
         return _said("bad", "No key of this member is in force: every announce is refused.")
-    if refusal and (not last or refusal["time"] > last["time"]):
+    if refusal and (not last or refusal["time"] > last):
         why = refused.in_words(refusal["reason"])
         return _said("bad", f"Its newest announce was refused: {why}.")
     if not page["seeding"] and not page["leeching"]:

@@ -94,12 +94,15 @@ async def test_what_stands_above_the_fold() -> None:
     ]
 
 
+NEVER = ACCOUNT | {"last_seen": None}
 VERDICTS: list[tuple[dict[str, Any], str, str]] = [
     ({}, "valid", "refused in the last day"),
     ({"refusals": []}, "valid", "serves this member, and refused nothing"),
     ({"refusals": [PAGE["refusals"][0] | {"time": LATER}]}, "valid", "refused: the key has expired"),
-    ({"last_announce": None}, "valid", "refused: the key has expired"),
-    ({"last_announce": None, "refusals": [], "seeding": 0, "leeching": 0}, "valid", "another URL"),
+    ({"account": NEVER, "last_announce": None}, "valid", "refused: the key has expired"),
+    ({"last_announce": None}, "valid", "serves this member now"),  # the follower is behind
+    ({"account": NEVER, "last_announce": None, "refusals": [], "seeding": 0, "leeching": 0}, "valid",
+     "another URL"),
     ({}, "revoked", "No key of this member is in force"),
 ]  # fmt: skip
 """What is unlike `PAGE`, the state of the newest key, and what the page says then."""
@@ -115,6 +118,15 @@ async def test_it_says_whether_the_member_is_served(
     }
     page = json.loads((await shown("full", "/members/7.json", **more))[0])
     assert said in page["verdict"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("account", "said"), [(ACCOUNT, "has come to it"), (NEVER, "never announced")]
+)
+async def test_the_follower_is_behind(account: dict[str, Any], said: str) -> None:
+    """What the tracker itself knows is not taken back, because tables are behind."""
+    more = {"/api/v2/accounts/7/page": PAGE | {"account": account, "last_announce": None}}
+    assert said in (await shown("full", "/members/7", **more))[0]
 
 
 async def test_keys_that_were_not_read_may_be_in_force() -> None:
