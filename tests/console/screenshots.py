@@ -35,12 +35,12 @@ SHOWN = {
     "member": "/members/2",
     "ledger": "/members/2/ledger", "member-torrents": "/members/2/torrents",
     "member-hit-and-run": "/members/3/hit-and-run", "notes": "/members/3/notes",
-    "torrent": DEBIAN, "snatches": f"{DEBIAN}/snatches", "handed": f"{DEBIAN}/handed?account=7&from=6000&wait=1",
+    "torrent": DEBIAN, "snatches": f"{DEBIAN}/snatches", "handed": f"{DEBIAN}/handed?account=7&from=16000&wait=1",
     "time": f"{DEBIAN}/time?span=all&with=now",
 }  # fmt: skip
 """File names and paths. `event` is the last announce of the ledger, `case` the first of cases."""
 VIOLATED = "hit-and-run?state=violated"
-PATIENCE = 40  # seconds
+PATIENCE = 120  # seconds
 DARK = ("today", "torrent")
 
 
@@ -59,11 +59,11 @@ def change(site: Site) -> None:
 
 
 def until_followed(site: Site) -> None:
-    """Waits until downloads are judged by the whole log."""
-    give_up = time.monotonic() + PATIENCE
-    while not site.ask("GET", VIOLATED)["downloads"]:
+    """Waits until downloads are judged by the whole log, and the tables have all of it."""
+    give_up, end = time.monotonic() + PATIENCE, site.ask("GET", "events?last=1")["end"]
+    while site.ask("GET", VIOLATED)["seq"] < end - 1:
         if time.monotonic() > give_up:
-            raise SystemExit(f"no download is violated after {PATIENCE} seconds")
+            raise SystemExit(f"the follower is behind after {PATIENCE} seconds")
         time.sleep(0.5)
 
 
