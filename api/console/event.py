@@ -21,6 +21,19 @@ _LATER: Final = (
 )
 _LINKED: Final = {"info_hash": "torrent", "account": "member"}
 _EVENT_LINKS: Final = ("prev_seq", "previous", "last_seq", "corrects", "set_by", "evicted")
+_SECONDS: Final = ("interval", "interval_setting", "interval_jitter", "jitter", "min_interval")
+_NAMES: Final = {"info_hash": "label", "account": "owner"}
+"""The members that name others. They stand in the links of those."""
+_HEADINGS: Final = {
+    "seq": "number", "type": "kind", "log_time": "time in the log", "info_hash": "torrent",
+    "peer_id": "client", "left": "still to download", "numwant": "peers wanted",
+    "compact": "compact reply", "key_ref": "key", "account": "member",
+    "client_key_hash": "hash of the client's own key", "prev_seq": "this peer's announce before",
+    "rule": "credit rule", "wanted": "peers wanted", "because": "as many because of",
+    "choice": "number of the choice", "interval_setting": "interval by the settings",
+    "interval_jitter": "longest jitter by the settings",
+}  # fmt: skip
+"""What the page says for names of the API that do not speak for themselves."""
 
 
 async def load(api: Api, asked: Asked) -> Data:
@@ -89,7 +102,12 @@ async def _following(api: Api, event: Data) -> int | None:
 
 def _fields(event: Data) -> list[Data]:
     """Makes a row of each member: its name in words, and its value with the kind that it is."""
-    return [_field(name, given) for name, given in event.items() if name != "by"]
+    names = [_NAMES[name] for name in _NAMES if event.get(name) is not None]
+    return [
+        {**_field(name, given), "owner": event.get("owner"), "label": event.get("label")}
+        for name, given in event.items()
+        if name != "by" and name not in names
+    ]
 
 
 def _field(name: str, given: Any) -> Data:
@@ -102,8 +120,18 @@ def _field(name: str, given: Any) -> Data:
     elif name in ("time", "log_time", "since") or name.endswith("_until"):
         kind = "time"
     else:
-        kind, given = "", None if given is None else kinds.said(given)
-    return {"name": name, "kind": kind, "value": given}
+        kind, given = "", _said(name, given)
+    return {"name": name, "heading": _HEADINGS.get(name, name), "kind": kind, "value": given}
+
+
+def _said(name: str, given: Any) -> str | None:
+    if given is None:
+        return None
+    if name == "peer_id":
+        return f"{formats.client(given.ljust(40, '0'))}, peer id {given}"
+    if name in _SECONDS and given:
+        return f"{formats.span(given)} ({given} s)"
+    return kinds.said(given)
 
 
 def _why(told: Data) -> list[str]:

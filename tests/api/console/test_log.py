@@ -203,7 +203,8 @@ async def test_an_announce_is_explained() -> None:
     text = await browser.text("/events/7")
     assert HOSTILE not in text
     for part in ('href="/events/3"', 'href="/events/6"', 'href="/events/8"', f"/torrents/{HASH}",
-                 "It seeds.", "swarm seeders", "Show addresses"):  # fmt: skip
+                 "It seeds.", "swarm seeders", "Show addresses", "still to download", ", peer id ",
+                 "2 min (120 s)"):  # fmt: skip
         assert part in text
     fake.asked.clear()
     answer = await browser.ask("POST", "/events/7", {"reason": "ticket 7"})
