@@ -108,9 +108,11 @@ def test_a_key_is_rotated_and_revoked(site: Site, new_page: Callable[..., Page])
     said = change(page, "Rotate key", {}, f"rotated {HOSTILE}")
     new = site.ask("GET", "keys?sort=-key_ref&limit=1")["keys"][0]["key_ref"]
     assert f"is replaced by key {new}" in said
+    go(page, f"/keys/{old}?wait=1")
     assert f"rotated {HOSTILE}" in page.inner_text(".facts")
     page.click(f".facts a:text-is('key {new}')")
     page.wait_for_url(f"**/keys/{new}")
     change(page, "Revoke key", {}, f"revoked {HOSTILE}")
+    go(page, f"/keys/{new}?wait=1")
     assert f"revoked {HOSTILE}" in page.inner_text(".facts")
     assert page.locator("#changes tbody tr").count() == 2
