@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import evolve
 
 from eventlog import files, kept_frames, seals, segment
-from eventlog.errors import LogCorruptError, LogError
-from eventlog.findings import NOTHING, RESTORE, Finding
+from eventlog.errors import LogCorruptError, LogError, OtherFormatError
+from eventlog.findings import NOTHING, RESTORE, VERSION, Finding
 from eventlog.first_event import list_openings, segments_before
 
 if TYPE_CHECKING:
@@ -113,6 +113,9 @@ def seal_of(
         return
     except seals.SealError as error:
         yield Finding(sealed, 0, seq, str(error), seals.DROP)
+        return
+    except OtherFormatError as error:
+        yield Finding(sealed, 0, seq, str(error).removeprefix(f"{sealed}: "), VERSION)
         return
     if what := seals.wrong_with(path, segment.open_header(path), seal, macs):
         yield Finding(sealed, 0, seq, what, seals.DROP)

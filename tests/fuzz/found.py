@@ -5,6 +5,7 @@ from __future__ import annotations
 _ENDLESS = b"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
 
 FOUND = (
+    ("serve_and_verify", b"{}\x00\x107"),  # a seal of a later format
     ("addresses", b"::%e"),  # a zone
     ("times_typed", b"9999-12-31T23:59:59-23:59"),  # in the year 10000
     ("lists", b"key,d\x1ca"),  # a control character in the name of a column
