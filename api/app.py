@@ -102,6 +102,10 @@ class _Exchange(TrioASGIHTTPConnection):
 
 
 class _App(QuartTrio):
+    """Ends a step of a request with each checkpoint: before its rights are looked at, before and
+    after its handler, and before its response is sent.
+    """
+
     response_class = Response
     asgi_http_class = _Exchange
     url_rule_class = _Rule  # type: ignore[assignment]  # as in Quart itself
