@@ -60,6 +60,8 @@ from eventlog.kept_frames import keep_frames, kept_digests, kept_path, read_kept
 from eventlog.nonsense import border, parse_json
 from eventlog.pool import FRAME_BYTES, OpenFrame, Pool
 from eventlog.reader import (
+    Known,
+    PlacedFrames,
     Reader,
     first_and_last_frame,
     frame_at,
@@ -83,6 +85,7 @@ from eventlog.segment import (
     NO_DIGEST,
     End,
     base_seq_of,
+    begin_of,
     first_frame_header,
     has_tags,
     list_segments,
@@ -127,6 +130,7 @@ __all__ = [
     "FrameId",
     "Header",
     "Keys",
+    "Known",
     "LogCorruptError",
     "LogError",
     "LogFailedError",
@@ -140,6 +144,7 @@ __all__ = [
     "OpenFrame",
     "Pace",
     "Part",
+    "PlacedFrames",
     "Pool",
     "Reader",
     "Recovery",
@@ -148,6 +153,7 @@ __all__ = [
     "Tags",
     "Verifier",
     "base_seq_of",
+    "begin_of",
     "border",
     "chain_of",
     "check_folder",

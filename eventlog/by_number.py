@@ -45,7 +45,7 @@ def frames_with(log: Path, seqs: Iterable[int], tags: TagReader | None) -> Itera
         if own:
             with suppress(FileNotFoundError), open_file(path) as file:
                 walk = Walk(path, file, tags)
-                yield from walk.picked(file, _places(walk, file.fileno(), own), walk.end)
+                yield from walk.picked(file, _places(walk, file.fileno(), own))
 
 
 def _places(walk: Walk, file: int, seqs: list[int]) -> Iterator[tuple[int, int]]:

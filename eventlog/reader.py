@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from eventlog import folder, frame, segment
 from eventlog.committer import LEAD_US
@@ -25,13 +25,26 @@ if TYPE_CHECKING:
 
     from eventlog.encryption import Keys
 
-    Picks = Callable[[Path, Path], Iterable[tuple[int, int]] | None]
-    """Takes a finished segment and the one after it, and says which frames are wanted: the byte
-    where each begins, and its first event, ascending. None = all. It must know that the segment is
-    sealed. It goes on only when all wanted frames before were given."""
+    Picks = Callable[[Path, Path | None], "Known | None"]
+    """Takes a segment and the one after it (None = it is the last), and says what it knows of its
+    frames; None = nothing. It must know that a finished segment is sealed."""
 
 BACK_US = 2 * LEAD_US
 """Microseconds by which dates go back within a segment at most."""
+
+
+class Known(NamedTuple):
+    """What somebody knows of the frames at a segment's beginning, so that a reader need not read
+    all of them. All are durable.
+
+    `places`: the byte where each wanted frame begins, and its first event, ascending. It is gone
+    through only when all wanted frames before were given. `offset` and `end`: the byte after the
+    frames that are known, and their end.
+    """
+
+    places: Iterable[tuple[int, int]]
+    offset: int
+    end: segment.End
 
 
 class Reader:
@@ -121,17 +134,16 @@ class Reader:
             end = segment.end_before(following, walk.header.epoch) if following else None
             if end and walk.next_seq >= end[0] and not _leads_to(walk, end):
                 walk = self._back_to(walk, end)
-            picked = self._picked(walk, following) if following else None
-            if following is not None and picked is not None:
-                # It is sealed, so all of it is durable. Whoever picks frames may go by those before
-                # them, so these are given first.
-                yield None
-                self.durable_seq = max(self.durable_seq, segment.base_seq_of(following))
+            known = self._known(walk, following)
+            if known is not None:
+                self.durable_seq = max(self.durable_seq, known.end[0])
+                yield None  # those before are given first, because the places may go by them
                 with open_file(walk.path) as file:
-                    yield from walk.picked(file, picked, segment.begin_of(following))
-            else:
-                with open_file(walk.path) as file:
-                    yield from walk.frames(file, end)
+                    yield from walk.picked(file, known.places)
+                walk.go_to(known.offset, known.end)
+                continue
+            with open_file(walk.path) as file:
+                yield from walk.frames(file, end)
             if following is None:
                 if self._following(walk) is not None:
                     continue
@@ -152,8 +164,8 @@ class Reader:
                     walk.check_left_over(file)
             self._enter(following, walk)
 
-    def _picked(self, walk: segment.Walk, following: Path) -> Iterable[tuple[int, int]] | None:
-        """Ask which frames of a segment are wanted; None = all."""
+    def _known(self, walk: segment.Walk, following: Path | None) -> Known | None:
+        """Ask what is known of a segment that was not begun."""
         if self._picks is None or walk.offset > walk.header.size:
             return None
         return self._picks(walk.path, following)
@@ -235,6 +247,39 @@ def placed_frames(path: Path, keys: Keys | None) -> Iterator[tuple[int, frame.Fr
         raise LogCorruptError(path, walk.offset, what)
 
 
+class PlacedFrames:
+    """Reads the durable frames of the segment at the log's end, and goes on when there are more.
+
+    `offset` and `end`: the byte after the frames that were given, and their end.
+    """
+
+    def __init__(self, path: Path, keys: Keys | None) -> None:
+        """`keys`: check the tags. Raises the errors of `Reader`."""
+        self.path = path
+        with open_file(path) as file:
+            self._walk = segment.Walk(path, file, keys)
+        self._held: deque[tuple[int, frame.Frame]] = deque()
+        self.offset, self.end = self._walk.offset, self._walk.end
+
+    def frames(self) -> Iterator[tuple[int, frame.Frame]]:
+        """Yield frames with records, each with the byte where it begins.
+
+        Ends before damage too: a `Reader` says what it is. Raises the errors of `Reader`.
+        """
+        walk, held = self._walk, self._held
+        with open_file(self.path) as file:
+            at = walk.offset
+            for found in walk.frames(file):
+                held.append((at, found))
+                at = walk.offset
+                while held and held[0][1].header.next_seq <= walk.durable_seq:
+                    begin, one = held.popleft()
+                    self.offset = begin + one.header.size + one.header.payload_size
+                    self.end = one.header.next_seq, one.header.chain
+                    if one.header.records:
+                        yield begin, one
+
+
 def first_and_last_frame(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
     """Return the first and the last durable frame, or None if the log is empty.
 
@@ -243,10 +288,28 @@ def first_and_last_frame(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
     first = next(Reader(path).frames(), None)
     if first is None:
         return None
-    for one in reversed(segments_of(path)):
+    segments = segments_of(path)
+    if last := _last_frame(segments[-1]):
+        return first, last
+    for one in reversed(segments):
         if found := deque(Reader(path, segment.base_seq_of(one)).frames(), maxlen=1):
             return first, found[0]
     return first, first
+
+
+def _last_frame(path: Path) -> frame.Frame | None:
+    """Find the last durable frame of the last segment by the headers from its end; None = it has
+    none, or the frames after it are not whole."""
+    durable_seq = 0
+    for offset, header in segment.headers_from_the_end(path, segment.open_header(path)):
+        durable_seq = max(durable_seq, header.durable_seq)
+        if header.records and header.next_seq <= durable_seq:
+            with open_file(path) as file:
+                walk = segment.Walk(path, file)
+                walk.go_to(offset, (header.base_seq, header.previous))
+                found = list(walk.frames(file))
+            return found[0] if found and walk.stopped is None else None
+    return None
 
 
 def frame_at(

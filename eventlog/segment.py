@@ -382,11 +382,15 @@ class Walk:
         while (end is None or self.end != end) and (found := self._next(file)) is not None:
             yield found
 
-    def picked(
-        self, file: BufferedReader, places: Iterable[tuple[int, int]], end: End
-    ) -> Iterator[Frame]:
-        """Yield some frames of a finished segment, ascending: the byte where each begins, and its
-        first event. Then go to the segment's end, which is `end`.
+    def go_to(self, offset: int, end: End) -> None:
+        """Go on at another byte. `end`: of the frames before it, as the caller knows."""
+        self.offset = offset
+        self.next_seq, self.chain = end
+        self.stopped = None
+
+    def picked(self, file: BufferedReader, places: Iterable[tuple[int, int]]) -> Iterator[Frame]:
+        """Yield some frames, ascending: the byte where each begins, and its first event. Then the
+        walk does not know where it is: `go_to` says it.
 
         Each one is checked for itself, and not that nothing is missing between two of them. Raises
         `LogCorruptError`.
@@ -401,9 +405,6 @@ class Walk:
             if found is None:
                 raise LogCorruptError(self.path, offset, self.stopped or "no frame begins here")
             yield found
-        self.stopped = None
-        self.offset = self._seen
-        self.next_seq, self.chain = end
 
     def check_left_over(self, file: BufferedReader) -> None:
         """Check the bytes after the accepted part, if a segment of another epoch continues there.

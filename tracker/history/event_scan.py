@@ -19,7 +19,8 @@ from tracker.domain.events.records import ClientNamed, Counted, RefusalsCounted,
 from tracker.history import event_json
 from tracker.store import checked_segments, frames
 from tracker.store.frame_dates import dates, last_date
-from tracker.store.frame_index import NEEDED, PLACED, Picker, names_in
+from tracker.store.frame_index import NEEDED, PLACED, names_in
+from tracker.store.known_frames import Indexes, Picker
 from tracker.store.moments import split
 
 if TYPE_CHECKING:
@@ -105,9 +106,12 @@ class Scan:
         part: ports.LogPart,
         wanted: Filter | RefusedCount | KindCount,
         keys: Keyring | None,
+        indexes: Indexes | None = None,
     ) -> None:
+        """`indexes`: those that are kept for later scans; None = none are."""
         self._folder = folder
         self._keys = keys
+        self._indexes = indexes or Indexes(keys)
         self._part = part
         self._wanted = wanted
         self._reader: Reader | None = None
@@ -150,6 +154,8 @@ class Scan:
 
     def _look(self) -> None:
         """Looks at one event, or at one frame without any wanted event."""
+        if self._reader is None and not self._indexes.grow(self._folder, STEP_SECONDS):
+            return
         following = next(self._events, None)
         if following is None:
             self._next_frame()
@@ -171,7 +177,7 @@ class Scan:
                 first,
                 keys=self._keys,
                 decrypt=self._wanted.has_sections,
-                picks=Picker(self._keys, self._passing.wanted, whole=self._wanted.placed),
+                picks=Picker(self._indexes, self._passing.wanted, whole=self._wanted.placed),
             )
             self._frames = chain(self._kept(self._reader.first_seq), self._reader.frames())
         elif self._frames is None:

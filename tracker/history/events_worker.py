@@ -24,6 +24,7 @@ from tracker.history.last_events import LastScan, LastWalked
 from tracker.history.rates import rates
 from tracker.ports import PrunedMomentError
 from tracker.store.address_keys import Keyring
+from tracker.store.known_frames import KeptIndexes
 from tracker.workers.question_pipe import Worker, serve
 
 if TYPE_CHECKING:
@@ -72,10 +73,12 @@ class EventsWorker(Worker):
     def __init__(self, log: Path, secrets: Path | None) -> None:
         self._keys = Keyring(secrets) if secrets else None
         super().__init__(log, self._keys)
+        self._indexes = KeptIndexes(self._keys)
         self._walks = Kept[tuple[int, frozenset[int]], Scan | LastScan]()
         self._counting = Kept[int, tuple[Scan, KindCount]]()
 
     def forget(self) -> None:
+        self._indexes.clear()
         self._walks.clear()
         self._counting.clear()
 
@@ -94,7 +97,7 @@ class EventsWorker(Worker):
         """
         scan = self._walks.take((number, refs))
         if not isinstance(scan, Scan):
-            scan = Scan(self._log, part, self._filter(wanted, refs), self._keys)
+            scan = Scan(self._log, part, self._filter(wanted, refs), self._keys, self._indexes)
         began = now = time.perf_counter()
         try:
             while not scan.over and len(scan.found) < limit and now - began < SLICE_SECONDS:
@@ -121,7 +124,7 @@ class EventsWorker(Worker):
         scan = self._walks.take((number, refs))
         if not isinstance(scan, LastScan):
             wanted_ones = self._filter(wanted, refs)
-            scan = LastScan(self._log, part, wanted_ones, self._keys, limit)
+            scan = LastScan(self._log, part, wanted_ones, self._keys, limit, indexes=self._indexes)
         began = now = time.perf_counter()
         try:
             while not scan.over and now - began < SLICE_SECONDS:
@@ -143,7 +146,7 @@ class EventsWorker(Worker):
         scan, counts = self._counting.take(number) or (None, None)
         if scan is None or counts is None:
             counts = KindCount(evolve(part, first=first), step_us or None)
-            scan = Scan(self._log, evolve(part, first=first), counts, self._keys)
+            scan = Scan(self._log, evolve(part, first=first), counts, self._keys, self._indexes)
         began = now = time.perf_counter()
         try:
             while not scan.over and now - began < SLICE_SECONDS:

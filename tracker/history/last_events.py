@@ -16,7 +16,7 @@ from attrs import evolve
 
 from eventlog import base_seq_of, first_frame_header, segments_of
 from tracker.history.event_scan import BEHIND_US, STEP_SECONDS, Scan, first_segment, frames_between
-from tracker.store import frame_index
+from tracker.store.known_frames import Indexes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,11 +63,15 @@ class LastScan:
         keys: Keyring | None,
         limit: int,
         fits: Callable[[dict[str, Any]], bool] | None = None,
+        indexes: Indexes | None = None,
     ) -> None:
-        """`fits`: what else a wanted event must fulfil."""
+        """`fits`: what else a wanted event must fulfil. `indexes`: as `Scan` has them."""
         self._folder, self._part, self._wanted, self._keys = folder, part, wanted, keys
+        self._indexes = indexes or Indexes(keys)
         self._missing, self._fits = limit, fits
-        self._pieces = _Pieces(folder, part, wanted, keys, every=wanted.every and fits is None)
+        self._pieces = _Pieces(
+            folder, part, wanted, self._indexes, every=wanted.every and fits is None
+        )
         self._piece: deque[dict[str, Any]] = deque()
         self._scan: Scan | None = None
         self._begin = 0  # of the piece
@@ -108,6 +112,8 @@ class LastScan:
 
     def _go_on(self) -> None:
         """Begins a piece, passes over one, or reads on in it."""
+        if self._scan is None and not self._indexes.grow(self._folder, STEP_SECONDS):
+            return
         if self._scan is None:
             begin, may_have = self._pieces.before(self._seen, self._missing)
             if not may_have:
@@ -115,7 +121,7 @@ class LastScan:
                 return
             self._begin, self._piece = begin, deque(maxlen=self._missing)
             part = evolve(self._part, first=begin, last=self._seen - 1)
-            self._scan = Scan(self._folder, part, self._wanted, self._keys)
+            self._scan = Scan(self._folder, part, self._wanted, self._keys, self._indexes)
         self._scan.step(_AT_ONCE)
         self._piece.extend(filter(self._fits, self._scan.take()))
         if self._scan.over:
@@ -139,12 +145,12 @@ class _Pieces:
         folder: Path,
         part: ports.LogPart,
         wanted: Filter,
-        keys: Keyring | None,
+        indexes: Indexes,
         *,
         every: bool,
     ) -> None:
         """`every`: all events of the part are wanted."""
-        self._part, self._wanted, self._keys = part, wanted, keys
+        self._part, self._wanted, self._indexes = part, wanted, indexes
         self._segments = segments_of(folder)
         self._starts = [base_seq_of(path) for path in self._segments]
         self._following = dict(pairwise(self._segments))
@@ -176,6 +182,8 @@ class _Pieces:
         wide, self._wide = missing * self._wide, self._wide * _WIDER
         if self._index is None:
             return max(start, upto - min(wide * self._filtered, _WIDEST)), True
+        if upto > self._index.end:
+            return max(start, self._index.end), True
         numbers, firsts = self._numbers, self._index.firsts
         while numbers and firsts[numbers[-1]] >= upto:
             numbers.pop()
@@ -184,11 +192,8 @@ class _Pieces:
         return max(start, firsts[self._first_of(self._index, wide)]), True
 
     def _enter(self, path: Path, upto: int) -> None:
-        following = self._following.get(path)
-        self._index = None
-        if following is not None:
-            whole = self._wanted.placed
-            self._index = frame_index.read(path, following, self._keys, whole=whole)
+        following, whole = self._following.get(path), self._wanted.placed
+        self._index = self._indexes.of(path, following, whole=whole)
         self._path, self._wide = path, 1
         if self._index is not None:
             within = frames_between(self._index, evolve(self._part, last=upto - 1))

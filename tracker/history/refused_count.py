@@ -51,7 +51,8 @@ class RefusedCount:
     def _kinds_in(self, index: FrameIndex, part: LogPart) -> tuple[int, ...]:
         first_us, last_us = index.refused_us
         if (
-            part.first > index.first
+            index.refusals is None
+            or part.first > index.first
             or (part.last is not None and part.last < index.end - 1)
             or (part.from_us is not None and part.from_us > first_us)
             or (part.to_us is not None and part.to_us < last_us)

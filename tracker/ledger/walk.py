@@ -14,8 +14,8 @@ from tracker.domain import events
 from tracker.ledger.rules import ONLY_TIME
 from tracker.store import checked_segments, opening_balance
 from tracker.store.book import open_beginning
-from tracker.store.frame_index import Picker
 from tracker.store.frames import reading
+from tracker.store.known_frames import Indexes, Picker
 from tracker.store.moments import split
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Walk:
         self._folder = folder
         self._decrypt = decrypt
         self._needs = _Needs()
-        picks = Picker(decrypt.keys, self._needs.wanted)
+        picks = Picker(Indexes(decrypt.keys), self._needs.wanted)
         self._reader = Reader(folder, keys=decrypt.keys, decrypt=False, picks=picks)
         self._frames: Iterator[Frame] | None = None
         self._rest: Frame | None = None

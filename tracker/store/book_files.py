@@ -27,10 +27,10 @@ from eventlog import (
     FORMAT,
     NO_KEY,
     NotAFileError,
-    Reader,
     border,
     create_file,
     first_seq,
+    frames_with,
     make_folder,
     open_header,
     parse_json,
@@ -248,7 +248,7 @@ def follow(log: Path, listed: Listed, keys: Keyring | None) -> None:
     if position.seq == begin:  # its last frame was removed
         fits = open_header(segments_of(log)[0]).previous == position.chain
     else:
-        frame = next(Reader(log, position.seq - 1, to_end=True, keys=keys).frames(), None)
+        frame = next(frames_with(log, [position.seq - 1], keys), None)
         header = frame.header if frame else None
         fits = header is not None and (header.base_seq, header.next_seq, header.chain) == (
             position.frame_seq, position.seq, position.chain

@@ -31,7 +31,7 @@ import os
 import re
 import sys
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from hashlib import sha256
 from hmac import compare_digest
@@ -43,6 +43,7 @@ from attrs import astuple, frozen
 
 from eventlog import (
     LogError,
+    begin_of,
     border,
     make_folder,
     open_file,
@@ -61,10 +62,10 @@ from tracker.store.frames import current, known, newest
 from tracker.store.snapshot_file import SPARE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from eventlog import Frame
+    from eventlog import End, Frame
     from tracker.store.address_keys import Keyring
 
 FOLDER = "frames"
@@ -115,11 +116,46 @@ class _Places:
         return self.frames[self.starts[at] : self.starts[at + 1]]
 
 
-class FrameIndex:
-    """The index of one segment, whose MAC was checked."""
+class _PlacesSoFar:
+    """The same of the first frames of a segment, while more of them are found."""
 
-    def __init__(self, head: dict[str, Any], first: bytes, rest: bytes | None) -> None:
-        """`rest`: the arrays by keys and torrents, and refusals; None = they are not asked for.
+    def __init__(self, frames_of: Mapping[int, list[int]], frames: int) -> None:
+        self._frames_of, self._frames = frames_of, frames
+
+    def __getitem__(self, number: int) -> list[int]:
+        found = self._frames_of.get(number, [])
+        return found[: bisect_left(found, self._frames)]
+
+
+@frozen
+class FrameIndex:
+    """The index of a segment, or of its first frames."""
+
+    offsets: array[int]
+    firsts: array[int]
+    lasts: array[int]
+    kinds: array[int]
+    types: Mapping[int, Sequence[tuple[int, int]]]
+    """Of frames of admin events by number: types of events, and how many there are of each."""
+    lead_us: tuple[int, int]
+    """The least and the greatest lead of a frame, in microseconds."""
+    offset: int
+    """The byte after the frames."""
+    place: End
+    """Where they end: the event after them, and the chain value of the last one."""
+    places: tuple[_Places, _Places] | tuple[_PlacesSoFar, _PlacesSoFar] | None
+    """By keys, and by torrents; None = they were not asked for."""
+    refusals: bytes | None = None  # None = they are not counted
+    refused_us: tuple[int, int] = (0, 0)
+    """The first and the last date of a refusal; 0 = there is none."""
+
+    @classmethod
+    def packed(
+        cls, head: dict[str, Any], first: bytes, rest: bytes | None, after: tuple[int, End]
+    ) -> FrameIndex:
+        """Reads what `_packed` made. `after`: the byte after the segment's frames, and their end.
+
+        `rest`: the arrays by keys and torrents, and refusals; None = they are not asked for.
 
         Raises `FrameIndexError`, `ValueError`.
         """
@@ -127,27 +163,35 @@ class FrameIndex:
             int(head[name]) for name in _COUNTS
         )
         found, _ = _arrays(first, "IQQBI", [*[frames] * 4, 3 * admin])
-        self.offsets, self.firsts, self.lasts, self.kinds, triples = found
-        self.types: dict[int, list[tuple[int, int]]] = {}
-        """Of frames of admin events by number: types of events, and how many there are of each."""
+        offsets, firsts, lasts, kinds, triples = found
+        types: dict[int, list[tuple[int, int]]] = {}
         for number, kind, count in zip(triples[::3], triples[1::3], triples[2::3], strict=True):
-            self.types.setdefault(number, []).append((kind, count))
+            types.setdefault(number, []).append((kind, count))
+        by_name = refusals = None
         if rest is not None:
             short = "H" if frames <= _MOST_SHORT else "I"
             lengths = [keys, keys + 1, places, torrents, torrents + 1, torrent_places]
-            found, self._refused = _arrays(rest, f"II{short}" * 2, lengths)
-            if len(self._refused) != _REFUSED.size * int(head["refused"]):
+            found, refusals = _arrays(rest, f"II{short}" * 2, lengths)
+            if len(refusals) != _REFUSED.size * int(head["refused"]):
                 raise FrameIndexError("it has another length than it says")
-            self._keys, self._torrents = _Places(*found[:3]), _Places(*found[3:])
-        first_us, last_us = head["refused_us"]
-        self.refused_us = int(first_us), int(last_us)
-        """The first and the last date of a refusal; 0 = there is none."""
-        least_us, most_us = head["lead_us"]
-        self.lead_us = int(least_us), int(most_us)
-        """The least and the greatest lead of a frame, in microseconds."""
-        self.first = self.firsts[0] if frames else 0
-        self.end = int(head["end"])
-        """The event after the segment."""
+            by_name = _Places(*found[:3]), _Places(*found[3:])
+        first_us, last_us = map(int, head["refused_us"])
+        least_us, most_us = map(int, head["lead_us"])
+        lead_us, refused_us = (least_us, most_us), (first_us, last_us)
+        if frames and int(head["end"]) != after[1][0]:
+            raise FrameIndexError("it ends elsewhere than its segment")
+        return cls(
+            offsets, firsts, lasts, kinds, types, lead_us, *after, by_name, refusals, refused_us
+        )  # fmt: skip
+
+    @property
+    def first(self) -> int:
+        return self.firsts[0] if self.firsts else 0
+
+    @property
+    def end(self) -> int:
+        """The event after the frames."""
+        return self.place[0]
 
     def next_seq(self, number: int) -> int:
         """Returns the event after a frame."""
@@ -155,17 +199,19 @@ class FrameIndex:
 
     def refused(self) -> Iterator[tuple[bytes, int, int, int, int]]:
         """Yields info hash, `key_ref`, label of the reason, times and last date of refusals."""
-        return _REFUSED.iter_unpack(self._refused)
+        return _REFUSED.iter_unpack(self.refusals or b"")
 
-    def with_key(self, key_ref: int) -> array[int]:
+    def with_key(self, key_ref: int) -> Sequence[int]:
         """Returns the numbers of the frames in which a key announces or is refused."""
-        return self._keys[key_ref]
+        assert self.places is not None  # noqa: S101  # for mypy: they were asked for
+        return self.places[0][key_ref]
 
-    def with_torrent(self, info_hash: bytes) -> array[int]:
+    def with_torrent(self, info_hash: bytes) -> Sequence[int]:
         """Returns the numbers of the frames that have a torrent in announces or refusals, and of
         those that have another one with the same beginning.
         """
-        return self._torrents[int.from_bytes(info_hash[:4], "little")]
+        assert self.places is not None  # noqa: S101  # as above
+        return self.places[1][int.from_bytes(info_hash[:4], "little")]
 
 
 def _arrays(data: bytes, codes: str, lengths: list[int]) -> tuple[list[array[int]], bytes]:
@@ -228,7 +274,8 @@ def _read(path: Path, segment: Path, following: Path, keys: Keyring, *, whole: b
         raise FrameIndexError("it is of another format, or of another segment")
     if rest is not None and sha256(rest).hexdigest() != head["rest"]:
         raise FrameIndexError("the SHA-256 of its last arrays does not match")
-    return FrameIndex(head, first, rest)
+    after = segment.stat().st_size, begin_of(following)
+    return FrameIndex.packed(head, first, rest, after)
 
 
 def _signed(log_id: bytes, segment: Path, head: dict[str, Any], first: bytes) -> bytes:
@@ -295,49 +342,95 @@ def _write(log: Path, segment: Path, seal: str, keys: Keyring) -> None:
 
 def _packed(found: Iterator[tuple[int, Frame]]) -> tuple[dict[str, Any], bytes, bytes]:
     """Returns the counts for the JSON, the arrays up to `admin`, and the others."""
-    offsets, firsts, lasts, kinds = array("I"), array("Q"), array("Q"), array("B")
-    with_key: defaultdict[int, list[int]] = defaultdict(list)
-    with_torrent: defaultdict[int, list[int]] = defaultdict(list)
+    gathered = Gathered()
     refused: dict[tuple[bytes, int, int], tuple[int, int]] = {}
-    refused_us: list[int] = []
-    leads_us, end, admin = set[int](), 0, array("I")
-    for number, (offset, frame) in enumerate(found):
-        header, end = frame.header, frame.header.next_seq
-        ours = current(frame) and header.kind != events.ADMIN
-        offsets.append(offset)
-        firsts.append(header.base_seq)
-        lasts.append(_last_us(frame) if ours else header.time_us)
-        types = _types(frame) if header.kind == events.ADMIN else {}
-        kinds.append(NEEDED if types is None or not current(frame) else header.kind)
-        for each in (types or {}).items():
+    first_us = last_us = 0
+    for offset, frame in found:
+        gathered.add(offset, frame)
+        if frame.header.kind == AnnounceRefused.kind and current(frame):
+            for name, date_us in _refused(frame):
+                refused[name] = refused.get(name, (0, 0))[0] + 1, date_us
+                first_us = min(first_us or date_us, date_us)
+                last_us = max(last_us, date_us)
+    count = len(gathered.kinds)
+    keys = _Places.of(gathered.with_key, count)
+    torrents = _Places.of(gathered.with_torrent, count)
+    admin = array("I")
+    for number, types in gathered.types.items():
+        for each in types:
             admin.extend((number, *each))
-        leads_us.add(header.lead_us)
-        if ours and header.kind in PLACED:
-            for places, names in zip((with_key, with_torrent), names_in(frame), strict=True):
-                for name in names:
-                    places[name].append(number)
-        if ours and header.kind == AnnounceRefused.kind:
-            for time_us, key_ref, label, info_hash in AnnounceRefused.layout.iter_unpack(
-                frame.plain
-            ):
-                times, _ = refused.get((info_hash, key_ref, label), (0, 0))
-                date_us = max(1, time_us - header.lead_us)
-                refused[info_hash, key_ref, label] = times + 1, date_us
-                refused_us = (
-                    [min(refused_us[0], date_us), max(refused_us[1], date_us)]
-                    if refused_us
-                    else [date_us, date_us]
-                )
-    with_key.pop(0, None)  # announces without a key are nobody's
-    keys, torrents = _Places.of(with_key, len(kinds)), _Places.of(with_torrent, len(kinds))
-    counted = kinds, admin[::3], keys.numbers, keys.frames, torrents.numbers, torrents.frames
+    counted = (
+        gathered.kinds,
+        admin[::3],
+        keys.numbers,
+        keys.frames,
+        torrents.numbers,
+        torrents.frames,
+    )
     counts = dict(zip(_COUNTS, map(len, counted), strict=True))
-    first = _bytes(offsets, firsts, lasts, kinds, admin)
+    first = _bytes(*gathered.columns, admin)
     rest = _bytes(*astuple(keys), *astuple(torrents))
     rest += b"".join(_REFUSED.pack(*name, *told) for name, told in refused.items())
-    lead_us = [min(leads_us), max(leads_us)] if leads_us else [0, 0]
-    told = {"refused": len(refused), "refused_us": refused_us or [0, 0], "lead_us": lead_us}
-    return {**counts, **told, "end": end}, first, rest
+    told = {"refused": len(refused), "refused_us": [first_us, last_us]}
+    return {**counts, **told, "lead_us": gathered.lead_us, "end": gathered.end}, first, rest
+
+
+def _refused(frame: Frame) -> Iterator[tuple[tuple[bytes, int, int], int]]:
+    """Yields info hash, `key_ref` and label of the reason of refusals, and their dates."""
+    lead_us = frame.header.lead_us
+    for time_us, key_ref, label, info_hash in AnnounceRefused.layout.iter_unpack(frame.plain):
+        yield (info_hash, key_ref, label), max(1, time_us - lead_us)
+
+
+class Gathered:
+    """What an index has of each frame, from the first frame of a segment on."""
+
+    def __init__(self) -> None:
+        self._offsets, self._firsts, self._lasts = array("I"), array("Q"), array("Q")
+        self.kinds = array("B")
+        self.types: dict[int, list[tuple[int, int]]] = {}
+        self.with_key: defaultdict[int, list[int]] = defaultdict(list)
+        self.with_torrent: defaultdict[int, list[int]] = defaultdict(list)
+        self._leads_us = set[int]()
+        self.end = 0
+
+    @property
+    def columns(self) -> tuple[array[int], array[int], array[int], array[int]]:
+        """The arrays with a number for each frame, in the order of the file."""
+        return self._offsets, self._firsts, self._lasts, self.kinds
+
+    @property
+    def lead_us(self) -> tuple[int, int]:
+        return min(self._leads_us, default=0), max(self._leads_us, default=0)
+
+    def add(self, offset: int, frame: Frame) -> None:
+        header, number = frame.header, len(self.kinds)
+        ours = current(frame) and header.kind != events.ADMIN
+        self._offsets.append(offset)
+        self._firsts.append(header.base_seq)
+        self._lasts.append(_last_us(frame) if ours else header.time_us)
+        types = _types(frame) if header.kind == events.ADMIN else {}
+        self.kinds.append(NEEDED if types is None or not current(frame) else header.kind)
+        if types:
+            self.types[number] = list(types.items())
+        self._leads_us.add(header.lead_us)
+        self.end = header.next_seq
+        if ours and header.kind in PLACED:
+            places = self.with_key, self.with_torrent
+            for frames_of, names in zip(places, names_in(frame), strict=True):
+                for name in names:
+                    frames_of[name].append(number)
+            # Announces without a key are nobody's.
+            self.with_key.pop(0, None)
+
+    def index(self, offset: int, place: End) -> FrameIndex:
+        """Returns the index so far. `offset` and `place`: as `FrameIndex` has them."""
+        count = len(self.kinds)
+        places = _PlacesSoFar(self.with_key, count), _PlacesSoFar(self.with_torrent, count)
+        offsets, firsts, lasts, kinds = (one[:] for one in self.columns)
+        return FrameIndex(
+            offsets, firsts, lasts, kinds, self.types, self.lead_us, offset, place, places
+        )  # fmt: skip
 
 
 def _bytes(*arrays: array[int]) -> bytes:
@@ -370,33 +463,3 @@ def names_in(frame: Frame) -> Iterator[set[int]]:
 def _last_us(frame: Frame) -> int:
     at = codec.RECORD_SIZES[frame.header.kind] * (frame.header.records - 1)
     return int.from_bytes(frame.plain[at : at + 8], "little")
-
-
-def frames_at(date_us: int, index: FrameIndex) -> range:
-    """Returns numbers of frames, with the last one that begins up to a date, and the one after."""
-    least_us, most_us = index.lead_us
-    first = bisect_right(index.lasts, date_us + least_us) - 1
-    end = bisect_right(index.lasts, date_us + most_us) + 2
-    return range(max(0, first), min(end, len(index.lasts)))
-
-
-class Picker:
-    """Makes the `picks` of a `Reader`: passes over frames by their index."""
-
-    def __init__(
-        self,
-        keys: Keyring | None,
-        wanted: Callable[[FrameIndex], Iterable[int]],
-        *,
-        whole: bool = True,
-    ) -> None:
-        """`wanted` gets the index of a segment, and returns the numbers of the frames to read,
-        ascending. Whoever seeks events must take all of the kind `NEEDED`. `whole`: as `read` has.
-        """
-        self._keys, self._wanted, self._whole = keys, wanted, whole
-
-    def __call__(self, segment: Path, following: Path) -> Iterator[tuple[int, int]] | None:
-        index = read(segment, following, self._keys, whole=self._whole)
-        if index is None:
-            return None
-        return ((index.offsets[one], index.firsts[one]) for one in self._wanted(index))

@@ -22,7 +22,7 @@ from tracker.domain.state import State
 from tracker.ports import Moment, NoMomentError, PrunedMomentError
 from tracker.store import frames, opening_balance, outages, snapshots
 from tracker.store.frame_dates import dates
-from tracker.store.frame_index import Picker, frames_at
+from tracker.store.known_frames import Indexes, Picker, frames_at
 from tracker.store.replay import apply_all, collector_off
 from tracker.times import rfc3339
 
@@ -105,7 +105,7 @@ class ForwardReplay:
         time_us = moment.time_us or 0
         if time_us > self.span.last_us:
             raise self.span.missing(moment, early=False)
-        picks = Picker(self.keys, partial(frames_at, time_us), whole=False)
+        picks = Picker(Indexes(self.keys), partial(frames_at, time_us), whole=False)
         found = frame_at(self.folder, time_us, picks)
         if found is None:
             raise self.span.missing(moment, early=True)

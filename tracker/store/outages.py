@@ -17,7 +17,8 @@ from tracker.domain.events.admin import ClockStepped, TrackerStarted, TrackerSto
 from tracker.ports import Outage
 from tracker.store import frames
 from tracker.store.frame_dates import last_date
-from tracker.store.frame_index import NEEDED, Picker
+from tracker.store.frame_index import NEEDED
+from tracker.store.known_frames import Indexes, Picker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ class Outages:
         self.first_seq = first_seq(folder)
         self.seq = self.first_seq  # the event to read next
         self._search = _Search()
-        picks = Picker(keys, self._search.wanted, whole=False)
+        picks = Picker(Indexes(keys), self._search.wanted, whole=False)
         self._reader = Reader(folder, self.first_seq, keys=keys, decrypt=False, picks=picks)
         self._frames: Iterator[Frame] = iter(())
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import product
-from shutil import rmtree
+from shutil import copytree, rmtree
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +23,7 @@ from tracker.history.events import LogEvents
 from tracker.history.events_worker import EventsWorker
 from tracker.ports import EventFilter, LogPart
 from tracker.store import frame_index, opening_balance
+from tracker.store.known_frames import KeptIndexes
 from tracker.times import parse
 from tracker.upkeep import retention
 
@@ -82,11 +83,11 @@ def _parts(site: Site) -> tuple[LogPart, ...]:
     )
 
 
-def _log(site: Site) -> LogEvents:
+def _log(site: Site, worker: EventsWorker | None = None) -> LogEvents:
     end = site.frames[-1].header.next_seq
     account_of = replayed(site.frames).access.account_of
     secrets = site.log / "secrets"
-    worker = EventsWorker(site.log, secrets)
+    worker = worker or EventsWorker(site.log, secrets)
     return LogEvents(StillLog(site.log, end), account_of, trio.Event(), secrets, worker)
 
 
@@ -156,6 +157,41 @@ def test_they_are_the_tail_of_any_part(site: Site) -> None:
     assert trio.run(_compare, site, slice(9)) > 500
     _index(site)
     assert trio.run(_compare, site, slice(2, 9)) > 200
+
+
+def test_indexes_that_are_kept(site: Site, tmp_path: Path) -> None:
+    """Scans that share indexes find the same as those that have none, while the log grows by pieces
+    of frames, and gets further segments and their indexes.
+    """
+    _index(site)
+    log, (*before, third, second, last) = tmp_path / "log", segments_of(site.log)
+    copytree(site.log, log)
+    for one in (third, second, last):
+        (log / "seg" / one.name).unlink()
+    account_of = replayed(site.frames).access.account_of
+    kept, part = KeptIndexes(site.keys), LogPart(last=site.frames[-1].header.next_seq)
+    counts: list[int] = []
+    for segment in (third, second, last):
+        data, path = segment.read_bytes(), log / "seg" / segment.name
+        for size in (256, len(data) // 2, len(data) // 2 + 99, len(data)):
+            path.write_bytes(data[:size])
+            for one in (*FILTERS[:4], *FILTERS[-3:]):
+                wanted = event_scan.Filter(one, account_of, site.keys)
+                whole = event_scan.Scan(log, part, wanted, site.keys)
+                scan = event_scan.Scan(log, part, wanted, site.keys, kept)
+                back = last_events.LastScan(log, part, wanted, site.keys, 10**6, indexes=kept)
+                for each in (whole, scan):
+                    while not each.over:
+                        each.step(10**6)
+                while not back.over:
+                    back.step()
+                found = whole.take()
+                assert scan.take() == found, (segment.name, size, wanted)
+                assert back.take(10**6)[::-1] == found, (segment.name, size, wanted)
+            counts.append(len(found))
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1]
+    assert len({name for name, _ in kept._sealed}) == len(before) + 2
 
 
 def test_a_page_has_an_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
