@@ -7,7 +7,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from eventlog.by_number import frames_with
+from eventlog.by_number import frames_with, holds_frame
 from eventlog.encryption import (
     Encrypted,
     Encryptor,
@@ -65,7 +65,6 @@ from eventlog.reader import (
     Reader,
     first_and_last_frame,
     frame_at,
-    holds_frame,
     placed_frames,
 )
 from eventlog.removal import remove_before

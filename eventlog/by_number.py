@@ -1,5 +1,5 @@
-"""Reads frames by the numbers of their events, and none between them, for readers that know which
-events they want. It finds the place of a frame by halving its segment. Blocking.
+"""Finds frames by the numbers of their events, and reads none between them. It finds the place of a
+frame by halving its segment. Blocking.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from eventlog.errors import LogCorruptError
 from eventlog.files import open_file
-from eventlog.first_event import segments_of
+from eventlog.first_event import first_seq, segments_of
 from eventlog.frame import (
     HEADER_SIZE,
     LAST_SEQ,
@@ -46,6 +47,41 @@ def frames_with(log: Path, seqs: Iterable[int], tags: TagReader | None) -> Itera
             with suppress(FileNotFoundError), open_file(path) as file:
                 walk = Walk(path, file, tags)
                 yield from walk.picked(file, _places(walk, file.fileno(), own))
+
+
+def holds_frame(log: Path, seq: int, chain: bytes) -> bool:
+    """Tells whether the frame that ends before event `seq` has the chain value `chain`.
+
+    If so, and the log is whole, all events before are unchanged too, because each header has the
+    chain value of the one before it. The result is also true if the log now begins with `seq` or
+    after it, because that frame was removed then. The header of the first segment may have another
+    chain value: that of a watermark which came after the frame.
+
+    Raises `LogFormatError`, `OSError`.
+    """
+    if first_seq(log) >= seq:
+        return True
+    for path in reversed(segments_of(log)):
+        if base_seq_of(path) > seq:
+            continue
+        with open_file(path) as file:
+            try:
+                walk = Walk(path, file)
+            except LogCorruptError:
+                continue  # its making was cut off, or opening the log reports it
+            if walk.end == (seq, chain):
+                return True
+            crc_start = crc_start_of(walk.header.log_id)
+            if found := _find(file.fileno(), crc_start, seq - 1, walk.header.size):
+                walk.go_to(found[0], (found[1].base_seq, found[1].previous))
+            for _ in walk.frames(file):
+                if walk.end == (seq, chain):
+                    return True
+                if walk.next_seq > seq:
+                    break
+        if base_seq_of(path) < seq:
+            break
+    return False
 
 
 def _places(walk: Walk, file: int, seqs: list[int]) -> Iterator[tuple[int, int]]:

@@ -339,30 +339,3 @@ def frame_at(
             return found, following
         end = segment.base_seq_of(one)
     return None
-
-
-def holds_frame(path: Path, seq: int, chain: bytes) -> bool:
-    """Tells whether the frame that ends before event `seq` has the chain value `chain`.
-
-    If so, all events before are unchanged too, because each header has the chain value of the one
-    before it. The result is also true if the log now begins with `seq` or after it, because that
-    frame was removed then. The header of the first segment may have another chain value: that of a
-    watermark which came after the frame.
-
-    Raises `LogFormatError`, `OSError`.
-    """
-    if first_seq(path) >= seq:
-        return True
-    for one in reversed(segments_of(path)):
-        if segment.base_seq_of(one) > seq:
-            continue
-        with open_file(one) as file:
-            try:
-                walk = segment.Walk(one, file)
-            except LogCorruptError:
-                continue  # its making was cut off, or opening the log reports it
-            if walk.end == (seq, chain) or any(walk.end == (seq, chain) for _ in walk.frames(file)):
-                return True
-        if segment.base_seq_of(one) < seq:
-            break
-    return False

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eventlog import LogCorruptError, Reader, by_number, frames_with
+from eventlog import LogCorruptError, Reader, by_number, frames_with, holds_frame, open_file
+from eventlog.segment import Walk
 from tests.eventlog.logs import TAGS, segments, write
 
 if TYPE_CHECKING:
@@ -36,6 +37,14 @@ def test_any_numbers(folder: Path, monkeypatch: pytest.MonkeyPatch, piece: int) 
             (one.header.base_seq, one.header.next_seq) for one in frames_with(folder, seqs, TAGS)
         ]
         assert found == expected
+    for path in segments(folder):
+        with open_file(path) as file:
+            walk = Walk(path, file)
+            for _ in walk.frames(file):  # watermarks too
+                seq, chain = walk.end
+                assert holds_frame(folder, seq, chain)
+                assert not holds_frame(folder, seq, chain[1:] + b"\0")
+    assert not holds_frame(folder, end + 1, chain)
 
 
 def test_a_damaged_frame(folder: Path) -> None:

@@ -30,6 +30,7 @@ from tracker.service.members import of_member
 from tracker.service.read_model import Projection
 from tracker.store import seeded_hours, snapshots
 from tracker.store.address_keys import Keyring
+from tracker.store.known_frames import KeptIndexes
 from tracker.store.moments import ForwardReplay
 from tracker.store.outages import Outages
 from tracker.store.seeded_hours import HOUR_US, HourRows
@@ -62,6 +63,7 @@ class PastWorker(Worker):
     ) -> None:
         self._keys = Keyring(secrets) if secrets else None
         super().__init__(log, self._keys)
+        self._indexes = KeptIndexes(self._keys)
         self._usage_statistics = usage_statistics
         self._replay: ForwardReplay | None = None
         self._model: Projection | None = None
@@ -119,7 +121,7 @@ class PastWorker(Worker):
         """
         if self._outages is None or self._outages.first_seq != first_seq(self._log):
             self._outages = Outages(self._log, self._keys)
-        replay = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+        replay = self._new_replay()
         after = after if first is None else max(after, replay.resolve(first))
         to = None if last is None else replay.resolve(last)
         log, ends = self._outages, time.monotonic() + WORK_SECONDS
@@ -134,8 +136,8 @@ class PastWorker(Worker):
         again.
         """
         if self._explained is None or self._explained[0] != seq or seq < first_seq(self._log):
-            self.forget()  # because the process has memory for only one state
-            log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+            self._drop()
+            log = self._new_replay()
             self._explained = seq, pseudonyms.named(explain(log, seq), self._needed())
         return self._explained[1]
 
@@ -168,8 +170,8 @@ class PastWorker(Worker):
         because the next page goes on with them.
         """
         if self._changes is None or self._changes[0] != (moments, info_hash):
-            self.forget()
-            log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+            self._drop()
+            log = self._new_replay()
             forward = sorted(moments, key=log.resolve)
             pictures, outages = {}, {}
             for one in forward:
@@ -190,8 +192,8 @@ class PastWorker(Worker):
         with it.
         """
         if self._walk is None or self._walk[0] != query:
-            self.forget()
-            log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+            self._drop()
+            log = self._new_replay()
             walk = handed.Walk(log, self._needed(), handed.question(query), query.part)
             self._walk = query, walk, walk.found()
         _, walk, replies = self._walk
@@ -213,7 +215,7 @@ class PastWorker(Worker):
 
     def stays(self, query: ports.StaysQuery, limit: int) -> ports.StaysPage | str:
         """Looks stays up in their index; returns why there is none."""
-        log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+        log = self._new_replay()
         try:
             return stays.page(log, query, limit)
         except StaysError as error:
@@ -224,11 +226,14 @@ class PastWorker(Worker):
         if self._seeding is None or self._seeding[0] != from_us:
             rows = seeded_hours.read(self._log, from_us, self._keys)
             if rows is None:
-                self.forget()
-                log = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+                self._drop()
+                log = self._new_replay()
                 rows = seeding.between(log, from_us, from_us + HOUR_US)
             self._seeding = from_us, rows
         return self._seeding[1].after(*after, limit)
+
+    def _new_replay(self) -> ForwardReplay:
+        return ForwardReplay(self._log, lambda _done, _total: None, self._keys, self._indexes)
 
     def _needed(self) -> Keyring:
         """Returns the keys. Raises `LogError` without the secrets."""
@@ -238,11 +243,16 @@ class PastWorker(Worker):
             )
         return self._keys
 
-    def forget(self) -> None:
+    def _drop(self) -> None:
+        """Drops what questions left behind, because the process has memory for only one state."""
         self._walk = self._outages = self._changes = self._seeding = self._explained = None
         self._replay = self._model = self._moment = None
         self._seq = -1
         self._listings.clear()
+
+    def forget(self) -> None:
+        self._indexes.clear()
+        self._drop()
 
     def _replayed(self, moment: ports.Moment) -> tuple[State, ForwardReplay]:
         """Returns the state at a moment, and its replay. Raises what `_at` does."""
@@ -261,7 +271,7 @@ class PastWorker(Worker):
 
     def _go(self, moment: ports.Moment) -> Projection:
         """Replays to a moment."""
-        replay = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
+        replay = self._new_replay()
         seq = replay.resolve(moment)
         outage = replay.outage  # now, because the replay to `seq` resolves that anew
         # At the end of the log more events of the same microsecond may follow.
@@ -271,7 +281,7 @@ class PastWorker(Worker):
         if self._model is not None and (moment, seq) == (self._moment, self._seq):
             return self._model
         if self._replay is None or not self._is_ahead(seq):
-            self.forget()  # because the process has memory for only one state
+            self._drop()
             self._replay = replay
         self._listings.clear()
         state = self._replay.at(ports.Moment(seq=seq))

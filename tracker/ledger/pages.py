@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracker.ledger.sums import Sums
     from tracker.ledger.walk import Decryption
     from tracker.ports import BookRow, LedgerEntry
+    from tracker.store.known_frames import Indexes
 
 PAGE_SECONDS = 2.0
 """Longest work on the events after a page's beginning, in seconds. The next page does the rest."""
@@ -39,16 +40,17 @@ class EntryPages:
         end: int | None,
         after: int,
         decrypt: Decryption,
+        indexes: Indexes | None = None,
     ) -> None:
         """The ledger covers the events below `end`. The first page begins after event `after`.
 
         `info_hash`: only the entries of this torrent. Such a ledger has no opening, so it raises
-        `PrunedMomentError` if event `after` was removed.
+        `PrunedMomentError` if event `after` was removed. `indexes`: as `Walk` has them.
         """
         self._ledger = Ledger(account, info_hash, decrypt, rereading(log, decrypt))
         self._only = info_hash
         self._end = end
-        self._walk = Walk(log, decrypt)
+        self._walk = Walk(log, decrypt, indexes)
         self._walk.hurried = self._hurried
         self._entries: Iterator[LedgerEntry] | None = None
         self._held: deque[LedgerEntry] = deque()
@@ -116,14 +118,16 @@ class EntryPages:
 class SumsPages:
     """Makes the sums of an account by torrent, or of a torrent by account, page by page."""
 
-    def __init__(self, log: Path, of: int | bytes, decrypt: Decryption) -> None:
-        """`of` is an account or an info hash."""
+    def __init__(
+        self, log: Path, of: int | bytes, decrypt: Decryption, indexes: Indexes | None = None
+    ) -> None:
+        """`of` is an account or an info hash. `indexes`: as `Walk` has them."""
         self._listener = (
             Contributions(of)
             if isinstance(of, bytes)
             else Ledger(of, reread=rereading(log, decrypt))
         )
-        self._walk = Walk(log, decrypt)
+        self._walk = Walk(log, decrypt, indexes)
 
     def fits(self, end: int | None) -> bool:
         return end is None or self._walk.seq <= end

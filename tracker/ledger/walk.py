@@ -105,11 +105,12 @@ class Walk:
     walk began.
     """
 
-    def __init__(self, folder: Path, decrypt: Decryption) -> None:
+    def __init__(self, folder: Path, decrypt: Decryption, indexes: Indexes | None = None) -> None:
+        """`indexes`: those that are kept for later walks; None = none are."""
         self._folder = folder
         self._decrypt = decrypt
         self._needs = _Needs()
-        picks = Picker(Indexes(decrypt.keys), self._needs.wanted)
+        picks = Picker(indexes or Indexes(decrypt.keys), self._needs.wanted)
         self._reader = Reader(folder, keys=decrypt.keys, decrypt=False, picks=picks)
         self._frames: Iterator[Frame] | None = None
         self._rest: Frame | None = None

@@ -38,6 +38,7 @@ from tracker.store import book_files
 from tracker.store.address_keys import Keyring
 from tracker.store.book import Book, open_newest
 from tracker.store.case_files import CasesError, read_list
+from tracker.store.known_frames import KeptIndexes
 from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Worker, serve
 
@@ -71,6 +72,7 @@ class LedgerWorker(Worker):
     def __init__(self, log: Path, secrets: Path | None) -> None:
         self._keys = Keyring(secrets) if secrets else None
         super().__init__(log, self._keys)
+        self._indexes = KeptIndexes(self._keys)
         self._walks: dict[object, EntryPages | SumsPages] = {}  # the one used last is the last
         self._newest: list[Path] = []  # the list of the book that was opened last
         self._judged: Judgements | None = None  # what that book says
@@ -91,7 +93,7 @@ class LedgerWorker(Worker):
         pages = self._walks.pop(name, None)
         if not isinstance(pages, EntryPages) or not pages.fits(after):
             decrypt = Decryption(self._log, self._keys)
-            pages = EntryPages(self._log, account, info_hash, end, after, decrypt)
+            pages = EntryPages(self._log, account, info_hash, end, after, decrypt, self._indexes)
         return evolve(self._keep(name, pages).page(after, limit), outage=outage)
 
     def account_totals(
@@ -113,7 +115,7 @@ class LedgerWorker(Worker):
     def _walked(self, of: int | bytes, end: int | None) -> SumsPages:
         pages = self._walks.pop(of, None)
         if not isinstance(pages, SumsPages) or not pages.fits(end):
-            pages = SumsPages(self._log, of, Decryption(self._log, self._keys))
+            pages = SumsPages(self._log, of, Decryption(self._log, self._keys), self._indexes)
         return self._keep(of, pages)
 
     def account_rows(
@@ -216,6 +218,7 @@ class LedgerWorker(Worker):
         return pages
 
     def forget(self) -> None:
+        self._indexes.clear()
         self._walks.clear()
         self._newest, self._judged, self._seeded, self._book = [], None, None, None
 
@@ -227,7 +230,7 @@ class LedgerWorker(Worker):
         """
         if moment is None:
             return None, None
-        log = ForwardReplay(self._log, lambda _done, _total: None)
+        log = ForwardReplay(self._log, lambda _done, _total: None, self._keys, self._indexes)
         return log.resolve(moment) + 1, log.outage
 
 

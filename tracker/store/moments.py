@@ -18,7 +18,6 @@ from attrs import frozen
 from eventlog import Frame, first_and_last_frame, frame_at, history_at
 from tracker.domain import events
 from tracker.domain.events import codec
-from tracker.domain.state import State
 from tracker.ports import Moment, NoMomentError, PrunedMomentError
 from tracker.store import frames, opening_balance, outages, snapshots
 from tracker.store.frame_dates import dates
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tracker.domain.state import State
     from tracker.ports import LogPart, Outage
     from tracker.store.address_keys import Keyring
 
@@ -70,11 +70,15 @@ class ForwardReplay:
     """Replays a log forward, from one moment to the next."""
 
     def __init__(
-        self, folder: Path, report: Callable[[int, int], None], keys: Keyring | None = None
+        self,
+        folder: Path,
+        report: Callable[[int, int], None],
+        keys: Keyring | None = None,
+        indexes: Indexes | None = None,
     ) -> None:
         """Tells `report` how many events are replayed, and how many there are.
 
-        `keys` decrypt addresses.
+        `keys` decrypt addresses. `indexes`: those that are kept for later replays; None = none are.
 
         Raises what reading does.
         """
@@ -82,9 +86,10 @@ class ForwardReplay:
         self.outage: Outage | None = None  # around the moment resolved last
         self.folder = folder
         self.keys = keys
+        self._indexes = indexes or Indexes(keys)
         self._frames: Iterator[Frame] | None = None  # None = before the first replay
         self._rest: Frame | None = None  # of a frame that the last moment was in the middle of
-        self._state = State()
+        self._state: State  # since the first replay
         self.report = report
 
     def resolve(self, moment: Moment) -> int:
@@ -105,7 +110,7 @@ class ForwardReplay:
         time_us = moment.time_us or 0
         if time_us > self.span.last_us:
             raise self.span.missing(moment, early=False)
-        picks = Picker(Indexes(self.keys), partial(frames_at, time_us), whole=False)
+        picks = Picker(self._indexes, partial(frames_at, time_us), whole=False)
         found = frame_at(self.folder, time_us, picks)
         if found is None:
             raise self.span.missing(moment, early=True)
@@ -151,7 +156,7 @@ class ForwardReplay:
 
     def again(self) -> ForwardReplay:
         """A replay of the same log that has not begun."""
-        return ForwardReplay(self.folder, self.report, self.keys)
+        return ForwardReplay(self.folder, self.report, self.keys, self._indexes)
 
     def before(self, seq: int, back: int) -> tuple[State, list[Frame]]:
         """The state up to `back` events before event `seq`, and the frames from there to it.

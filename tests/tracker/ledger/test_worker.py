@@ -189,9 +189,9 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     begun: list[Path] = []
 
     class Counted(Walk):
-        def __init__(self, folder: Path, decrypt: Any) -> None:
+        def __init__(self, folder: Path, *rest: Any) -> None:
             begun.append(folder)
-            super().__init__(folder, decrypt)
+            super().__init__(folder, *rest)
 
     monkeypatch.setattr(ledger_pages, "Walk", Counted)
     return begun
