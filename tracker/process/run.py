@@ -33,6 +33,7 @@ from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.session import first_failure, open_session
 from tracker.times import rfc3339
 from tracker.upkeep import retention, shredding
+from tracker.workers import slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +69,7 @@ def run(
     `StartError`, `LogError` (`LogFailedError` while serving) and `OSError`.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    slices.ask_for(slices.SHORT_NS)
     trackers.refuse_too_many(config)
     _try_to_wait()
     certificates = read_certificates(config)

@@ -12,6 +12,8 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from tracker.workers import slices
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,6 +29,7 @@ def step_back(nice: int = _NICE) -> None:
     memory. Forbids core dumps as well.
     """
     os.nice(nice)
+    slices.ask_for(slices.LONG_NS)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
     keep_tables_apart()
