@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from benchlib.auditbench import part
 from benchlib.load import Load, LoadError
-from benchlib.servers import TOKEN, tracker
+from benchlib.servers import TOKEN, tracker, wait_for_follower
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 TURNS = 5
 REST_SECONDS = 150.0
 """Seconds without a click after which helper processes were replaced by new ones (after 120)."""
-SETTLE_SECONDS = 15.0
-"""Seconds after the start until the follower has caught up."""
 STAYS_LISTED = "[core.tracker_policy]\nmax_peer_timeout = 86400\n"
 """Keeps the peers of a log that ended some hours ago."""
 PAGES = (
@@ -90,7 +88,7 @@ def bench(events: int, log: Path | None, folder: Path, say: Callable[[str], None
     lines = [HEAD]
     say(HEAD)
     with tracker(log, None, Load("udp", private=True), whole=True, more=STAYS_LISTED) as target:
-        time.sleep(SETTLE_SECONDS)
+        wait_for_follower(target)
         person, announces = Person(target), _announces(target, events // 2)
         info_hash = random.Random(1).randbytes(20).hex()  # noqa: S311  # the first of `auditparts`
         for page in PAGES:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 TOKEN = "bench"  # noqa: S105  # the token of a tracker that runs for a minute
 START_LIMIT = 120.0  # seconds until the tracker must have printed its ports
+FOLLOW_LIMIT = 900.0  # seconds until the follower must have read the log
+NEAR_EVENTS = 1000  # with fewer events to read it has caught up
 IMPORT = 200  # keys that one request may import
 
 CONFIG = """\
@@ -73,6 +75,7 @@ ssl_key_path = "{certificate}.key"
 SERVICES = ("UDP TRACKER", "HTTP TRACKER", "HEALTH CHECK API")  # the last one starts last
 STARTED = re.compile(rf"({'|'.join(SERVICES)}): Started on: \w+://\S+:(\d+)")
 DROPPED = re.compile(rb"^swarmlog_udp_kernel_dropped_total(?:\{.*\})? (\d+)", re.MULTILINE)
+LAG = re.compile(rb"^swarmlog_follower_lag_events (\d+)$", re.MULTILINE)
 STALL = re.compile(rb"^swarmlog_loop_lag_seconds (\S+)", re.MULTILINE)
 
 
@@ -146,6 +149,17 @@ def longest_stall(target: Target) -> float:
     """Returns the longest stall of the tracker's loop within the last minute, in seconds."""
     found = STALL.search(_api(target, "GET", "/api/v1/metrics?format=prometheus"))
     return float(found[1]) if found else 0.0
+
+
+def wait_for_follower(target: Target) -> None:
+    """Waits until the follower has read the log. Raises ServerError where that takes long."""
+    until = time.monotonic() + FOLLOW_LIMIT
+    while time.monotonic() < until:
+        lag = LAG.search(_api(target, "GET", "/api/v1/metrics?format=prometheus"))
+        if lag and int(lag[1]) < NEAR_EVENTS:
+            return
+        time.sleep(1)
+    raise ServerError(f"the follower has not read the log in {FOLLOW_LIMIT:.0f} s")
 
 
 def _api(target: Target, method: str, path: str, body: str | None = None) -> bytes:
