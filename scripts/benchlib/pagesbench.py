@@ -2,7 +2,7 @@
 
 The log is that of scripts/bench audit (`auditparts`), written so that it ends now. The tracker
 serves it, with its follower and the console, and one person opens each page once and then five
-times.
+times; pages of members and announces those of another one each time.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ STAYS_LISTED = "[core.tracker_policy]\nmax_peer_timeout = 86400\n"
 """Keeps the peers of a log that ended some hours ago."""
 PAGES = (
     "/today", "/today/rates", "/cases", "/hit-and-run", "/hit-and-run/rule",
-    "/log", "/log?type=announced", "/log?account=77", "/log?info_hash={hash}", "/log?from=2h+ago",
+    "/log", "/log?type=announced", "/log?account={member}", "/log?info_hash={hash}", "/log?from=2h+ago",
     "/log/kinds", "/log/kinds?from=1h+ago", "/events/3", "/events/{announce}",
-    "/events/{announce}?wait=1", "/stays", "/stays?account=77", "/stays?info_hash={hash}",
-    "/changes", "/changes?who=bench", "/members/77", "/members/77/ledger", "/members/77/torrents",
-    "/members/77/hit-and-run", "/members/77/notes", "/torrents/{hash}", "/torrents/{hash}/peers",
-    "/torrents/{hash}/snatches", "/torrents/{hash}/handed?account=77&from=2h+ago",
-    "/torrents/{hash}/handed?account=77&from=2h+ago&wait=1", "/torrents/{hash}/time?span=all",
-    "/torrents/{hash}/time?span=all&at={announce}", "/keys", "/keys?q=member77", "/keys/77",
+    "/events/{announce}?wait=1", "/stays", "/stays?account={member}", "/stays?info_hash={hash}",
+    "/changes", "/changes?who=bench", "/members/{member}", "/members/{member}/ledger", "/members/{member}/torrents",
+    "/members/{member}/hit-and-run", "/members/{member}/notes", "/torrents/{hash}", "/torrents/{hash}/peers",
+    "/torrents/{hash}/snatches", "/torrents/{hash}/handed?account={member}&from=2h+ago",
+    "/torrents/{hash}/handed?account={member}&from=2h+ago&wait=1", "/torrents/{hash}/time?span=all",
+    "/torrents/{hash}/time?span=all&at=2h+ago", "/keys", "/keys?q=member{member}", "/keys/{member}",
     "/whitelist", "/bulk", "/settings", "/settings?key=policy.max_peers", "/health",
-    "/search?q=member77", "/search?q={announce}",
+    "/search?q=member{member}", "/search?q={announce}",
 )  # fmt: skip
 HEAD = "| page | first, ms | then, ms |\n| --- | --- | --- |"
 
@@ -93,8 +93,8 @@ def bench(events: int, log: Path | None, folder: Path, say: Callable[[str], None
         info_hash = random.Random(1).randbytes(20).hex()  # noqa: S311  # the first of `auditparts`
         for page in PAGES:
             first, *more = (
-                person.open(page.format(hash=info_hash, announce=announces.pop()))
-                for _ in range(1 + TURNS)
+                person.open(page.format(hash=info_hash, announce=announces.pop(), member=77 + turn))
+                for turn in range(1 + TURNS)
             )
             lines.append(_row(_named(page), first, statistics.median(more)))
             say(lines[-1])
@@ -106,7 +106,7 @@ def bench(events: int, log: Path | None, folder: Path, say: Callable[[str], None
 
 
 def _named(page: str) -> str:
-    return f"`{page.format(hash='HASH', announce='ANNOUNCE')}`"
+    return f"`{page.format(hash='HASH', announce='ANNOUNCE', member='MEMBER')}`"
 
 
 def _row(name: str, first: float, then: float) -> str:

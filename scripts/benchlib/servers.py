@@ -75,7 +75,7 @@ ssl_key_path = "{certificate}.key"
 SERVICES = ("UDP TRACKER", "HTTP TRACKER", "HEALTH CHECK API")  # the last one starts last
 STARTED = re.compile(rf"({'|'.join(SERVICES)}): Started on: \w+://\S+:(\d+)")
 DROPPED = re.compile(rb"^swarmlog_udp_kernel_dropped_total(?:\{.*\})? (\d+)", re.MULTILINE)
-LAG = re.compile(rb"^swarmlog_follower_lag_events (\d+)$", re.MULTILINE)
+LAG = re.compile(rb"^swarmlog_follower_lag_events (\S+)", re.MULTILINE)
 STALL = re.compile(rb"^swarmlog_loop_lag_seconds (\S+)", re.MULTILINE)
 
 
@@ -156,7 +156,7 @@ def wait_for_follower(target: Target) -> None:
     until = time.monotonic() + FOLLOW_LIMIT
     while time.monotonic() < until:
         lag = LAG.search(_api(target, "GET", "/api/v1/metrics?format=prometheus"))
-        if lag and int(lag[1]) < NEAR_EVENTS:
+        if lag and float(lag[1]) < NEAR_EVENTS:
             return
         time.sleep(1)
     raise ServerError(f"the follower has not read the log in {FOLLOW_LIMIT:.0f} s")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -33,16 +32,39 @@ class CaseList:
 
     def __init__(self, log: Path) -> None:
         """Raises `CasesError`, where there are none, and what reading the log raises."""
-        timeline = case_files.read(log)
-        self.listed = timeline.listed
-        self.cases = cases(timeline.entries)
-        self._entries = timeline.entries
-        self._seq = self.listed.upto - 1
+        self._log = log
+        self._timeline = case_files.read(log)
+        self.cases = cases(self._timeline.entries)
+        self._changes: list[ports.Derived] | None = None
 
-    @cached_property
+    def go_on(self) -> None:
+        """Reads what was added meanwhile. Raises `CasesError`, and what reading the log raises."""
+        before = self._timeline
+        if case_files.read_list(self._log) == before.listed:
+            return
+        self._timeline = case_files.read(self._log, before)
+        entries, count = self._timeline.entries, len(before.entries)
+        if entries == before.entries:
+            return
+        self._changes = None
+        newest = max((each.seq for each in before.entries), default=-1)
+        more = entries[count:]
+        if entries[:count] == before.entries and all(each.seq > newest for each in more):
+            self.cases = cases(more, self.cases)
+        else:
+            self.cases = cases(entries)
+
+    @property
     def changes(self) -> list[ports.Derived]:
         """How they changed, in the order in which readers who follow them get it."""
-        return list(map(_derived, changes(self._entries)))
+        if self._changes is None:
+            self._changes = list(map(_derived, changes(self._timeline.entries)))
+        return self._changes
+
+    @property
+    def upto(self) -> int:
+        """The first event that was not looked at."""
+        return self._timeline.listed.upto
 
     def page(self, query: ports.CasesQuery) -> ports.CasesPage:
         chosen = list(islice(self._chosen(query), query.limit + 1))
@@ -50,7 +72,7 @@ class CaseList:
         if len(chosen) > query.limit:
             last = chosen[query.limit - 1]
             following = last.account, last.detector
-        return ports.CasesPage(list(map(_shown, chosen[: query.limit])), following, self._seq)
+        return ports.CasesPage(list(map(_shown, chosen[: query.limit])), following, self.upto - 1)
 
     def _chosen(self, query: ports.CasesQuery) -> Iterator[Case]:
         for name, case in self.cases.items():
@@ -69,7 +91,7 @@ class CaseList:
         if case is None:
             return None
         findings = list(map(_finding, case.found[-MOST_FINDINGS:]))
-        return ports.CaseTold(_shown(case), findings, list(map(_change, case.said)), self._seq)
+        return ports.CaseTold(_shown(case), findings, list(map(_change, case.said)), self.upto - 1)
 
 
 def _derived(change: Change) -> ports.Derived:

@@ -50,7 +50,7 @@ class Derivations:
         if not query.types or query.types - _OF_CASES:
             ends.append(self._book.upto if self._book else 0)
         if query.types & _OF_CASES:
-            ends.append(self._cases.listed.upto if self._cases else 0)
+            ends.append(self._cases.upto if self._cases else 0)
         return DerivedPlace(min(ends) - 1, derived.MOST_N)
 
     def _after(self, after: DerivedPlace, query: DerivedQuery) -> Iterator[Derived]:

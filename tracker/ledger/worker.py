@@ -37,7 +37,7 @@ from tracker.ports import (
 from tracker.store import book_files
 from tracker.store.address_keys import Keyring
 from tracker.store.book import Book, open_newest
-from tracker.store.case_files import CasesError, read_list
+from tracker.store.case_files import CasesError
 from tracker.store.known_frames import KeptIndexes
 from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Worker, serve
@@ -204,9 +204,10 @@ class LedgerWorker(Worker):
     def _cases(self) -> CaseList | None:
         """Reads the cases, unless they are still those that were read last."""
         try:
-            listed = read_list(self._log)
-            if self._case_list is None or self._case_list.listed != listed:
+            if self._case_list is None:
                 self._case_list = CaseList(self._log)
+            else:
+                self._case_list.go_on()
         except CasesError:
             self._case_list = None  # the follower makes them anew
         return self._case_list

@@ -25,6 +25,7 @@ from eventlog import (
     create_file,
     holds_frame,
     make_folder,
+    open_file,
     parse_json,
     read_file,
     read_identity,
@@ -84,17 +85,25 @@ def read_list(log: Path) -> Listed:
         return Listed(said["upto"], bytes.fromhex(said["chain"]), said["bytes"], said["crc"])
 
 
-def read(log: Path) -> Timeline:
-    """Reads the timeline of a log. Raises what `read_list` raises."""
+def read(log: Path, known: Timeline | None = None) -> Timeline:
+    """Reads the timeline of a log. Raises what `read_list` raises.
+
+    `known`: as it was read before. If it only grew since, what is new is read and put behind.
+    """
     listed = read_list(log)
+    begin = known.listed if known else Listed(0, b"", 0, 0)
     with _opening():
-        lines = read_file(log / FOLDER / TIMELINE)[: listed.size]
-        if len(lines) != listed.size or crc32(lines) != listed.crc:
+        with open_file(log / FOLDER / TIMELINE) as file:
+            file.seek(begin.size)
+            lines = file.read(max(0, listed.size - begin.size))
+        if begin.size + len(lines) != listed.size or crc32(lines, begin.crc) != listed.crc:
+            if known:
+                return read(log)  # it was made anew
             raise CasesError("the timeline of cases is damaged")
-        entries = [_entry(parse_json(line)) for line in lines.splitlines()]
+        more = [_entry(parse_json(line)) for line in lines.splitlines()]
     if not holds_frame(log, listed.upto, listed.chain):
         raise CasesError("the cases were made of another history than this log's")
-    return Timeline(listed, entries)
+    return Timeline(listed, [*known.entries, *more] if known else more)
 
 
 @contextmanager

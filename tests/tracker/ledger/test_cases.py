@@ -100,6 +100,27 @@ def test_one_case(log: Path) -> None:
     assert CaseList(log).told(8, RATE) is None
 
 
+def test_reading_on(log: Path) -> None:
+    """A list that goes on is equal to one that is read anew: nothing new, new entries, a late one,
+    and a timeline that was made anew.
+    """
+    kept = CaseList(log)
+    last = [frame.header for frame in Reader(log, to_end=True).frames()][-1]
+    writer = case_files.Writer.open(log, case_files.read_list(log))
+    closed = Said(8, 8, CaseClosed(1, RATE, "confirmed", 5))
+    for entries in ([], [found(7, 7), closed], [found(5, 1, OTHER)], [], None, [found(9, 9)]):
+        if entries is None:
+            writer, entries = case_files.Writer.open(log, None), [found(4, 4), found(3, 3)]
+        writer.write(entries, last.next_seq, last.chain)
+        kept.go_on()
+        anew = CaseList(log)
+        assert kept.page(CasesQuery(limit=99)) == anew.page(CasesQuery(limit=99))
+        assert [kept.told(*name) for name in kept.cases] == [
+            anew.told(*name) for name in anew.cases
+        ]
+        assert kept.changes == anew.changes
+
+
 def test_the_worker_answers_also_without_cases(log: Path) -> None:
     worker = LedgerWorker(log, None)
     counted = {one.name: one for one in worker.detectors()}[RATE]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracker.domain.events.admin import CaseClosed, CaseTaken, CaseWaiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tracker.domain.detecting.intervals import Finding
     from tracker.domain.events.admin import CaseEvent
@@ -115,9 +115,14 @@ class Case:
         self.state, self.since_us = state, date_us
 
 
-def cases(entries: Iterable[Found | Said]) -> dict[tuple[int, str], Case]:
-    """Makes the cases of all that was found and said, by account and detector."""
-    made: dict[tuple[int, str], Case] = {}
+def cases(
+    entries: Iterable[Found | Said], made: Mapping[tuple[int, str], Case] | None = None
+) -> dict[tuple[int, str], Case]:
+    """Makes the cases of all that was found and said, by account and detector.
+
+    `made`: those of all entries before these, which are changed.
+    """
+    made = dict(made or {})
     for entry in sorted(entries, key=lambda each: each.seq):
         about = entry.finding if isinstance(entry, Found) else entry.event
         name = about.account, about.detector
