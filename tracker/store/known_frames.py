@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tracker.store.address_keys import Keyring
     from tracker.store.frame_index import FrameIndex
 
-MOST_KEPT = 16
-"""Largest number of checked indexes in memory; each has about two bytes an event."""
+MOST_BYTES = 64 << 20
+"""Largest size of the files whose indexes are kept, in bytes: about 15 million events."""
 
 
 def frames_at(date_us: int, index: FrameIndex) -> range:
@@ -58,8 +58,8 @@ class KeptIndexes(Indexes):
 
     def __init__(self, keys: Keyring | None) -> None:
         super().__init__(keys)
-        # With which file each was read from; the one used last is the last.
-        self._sealed: dict[tuple[Path, bool], tuple[tuple[int, ...], FrameIndex]] = {}
+        # With which file each was read from, and the size of that.
+        self._sealed: dict[Path, tuple[tuple[int, ...], FrameIndex]] = {}
         self._growing: dict[Path, _Growing] = {}
 
     def clear(self) -> None:
@@ -93,15 +93,15 @@ class KeptIndexes(Indexes):
             found = index_path(segment).stat()
         except FileNotFoundError:
             return None
-        seen = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-        name = segment, whole
-        before, index = self._sealed.pop(name, (None, None))
-        if index is None or before != seen:
+        file = found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+        known, index = self._sealed.pop(segment, (None, None))
+        if index is None or known != file or (whole and index.places is None):
             index = read(segment, following, self._keys, whole=whole)
         if index is not None:
-            self._sealed[name] = seen, index
-            while len(self._sealed) > MOST_KEPT:
-                del self._sealed[next(iter(self._sealed))]
+            self._sealed[segment] = file, index
+            # The newest are kept, because questions begin there and mostly end there.
+            while sum(size for (*_, size), _ in self._sealed.values()) > MOST_BYTES:
+                del self._sealed[min(self._sealed)]
         return index
 
 
