@@ -14,6 +14,7 @@ from tracker.domain.detecting.intervals import GRADES
 from tracker.domain.detecting.watch import DETECTORS
 from tracker.domain.events import codec
 from tracker.store import case_files
+from tracker.store.replay import collector_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +34,9 @@ class CaseList:
     def __init__(self, log: Path) -> None:
         """Raises `CasesError`, where there are none, and what reading the log raises."""
         self._log = log
-        self._timeline = case_files.read(log)
-        self.cases = cases(self._timeline.entries)
+        with collector_off():
+            self._timeline = case_files.read(log)
+            self.cases = cases(self._timeline.entries)
         self._changes: list[ports.Derived] | None = None
 
     def go_on(self) -> None:
