@@ -84,6 +84,18 @@ def test_refreshes_itself(new_page: Callable[..., Page], site: Site) -> None:
     expect(page.locator("#changes")).to_contain_text("for the refresh", timeout=40_000)
 
 
+def test_the_focus_stays(new_page: Callable[..., Page]) -> None:
+    """Somebody without a mouse stays where he is when a part of the page comes again."""
+    page = new_page()
+    page.goto("/log")
+    page.get_by_role("button", name="Pause").focus()
+    for _ in range(2):
+        page.wait_for_event("requestfinished", lambda sent: "poll=1" in sent.url)
+    expect(page.get_by_role("button", name="Pause")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Go on")).to_be_focused()
+
+
 def test_hangs_and_comes_back(new_page: Callable[..., Page], site: Site) -> None:
     """While the tracker is stopped its console is gone; a page that is open goes on afterwards."""
     page = new_page()

@@ -37,6 +37,12 @@ def violations(page: Page) -> list[str]:
     ]
 
 
+UNSEEN = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")]
+  .filter((one) => !one.disabled && one.checkVisibility())
+  .filter((one) => { one.focus(); const style = getComputedStyle(one);
+    return one === document.activeElement && (style.outlineStyle === "none" || style.outlineWidth === "0px"); })
+  .map((one) => one.outerHTML.slice(0, 200))"""
+"""Returns what shows no ring when the keyboard comes to it."""
 SCHEMES = ["light", "dark"]
 
 
@@ -56,6 +62,8 @@ def look_at(page: Page, path: str, said: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
     page.set_viewport_size({"width": 1280, "height": 900})
     assert violations(page) == []
+    page.keyboard.press("Tab")
+    assert page.evaluate(UNSEEN) == []
 
 
 @pytest.mark.parametrize("label", ["admin", *TOKENS])

@@ -1,5 +1,5 @@
 // Shows times in the browser's zone, with UTC on hover. Without this script they are in UTC.
-// It also moves the time beside a slider.
+// It also moves the time beside a slider, and keeps the focus where a part of a page comes again.
 "use strict";
 
 const zoned = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
@@ -72,6 +72,29 @@ function followSlider() {
   });
 }
 
+// A part of a page that comes again keeps the focus: on the same link or button, or on what stands in its place.
+const FOCUSABLE = "a[href], button, input, select, textarea, summary, [tabindex]";
+let focus = null; // as it was before the swap
+
+function nameOf(one) {
+  return one?.id || one?.getAttribute("href") || one?.textContent;
+}
+
+function keepFocus(part) {
+  const one = document.activeElement;
+  const at = [...part.querySelectorAll(FOCUSABLE)].indexOf(one);
+  focus = at < 0 ? null : { part: part.id, at, name: nameOf(one) };
+}
+
+function giveFocusBack() {
+  if (focus && document.activeElement === document.body) {
+    const all = [...(document.getElementById(focus.part)?.querySelectorAll(FOCUSABLE) ?? [])];
+    const same = [all[focus.at], ...all].find((one) => nameOf(one) === focus.name);
+    (same ?? all[focus.at])?.focus({ preventScroll: true });
+  }
+  focus = null;
+}
+
 function localZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   for (const place of document.querySelectorAll("[data-zone]")) {
@@ -85,7 +108,9 @@ document.addEventListener("DOMContentLoaded", () => {
   localPictures(document);
   localZone();
   followSlider();
+  document.body.addEventListener("htmx:beforeSwap", ({ detail }) => keepFocus(detail.target));
   document.body.addEventListener("htmx:afterSettle", () => {
+    giveFocusBack();
     localTimes(document);
     localPictures(document);
     for (const list of document.querySelectorAll("[data-most]")) {
