@@ -24,7 +24,9 @@ _KEYS: Final = 100
 _TORRENTS: Final = 1000
 _NOTES: Final = 30
 _DAY: Final = 86_400
-_ABSENT: Final = "The member is in no swarm now, and its newest announce was not refused"
+_ABSENT: Final = "is in no swarm now, and its newest announce was not refused"
+_NEVER: Final = "has not announced yet, and nothing was refused in the last day"
+_WHY: Final = "its client is off, does not reach the tracker, or has another URL"
 _UNSAID: Final = ("account", "owner", "key_hash")
 """Members of events that a member's notes leave out, because they are about this member."""
 
@@ -80,9 +82,7 @@ def _verdict(page: Data, keys: list[Data] | None) -> Data:
         why = refused.in_words(refusal["reason"])
         return _said("bad", f"Its newest announce was refused: {why}.")
     if not page["seeding"] and not page["leeching"]:
-        return _said(
-            "warn", f"{_ABSENT}: its client is off, does not reach the tracker, or has another URL."
-        )
+        return _said("warn", f"The member {_ABSENT if last else _NEVER}: {_WHY}.")
     if refusal:
         return _said("warn", "The tracker serves this member now. It was refused in the last day.")
     return _said("good", "The tracker serves this member, and refused nothing in the last day.")

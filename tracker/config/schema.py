@@ -29,6 +29,7 @@ from tracker.config.values import (
     Secret,
     StreamBind,
     Text,
+    Title,
     UnixAddress,
     array,
     client,
@@ -326,7 +327,7 @@ class Console:
     """`[console]`: the pages for staff, a client of the API. `name`: that of the instance."""
 
     bind_address: StreamBind = _CONSOLE
-    name: Text = "tracker"
+    name: Title = "tracker"
     tls_config: TlsFiles | None = None
 
     def __attrs_post_init__(self) -> None:

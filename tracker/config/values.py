@@ -15,6 +15,7 @@ from attrs import frozen
 
 I32_MAX = 2**31 - 1
 UNIX = "unix:"
+MOST_OF_TITLE = 64  # characters, because it stands on every page
 MOST_OF_CONTACT = 200  # characters, so that each UDP reply fits into a packet
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
@@ -284,6 +285,13 @@ def contact(value: object) -> str:
     raise ValueError(f"must be {wanted}; not {shown(value)}")
 
 
+def title(value: object) -> str:
+    """Reads a line of text that names something to people: 1 to 64 characters."""
+    if isinstance(value, str) and 0 < len(value.strip()) <= MOST_OF_TITLE and value.isprintable():
+        return value.strip()
+    raise ValueError(f"must be a line of text, 1 to {MOST_OF_TITLE} characters; not {shown(value)}")
+
+
 def header_name(value: object) -> str:
     """Reads the name of an HTTP header (RFC 9110, 5.1)."""
     if isinstance(value, str) and _HEADER.fullmatch(value):
@@ -364,6 +372,7 @@ def some(parse: Callable[[object], tuple[str, ...]]) -> Callable[[object], tuple
 
 
 Text = Annotated[str, Reader(text)]
+Title = Annotated[str, Reader(title)]
 Secret = Annotated[str, Reader(secret)]
 Bind = Annotated[Address, Reader(Address.parse)]
 StreamBind = Annotated[Address | UnixAddress, Reader(stream_address)]

@@ -18,6 +18,7 @@ from tests.tracker.config.support import (
 SECONDS_OR_OFF = "must be a whole number of seconds from 0 to 2147483647, not "
 CLIENTS = 'must hold the first characters of a peer id, such as "-qB" or "-TR29", not '
 CONTACT = "must be a line of text or a URL, up to 200 characters; not "
+TITLE = "must be a line of text, 1 to 64 characters; not "
 PORTS = 'must hold ports from 1 to 65535 or ranges such as "6881-6889", not '
 BAD_VALUES = [
     ("core.announce_policy.interval", "0", f"{SECONDS}0"),
@@ -105,6 +106,9 @@ BAD_VALUES = [
     ("policy.refused_ports", "[true]", f"{PORTS}true"),
     ("policy.refused_ports", '["9-8"]', f'{PORTS}"9-8"'),
     ("policy.refused_ports", '["-9"]', f'{PORTS}"-9"'),
+    ("console.name", '""', f'{TITLE}""'),
+    ("console.name", r'"a\nb"', f'{TITLE}"a\\nb"'),
+    ("console.name", f'"{"x" * 65}"', f'{TITLE}"{"x" * 55}…'),
     ("policy.contact", "7", f"{CONTACT}7"),
     ("policy.contact", r'"a\nb"', f'{CONTACT}"a\\nb"'),
     ("policy.contact", f'"{"x" * 201}"', f'{CONTACT}"{"x" * 55}…'),
