@@ -39,7 +39,7 @@ def _types(asked: Asked) -> list[str]:
     types = asked.each("type")
     if not set(types) <= set(kinds.STAFF):
         raise ProblemError(400, "There is no such change", "type: expected a kind of the list")
-    return types or list(kinds.STAFF)
+    return types or [kinds.ANY_OF_STAFF]
 
 
 def _row(event: dict[str, Any]) -> Data:

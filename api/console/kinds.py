@@ -21,6 +21,8 @@ STAFF: Final = (
     "account_split",
 )  # fmt: skip
 """Changes by staff, or by a schedule in their place."""
+ANY_OF_STAFF: Final = "staff"
+"""The name that the API and the command have for all of them."""
 
 KEY: Final = (
     "key_issued", "key_rotated", "key_changed", "key_revoked", "owner_keys_revoked", "account_split",

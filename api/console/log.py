@@ -164,7 +164,8 @@ def draw_kinds(data: Data) -> Any:
 def choices() -> list[tuple[str, str]]:
     """Returns every kind of event with its words, for a form."""
     known = sorted((*kinds.RECORDS, *kinds.STAFF, *kinds.UNASKED))
-    return [("", "all"), *((name, name.replace("_", " ")) for name in known)]
+    staff = kinds.ANY_OF_STAFF, "all changes by staff"
+    return [("", "all"), staff, *((name, name.replace("_", " ")) for name in known)]
 
 
 LOG: Final = Page(

@@ -253,7 +253,7 @@ def _download(one: Data, account: int) -> Data:
 async def load_notes(api: Api, asked: Asked) -> Data:
     """Lists what staff did and noted about the member, the newest first."""
     account = await _account(api, asked)
-    events = await newest(api, _NOTES, account=account["account"], type=list(kinds.STAFF))
+    events = await newest(api, _NOTES, account=account["account"], type=kinds.ANY_OF_STAFF)
     return {**_who(account), "notes": [_note(one) for one in events]}
 
 
@@ -289,8 +289,6 @@ def _client(client: Data | None) -> str | None:
 
 # What says the same.
 
-_KINDS: Final = " ".join(f"--type {name}" for name in kinds.STAFF)
-
 
 def _ledger_command(asked: Asked) -> str:
     words = ["tracker ledger", shlex.quote(asked.shown["ledger_of"])]
@@ -315,7 +313,7 @@ def _downloads_call(asked: Asked) -> str:
 
 
 def _notes_call(asked: Asked) -> str:
-    query = {"account": asked.shown["number"], "type": list(kinds.STAFF), "last": _NOTES}
+    query = {"account": asked.shown["number"], "type": kinds.ANY_OF_STAFF, "last": _NOTES}
     return target_of("GET /api/v2/events", query, {})
 
 
@@ -342,7 +340,7 @@ MEMBER: Final = Screens(
              command=_downloads_command, call=_downloads_call),
         Page(path="/members/{account}/notes", title="Notes about {named}", template="member_notes.html",
              load=load_notes, tables=("notes",),
-             command=f"tracker events --account {{number}} {_KINDS} --last {_NOTES}",
+             command=f"tracker events --account {{number}} --type {kinds.ANY_OF_STAFF} --last {_NOTES}",
              call=_notes_call),
     ),
     actions=ACTIONS,

@@ -175,7 +175,7 @@ async def _violated(api: Api, now: float) -> list[Data]:
 
 
 async def _changes(api: Api) -> list[Data]:
-    found = await newest(api, _CHANGES, type=list(kinds.STAFF))
+    found = await newest(api, _CHANGES, type=kinds.ANY_OF_STAFF)
     return [change(event) for event in found]
 
 
@@ -216,7 +216,7 @@ TODAY: Final = Page(
         "outages",
         "webhooks",
     ),
-    command="tracker cases list; tracker events --last 10; tracker stats",
+    command="tracker cases list; tracker events --type staff --last 10; tracker stats",
     call="GET /api/v2/cases",
     menu="Today",
 )

@@ -43,7 +43,11 @@ EVENTS_TIMEOUT: Final = 15.0
 _FILTERS: Final = ("info_hash", "key_ref", "account")
 
 _TYPE_AND_TORRENT: Final = (
-    Parameter(name="type", schema=shapes.array(shapes.STRING), description="any of these types"),
+    Parameter(
+        name="type",
+        schema=shapes.array(shapes.STRING),
+        description="any of these types; `staff`: any change by staff",
+    ),
     Parameter(name="info_hash", schema=shapes.HASH),
 )
 _WHO: Final = (
@@ -130,7 +134,7 @@ class Events:
             raise Problem(400, "key_ref: what is made from events has no key; ask by account")
         info_hash = given.get("info_hash")
         return EventFilter(
-            types=frozenset(types),
+            types=frozenset[str]().union(*(self.log.event_types[name] for name in types)),
             info_hash=None if info_hash is None else params.info_hash(info_hash),
             key_ref=params.optional_number(given, "key_ref"),
             account=params.optional_number(given, "account"),

@@ -60,8 +60,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--info-hash", metavar="TORRENT", help="only of this torrent")
     parser.add_argument(
-        "--type", action="append", choices=(*codec.EVENT_TYPES, *DERIVED_TYPES), metavar="TYPE",
-        help=f"only of this type, may be repeated: {', '.join(codec.EVENT_TYPES)}; and what the follower makes from "
+        "--type", action="append", choices=(*codec.EVENT_TYPES, *codec.GROUPS, *DERIVED_TYPES),
+        metavar="TYPE",
+        help=f"only of this type, may be repeated: {', '.join(codec.EVENT_TYPES)}; staff: all changes by staff; and what the follower makes from "
         f"events: {', '.join(DERIVED_TYPES)}",
     )  # fmt: skip
     who = parser.add_mutually_exclusive_group()
@@ -102,7 +103,7 @@ def print_events(options: argparse.Namespace) -> int:
     account_of, account, names = _account(options)
     types = options.type or ((announce.NAME,) if options.address or options.client else ())
     wanted = EventFilter(
-        types=frozenset(types), account=account, key_ref=options.key,
+        types=codec.types_of(types), account=account, key_ref=options.key,
         info_hash=torrent_hash(options, options.info_hash),
     )  # fmt: skip
     part, out = _part(options, folder), Printer(options, account_of, names)

@@ -343,9 +343,9 @@ def name(value: object) -> str:
 def event_type(value: object) -> str:
     """Reads the type of an event of the log."""
     from tracker.domain.derived import DERIVED_TYPES
-    from tracker.domain.events.codec import EVENT_TYPES  # takes a while, for a few sites
+    from tracker.domain.events.codec import EVENT_TYPES, GROUPS  # takes a while, for a few sites
 
-    if isinstance(value, str) and value in (*EVENT_TYPES, *DERIVED_TYPES):
+    if isinstance(value, str) and value in (*EVENT_TYPES, *GROUPS, *DERIVED_TYPES):
         return value
     raise ValueError(f'must hold types of events, such as "key_revoked", not {shown(value)}')
 

@@ -86,8 +86,6 @@ _Place = tuple[ports.LogPart, ports.EventFilter]
 class LogEvents:
     """Implements `ports.Events` with a log. `run` must be running where pages are read."""
 
-    event_types = codec.EVENT_TYPES
-
     def __init__(
         self,
         log: ReadableLog,
@@ -103,6 +101,8 @@ class LogEvents:
         """
         command = python("tracker.history.events_worker", str(log.path), str(secrets_path or "-"))
         self._helper = Helper(command, worker)
+        names = *codec.EVENT_TYPES, *codec.GROUPS
+        self.event_types = {name: codec.types_of([name]) for name in names}
         self._numbers = count()
         self._log, self._folder = log, log.path
         self._account_of = account_of

@@ -18,7 +18,7 @@ from tracker.ports import DerivedPlace, DerivedQuery, EventPage, Followed
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Collection, Mapping
 
     from tracker.ports import (
         CountPage,
@@ -52,7 +52,8 @@ class Mixed:
 
     def __init__(self, events: Events, ledgers: Ledgers) -> None:
         self._events, self._ledgers = events, ledgers
-        self.event_types: Sequence[str] = (*events.event_types, *DERIVED_TYPES)
+        derived = {name: frozenset({name}) for name in DERIVED_TYPES}
+        self.event_types = {**events.event_types, **derived}
 
     @property
     def end(self) -> int:

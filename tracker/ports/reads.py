@@ -421,8 +421,8 @@ class Events(Protocol):
     """
 
     @property
-    def event_types(self) -> Sequence[str]:
-        """The types that a filter may name."""
+    def event_types(self) -> Mapping[str, frozenset[str]]:
+        """The names that a request may give, and the types that each stands for."""
         ...
 
     @property

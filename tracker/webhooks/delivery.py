@@ -19,6 +19,7 @@ import trio
 from attrs import define, field
 
 from tracker.config import origin
+from tracker.domain.events import codec
 from tracker.ports import (
     DeadLetter,
     EventFilter,
@@ -211,7 +212,7 @@ class Delivery:
         self.error = why
 
     def _filter(self) -> EventFilter:
-        return EventFilter(types=frozenset(self.hook.types))
+        return EventFilter(types=codec.types_of(self.hook.types))
 
     async def _save(self) -> None:
         """Notes the place. Where the disk takes nothing, a crash sends some events twice."""

@@ -30,6 +30,7 @@ def test_kinds_are_those_of_the_log() -> None:
     assert sorted((*kinds.STAFF, *kinds.UNASKED)) == sorted(
         event.name for event in ADMIN_EVENTS.values()
     )
+    assert codec.GROUPS[kinds.ANY_OF_STAFF] == {*kinds.STAFF}
     assert {*kinds.RECORDS, *kinds.STAFF, *kinds.UNASKED} == {*codec.EVENT_TYPES}
     assert {-label: refusal.name for label, refusal in REFUSALS.items() if refusal.name} == dict(
         enumerate(kinds.REFUSALS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 import trio
@@ -129,7 +129,10 @@ class FakeLog:
     ledgers: list[tuple[object, ...]] = attrs.field(factory=list)
     failure: Exception | None = None
     pruned: int | None = None
-    event_types: tuple[str, ...] = ("announced", "key_issued", "completed")
+    event_types: ClassVar = {
+        **{name: frozenset({name}) for name in ("announced", "key_issued", "completed")},
+        "staff": frozenset({"key_issued"}),
+    }
     after_n: int | None = None  # with which a stream began
 
     @property

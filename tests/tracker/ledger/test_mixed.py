@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from attrs import define
@@ -38,7 +38,7 @@ class Log:
     end: int
     known: DerivedPlace  # up to where it was found what events show
 
-    event_types = ("key_issued",)
+    event_types: ClassVar = {"key_issued": frozenset({"key_issued"})}
 
     async def read(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:
         assert wanted.types == {"key_issued"}

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 import trio
@@ -43,7 +43,7 @@ class Log:
     grew: trio.Event = field(factory=trio.Event)
     fails: list[Exception] = field(factory=list)  # what reading it raises next
 
-    event_types = ("key_issued",)
+    event_types: ClassVar = {"key_issued": frozenset({"key_issued"})}
 
     def grow(self, number: int) -> None:
         self.end += number

@@ -15,7 +15,18 @@ from cattrs import Converter
 
 from tracker.domain import events, plain_json
 from tracker.domain.events import announce, schemas
-from tracker.domain.events.admin import ADMIN_EVENTS
+from tracker.domain.events.admin import (
+    ADMIN_EVENTS,
+    AddressesLost,
+    AddressesSeen,
+    ClockStepped,
+    FormatBegun,
+    LogPruned,
+    OldAnnounceRefused,
+    TokenUsed,
+    TrackerStarted,
+    TrackerStopped,
+)
 from tracker.domain.events.announce import PLAIN as PLAIN
 from tracker.domain.events.announce import PROTECTED as PROTECTED
 from tracker.domain.events.announce import PROTECTED4 as PROTECTED4
@@ -31,7 +42,7 @@ from tracker.domain.moved import Moved
 from tracker.domain.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from tracker.domain.events.registry import AdminEvent, FixedRecord
 
@@ -60,6 +71,20 @@ EVENT_TYPES = tuple(
     )  # a record may have the name of the admin event whose place it took
 )
 """Every `type` that `tracker events` can print."""
+
+_BY_NOBODY = (
+    TrackerStarted, TrackerStopped, ClockStepped, OldAnnounceRefused, AddressesLost, AddressesSeen, LogPruned,
+    FormatBegun, TokenUsed,
+)  # fmt: skip
+"""Admin events that change nothing by somebody's will."""
+GROUPS = {"staff": frozenset(_ADMIN_NAMES) - {one.name for one in _BY_NOBODY}}
+"""What a filter may name in place of several types. `staff`: changes by staff, or by a schedule in
+their place."""
+
+
+def types_of(names: Iterable[str]) -> frozenset[str]:
+    """Returns the types that names of types and groups stand for."""
+    return frozenset[str]().union(*(GROUPS.get(name, {name}) for name in names))
 
 
 # Unknown records.
