@@ -34,6 +34,11 @@ class Last:
     evicted: bool = False
     ended: str = ""
 
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Of two with one name a merge keeps the greater: the newer, unless it has ended."""
+        return not self.ended, self.seq
+
 
 class Rules:
     """`take` one event after the other. `found` counts the rules, and the reasons for `first`."""
@@ -114,7 +119,7 @@ class Rules:
         ours, theirs = self._last[one["account"]], self._last[one["to"]]
         for name in [name for name, last in ours.items() if last.key_ref in keys]:
             last = ours.pop(name)
-            if name not in theirs or theirs[name].seq < last.seq:
+            if name not in theirs or theirs[name].rank < last.rank:
                 theirs[name] = last
 
     def _end(self, why: str, **which: object) -> None:

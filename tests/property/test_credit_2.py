@@ -239,6 +239,19 @@ def test_all_that_count_agree(count: int) -> None:
     try_examples(count, agreement, history=histories, gone=gone, cut=st.floats(0, 1))
 
 
+def test_a_merge_beside_a_peer_that_stopped() -> None:
+    """The account that stays had the same client, which stopped: the other one goes on."""
+    ours = Announce(HASHES[0], ENDPOINTS[0], PEER_IDS[0], 0, 0, 0, 0, key=KEYS[0])
+    theirs = evolve(ours, key=KEYS[1])
+    history: list[Step] = [
+        ("announce", [ours]),
+        ("announce", [theirs, evolve(theirs, event=3)]),
+        ("merge", (1, 2)),
+        ("announce", [evolve(ours, uploaded=5000)]),
+    ]
+    agreement(history, [True], 0.5)
+
+
 def agreement(history: list[Step], gone: list[bool], cut: float) -> None:
     with patch.object(tracker.domain.state, "LOOKED_AT_ONCE", 1):  # so that old rows are there long
         _agreement(history, gone, cut)
