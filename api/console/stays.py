@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from api.console import formats, given
-from api.console.api import target_of
+from api.console.api import ProblemError, target_of
 from api.console.asking import together
 from api.console.page import Asked, Data, Page, options
 from api.console.reach import reach_of
@@ -42,7 +42,14 @@ async def load(api: Api, asked: Asked) -> Data:
     begin, end = reach.within(begin or reach.low), reach.within(end or reach.high)
     unsaid = not asked.reason and any(name in filters for name in _SOUGHT)
     query = {**filters, "from": begin, "to": end, "limit": _ROWS, **asked.given("after")}
-    page = _NOBODY if unsaid else await asked.looking(api).get(_STAYS, query)
+    page, missing = _NOBODY, {}
+    try:
+        page = _NOBODY if unsaid else await asked.looking(api).get(_STAYS, query)
+    except ProblemError as error:
+        # There is no index yet, as in the first seconds of a log. Data say so by their status.
+        if error.status != 503 or asked.reason or asked.get("wait"):
+            raise
+        missing = {"stays": error.detail}
     found, troubles = await together(
         outages=api.get("/api/v2/outages", {"from": begin, "to": end, "limit": 100})
     )
@@ -56,7 +63,7 @@ async def load(api: Api, asked: Asked) -> Data:
         "unsaid": unsaid,
         "along": asked.given(*(name for name in _OPTIONS if name not in _SOUGHT), "from", "to"),
         "outages": (found["outages"] or {}).get("outages", []),
-        "troubles": troubles,
+        "troubles": {**missing, **troubles},
     }
 
 

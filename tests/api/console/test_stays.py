@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from api.console.api import ProblemError
 from tests.api.console.fakes import TOKENS, Browser, FakeApi
 from tests.api.console.test_member import EVENTS, HASH, HOSTILE, LATER, STAY, WHEN
 
@@ -89,3 +90,15 @@ async def test_what_cannot_be_read_is_said() -> None:
     await browser.sign_in()
     answer = await browser.get(f"/stays?{urlencode({'from': HOSTILE})}")
     assert answer.status_code == 422
+
+
+async def test_before_there_is_an_index() -> None:
+    """The page stands and says why it is empty; data that would be empty are refused."""
+    api, why = fake(), "there is no index of stays; the follower writes it"
+    api.answers["/api/v2/stays"] = ProblemError(503, "Service Unavailable", why)
+    browser = Browser(api)
+    await browser.sign_in()
+    answer = await browser.get("/stays")
+    assert answer.status_code == 200
+    assert why in await answer.get_data(as_text=True)
+    assert (await browser.get("/stays.csv")).status_code == 503
